@@ -1,0 +1,87 @@
+//! Where everything lives. Tests set `SFS_HOME` and `HOME` and so never touch a real archive or a real tool.
+
+use crate::error::{Context, Error, Result};
+use std::env;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Our own folder and the person's home folder.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// `$SFS_HOME`, else `~/.sessionfs`. Folder 0700, files 0600.
+    pub data: PathBuf,
+    /// `$HOME`: tools' default folders are below it.
+    pub user: PathBuf,
+    /// Tools' own variables that move their folders, such as `CODEX_HOME`; read once.
+    variables: Vec<(String, PathBuf)>,
+}
+
+/// The variables by which tools move their folders.
+const TOOL_VARIABLES: [&str; 3] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME"];
+
+impl Home {
+    /// Reads the environment.
+    pub fn from_env() -> Result<Self> {
+        let user = env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute()).ok_or_else(|| {
+            Error::usage("HOME is not set to an absolute path").hint("run with HOME=/path/of/your/home")
+        })?;
+        let data = match env::var_os("SFS_HOME").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path,
+            Some(path) => env::current_dir().context(|| "the current directory can't be read")?.join(path),
+            None => user.join(".sessionfs"),
+        };
+        let variables = TOOL_VARIABLES
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), PathBuf::from(env::var_os(name)?))))
+            .filter(|(_, path)| path.is_absolute())
+            .collect();
+        Ok(Home { data, user, variables })
+    }
+
+    /// A home below `user` whose environment names nothing: for tests and for another machine's copied home.
+    pub fn at(user: &Path, data: &Path) -> Self {
+        Home { data: data.to_owned(), user: user.to_owned(), variables: Vec::new() }
+    }
+
+    /// What the tool's own `variable` says, if it is set.
+    pub fn tool_variable(&self, variable: &str) -> Option<&Path> {
+        self.variables.iter().find(|(name, _)| name == variable).map(|(_, path)| path.as_path())
+    }
+
+    /// The one database.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("archive.db")
+    }
+
+    /// Held by the one running daemon, with its process id inside.
+    pub fn lock(&self) -> PathBuf {
+        self.data.join("sfsd.lock")
+    }
+
+    /// The daemon's log.
+    pub fn log(&self) -> PathBuf {
+        self.data.join("sfsd.log")
+    }
+
+    /// Makes our folder, readable by its owner only. A folder that is already there is narrowed if it is open to others.
+    pub fn create(&self) -> Result<()> {
+        let place = || format!("{} can't be created", self.data.display());
+        if !self.data.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).context(place)?;
+        }
+        let mode = fs::metadata(&self.data).context(place)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(&self.data, fs::Permissions::from_mode(0o700)).context(place)?;
+        }
+        Ok(())
+    }
+
+    /// `path` as a person writes it: `~` for the home folder.
+    pub fn short(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.user) {
+            Ok(rest) if !rest.as_os_str().is_empty() => format!("~/{}", rest.display()),
+            _ => path.display().to_string(),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The map of sessionfs; ARCHITECTURE.md is the long form. Arrows point down:
+//!
+//! ```text
+//! cli, daemon  →  capture, export  →  tools, store  →  model  →  id, error
+//! ```
+//!
+//! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`] and [`export`] are the
+//! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
+
+pub mod error;
+pub mod home;
+pub mod id;
+pub mod model;
+pub mod tools;

@@ -1,0 +1,1 @@
+//! What tokens cost, by a dated table.

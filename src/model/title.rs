@@ -1,0 +1,1 @@
+//! A session's title from what the person first asked.

@@ -1,0 +1,239 @@
+//! The tools whose sessions we know. One folder a tool; nobody else knows any native format. Adding a tool is one module
+//! here, one line in [`ALL`] and one folder of fixtures.
+//!
+//! A tool never touches the store: it gets bytes and gives messages, and it writes native files through a plan.
+//! **A foreign file never fails as a whole**: a line that is not understood becomes a note, the bytes are kept anyway.
+
+pub mod claude_code;
+pub mod codex;
+
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::model::conversation::{About, Conversation};
+use crate::model::ledger::Ledger;
+use crate::model::message::Message;
+use crate::model::observation::Observation;
+use crate::model::usage::UsageRecord;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Every tool, in the order in which they are shown.
+pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex];
+
+/// Finds a tool by its id or an alias.
+pub fn find(name: &str) -> Result<&'static dyn Tool> {
+    ALL.iter().copied().find(|tool| tool.id() == name || tool.aliases().contains(&name)).ok_or_else(|| {
+        let known: Vec<&str> = ALL.iter().map(|tool| tool.id()).collect();
+        Error::usage(format!("no tool is called {name:?}")).hint(format!("known tools: {}", known.join(", ")))
+    })
+}
+
+/// One AI coding tool: where its sessions are, how they are read, how they are written.
+pub trait Tool: Sync {
+    /// Such as `claude-code`; part of every session id, never changes.
+    fn id(&self) -> &'static str;
+    /// Such as `Claude Code`.
+    fn name(&self) -> &'static str;
+    /// Other words a person may type, such as `claude`.
+    fn aliases(&self) -> &'static [&'static str];
+    /// The tool's folder, such as `~/.claude`; honours the tool's own environment variable.
+    fn root(&self, home: &Home) -> PathBuf;
+    /// Folders below [`Tool::root`] that hold sessions, such as `projects`. Nothing else is ever opened, but for
+    /// [`Tool::index_files`].
+    fn folders(&self) -> &'static [&'static str];
+    /// Decides what the file at `relative` (to the root) is. `first_line` reads the file's first line; it is only
+    /// called where the path alone does not tell.
+    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// Small files directly in the root in which the tool keeps facts about sessions, such as titles.
+    fn index_files(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// What `bytes`, the whole content of one of the [`Tool::index_files`], says: pairs of native id and fact.
+    fn read_index(&self, _file: &str, _bytes: &[u8]) -> Vec<(String, Observation)> {
+        Vec::new()
+    }
+    /// A reader for a stream of one of this tool's formats, continued from `state` (what [`Reader::state`] gave).
+    fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader>;
+    /// The live conversation of a session.
+    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
+    /// How sessions are written for this tool; `None` where it can only be captured.
+    fn writer(&self) -> Option<&dyn Writer>;
+    /// What this tool deletes by itself, in words for a person.
+    fn retention(&self) -> &'static str;
+}
+
+/// What a file in a tool's folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Part of a session.
+    Session {
+        /// The session's id in its tool.
+        native_id: String,
+        /// `main`, `subagents/…`, `tool-results/…`: unique in the session, also a safe relative path.
+        stream: String,
+        /// How the bytes are to be read.
+        format: Format,
+    },
+    /// Not part of a session.
+    Other,
+    /// Not decidable before more of it is written.
+    NotYet,
+}
+
+/// How a stream's bytes are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `claude-code/jsonl`
+    ClaudeCodeJsonl,
+    /// `codex/rollout`; a compressed one is archived decompressed.
+    CodexRollout,
+    /// A whole file that belongs to the session and is not read line by line.
+    File,
+}
+
+impl Format {
+    /// The name in the archive.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::ClaudeCodeJsonl => "claude-code/jsonl",
+            Format::CodexRollout => "codex/rollout",
+            Format::File => "file",
+        }
+    }
+
+    /// True where the bytes are lines for a [`Reader`].
+    pub fn has_lines(self) -> bool {
+        self != Format::File
+    }
+}
+
+/// One line of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The stream's name.
+    pub stream: &'a str,
+    /// From 0.
+    pub number: u64,
+    /// Where the line starts in the stream.
+    pub offset: u64,
+    /// Without the line break. Not necessarily UTF-8, not necessarily JSON.
+    pub bytes: &'a [u8],
+}
+
+/// What one or more lines said.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Messages, in order.
+    pub messages: Vec<Message>,
+    /// Tokens; the newest record under a key replaces older ones.
+    pub usage: Vec<UsageRecord>,
+    /// Facts about the session.
+    pub observations: Vec<Observation>,
+    /// Why a line was not understood. The line itself is kept in the archive.
+    pub notes: Vec<String>,
+}
+
+impl Reading {
+    /// Forgets what was read, keeps the memory.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.usage.clear();
+        self.observations.clear();
+        self.notes.clear();
+    }
+}
+
+/// Reads a stream line by line. Never panics, never fails: what it does not understand it notes.
+pub trait Reader {
+    /// Reads one line; appends to `out`.
+    fn line(&mut self, line: Line<'_>, out: &mut Reading);
+    /// What is needed to go on after a restart: small, JSON, independent of the session's length.
+    fn state(&self) -> String;
+}
+
+/// A stream of an archived session, as a tool's reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// `main`, `subagents/…`.
+    pub name: String,
+    /// Counts rewrites of the native file, from 0.
+    pub generation: u32,
+    /// How to read it.
+    pub format: Format,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// What [`Source::for_each_line`] calls with every line; `Break` ends the walk.
+pub type OnLine<'f> = dyn FnMut(Line<'_>) -> Result<ControlFlow<()>> + 'f;
+
+/// One archived session's bytes, for walking its live conversation. Implemented over the store, and in tests over files.
+pub trait Source {
+    /// The session's id in its tool.
+    fn native_id(&self) -> &str;
+    /// All streams, all generations, by name and generation.
+    fn streams(&self) -> &[StreamInfo];
+    /// Calls `each` with every line of a stream from byte `from` on (the start of a line); an unterminated last line
+    /// included. Line numbers count from `from`.
+    fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()>;
+    /// Exactly `length` bytes from `offset` of a stream. Cheap when called with rising offsets.
+    fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>>;
+    /// Another archived session of the same tool, such as the parent of a fork; `None` where it is not archived.
+    fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>>;
+
+    /// The newest generation of a stream.
+    fn newest(&self, name: &str) -> Option<&StreamInfo> {
+        self.streams().iter().filter(|s| s.name == name).max_by_key(|s| s.generation)
+    }
+}
+
+/// Where a session is to be written to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Homes and environment.
+    pub home: Home,
+    /// The project folder, absolute, symbolic links resolved where it exists.
+    pub cwd: PathBuf,
+    /// The new session's native id where the caller has allotted one.
+    pub native_id: Option<String>,
+    /// The moment of writing: file names and modification times follow it.
+    pub now: jiff::Timestamp,
+}
+
+/// What will be written, decided before anything is touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The new session's id in the target tool.
+    pub native_id: String,
+    /// The session file's final path.
+    pub file: PathBuf,
+    /// The folder in which the tool has to be started.
+    pub cwd: PathBuf,
+    /// The command that resumes it, program first.
+    pub command: Vec<String>,
+}
+
+/// Writes sessions for a tool in the shape that its real client was seen to accept.
+pub trait Writer {
+    /// The command line that resumes a session which the tool already has.
+    fn command(&self, native_id: &str) -> Vec<String>;
+    /// Decides path, id and command; touches nothing.
+    fn plan(&self, about: &About, target: &Target) -> Result<Plan>;
+    /// Writes the session file's content to `out` and accounts for every piece of the conversation.
+    fn write(
+        &self,
+        plan: &Plan,
+        about: &About,
+        target: &Target,
+        conversation: Conversation<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Ledger>;
+    /// Makes the finished file known to the tool where the tool would not find it by itself. On an error nothing is
+    /// left registered. The answer says in words what could not be done, for the ledger.
+    fn register(&self, plan: &Plan, about: &About, target: &Target) -> Result<Option<String>>;
+    /// Takes back what [`Writer::register`] did.
+    fn unregister(&self, plan: &Plan, target: &Target) -> Result<()>;
+    /// True where a running client has the session open, as far as the tool tells.
+    fn is_open(&self, home: &Home, native_id: &str) -> bool;
+}

@@ -1,0 +1,3 @@
+//! What several areas share.
+
+pub mod file_source;
