@@ -7,8 +7,10 @@
 //! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`] and [`export`] are the
 //! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
 
+pub mod capture;
 pub mod error;
 pub mod home;
 pub mod id;
 pub mod model;
+pub mod store;
 pub mod tools;

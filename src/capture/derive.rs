@@ -1,0 +1,338 @@
+//! From lines to derived tables: messages, full text, tokens, the session's summary. Used for new bytes during capture and
+//! for archived bytes during a rebuild; both give the same.
+
+use super::facts::{self, Fact};
+use crate::error::Result;
+use crate::model::message::Message;
+use crate::model::observation::Observation;
+use crate::model::title;
+use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
+use crate::tools::{self, Line, Reader, Reading, Tool};
+use std::collections::HashSet;
+
+/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
+const MAX_LINE: usize = 32 << 20;
+/// So many lines that were not understood are named for each stream; further ones are only kept.
+const MAX_NOTES: u64 = 100;
+
+/// Which messages of a rewritten stream are still wanted.
+#[derive(Default)]
+struct Generations {
+    /// Ids of messages that a newer generation has.
+    seen: HashSet<String>,
+    /// Reading an older one. There a positional id (`<stream>:…`) names another message than in the newest.
+    older: bool,
+}
+
+impl Generations {
+    fn wants(&mut self, stream: &str, id: &str) -> bool {
+        let positional = id.strip_prefix(stream).is_some_and(|rest| rest.starts_with(':'));
+        !(self.older && positional) && self.seen.insert(id.to_owned())
+    }
+}
+
+/// A stream being read on from where reading stopped.
+pub(super) struct Derivation {
+    session: SessionRow,
+    summary: Summary,
+    stream: i64,
+    row: ReaderRow,
+    reader: Box<dyn Reader>,
+    reading: Reading,
+    text: String,
+    notes: u64,
+    fallback_time: Option<i64>,
+    /// During a rebuild with several generations.
+    generations: Option<Generations>,
+}
+
+impl Derivation {
+    pub(super) fn load(store: &Store, tool: &dyn Tool, session: &SessionRow, stream: &Stream) -> Result<Self> {
+        let row = store.reader(stream.id)?;
+        let reader = tool.reader(&stream.name, row.state.as_deref());
+        let summary = store.summary(session.id)?;
+        Ok(Derivation {
+            session: session.clone(),
+            summary,
+            stream: stream.id,
+            row,
+            reader,
+            reading: Reading::default(),
+            text: String::new(),
+            notes: 0,
+            fallback_time: None,
+            generations: None,
+        })
+    }
+
+    /// The session's time where its lines tell none, in milliseconds.
+    pub(super) fn set_fallback_time(&mut self, at: i64) {
+        self.fallback_time = Some(at);
+    }
+
+    /// Reads the lines that `fresh`, appended at `old_length`, completed. At the end of the file a last line without a
+    /// line break is read too if it is a whole JSON object: a prefix of one never is.
+    pub(super) fn read(
+        &mut self,
+        store: &mut Store,
+        stream: &Stream,
+        old_length: u64,
+        fresh: &[u8],
+        at_end: bool,
+    ) -> Result<()> {
+        let carried;
+        let mut bytes = fresh;
+        if self.row.read_to < old_length {
+            let begun = store.read_range(
+                stream,
+                self.row.read_to,
+                old_length - self.row.read_to,
+                &mut ChunkCache::default(),
+            )?;
+            carried = [&begun, fresh].concat();
+            bytes = &carried;
+        }
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.line(store, stream, &bytes[..end])?;
+            self.row.line += 1;
+            self.row.read_to += end as u64 + 1;
+            self.row.skip = false;
+            bytes = &bytes[end + 1..];
+        }
+        if bytes.len() > MAX_LINE || (self.row.skip && !bytes.is_empty()) {
+            self.skip(store, bytes)?;
+        } else if at_end && is_whole_object(bytes) {
+            self.line(store, stream, bytes)?;
+            self.row.read_to += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, store: &mut Store, bytes: &[u8]) -> Result<()> {
+        if !self.row.skip {
+            let line = self.row.line;
+            self.note(store, line, "longer than 32 MiB: kept, but not read")?;
+        }
+        self.row.skip = true;
+        self.row.read_to += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn line(&mut self, store: &mut Store, stream: &Stream, bytes: &[u8]) -> Result<()> {
+        if self.row.skip {
+            return Ok(());
+        }
+        let (number, offset) = (self.row.line, self.row.read_to);
+        if bytes.len() > MAX_LINE {
+            return self.note(store, number, "longer than 32 MiB: kept, but not read");
+        }
+        let mut reading = std::mem::take(&mut self.reading);
+        self.reader.line(Line { stream: &stream.name, number, offset, bytes }, &mut reading);
+        for (part, message) in reading.messages.iter().enumerate() {
+            let span =
+                Span { stream: stream.id, start: offset, length: bytes.len() as u64, line: number, part: part as u32 };
+            if self.generations.as_mut().is_some_and(|g| !g.wants(&stream.name, &message.id)) {
+                continue;
+            }
+            let inherited = stream.name == "main" && offset < self.session.inherited;
+            self.message(store, message, span, inherited)?;
+        }
+        for record in &reading.usage {
+            store.add_usage(self.session.id, record, &mut self.summary)?;
+        }
+        for observation in &reading.observations {
+            apply(&mut self.summary, observation);
+        }
+        for reason in &reading.notes {
+            self.note(store, number, reason)?;
+        }
+        reading.clear();
+        self.reading = reading;
+        Ok(())
+    }
+
+    fn message(&mut self, store: &mut Store, message: &Message, span: Span, inherited: bool) -> Result<()> {
+        let at = message.timestamp.map(jiff::Timestamp::as_millisecond);
+        if !message.is_sidechain {
+            if !message.is_meta {
+                self.summary.message_count += 1;
+            }
+            self.summary.tool_call_count += message.tool_calls() as u64;
+            if message.is_prompt() {
+                self.summary.turn_count += 1;
+                if self.summary.prompt_title.is_none() {
+                    self.summary.prompt_title = title::from_prompt(&message.text());
+                }
+            }
+        }
+        extend_span(&mut self.summary, at);
+        self.text.clear();
+        message.search_text(&mut self.text);
+        let row = MessageRow {
+            id: 0,
+            span,
+            role: message.role,
+            is_sidechain: message.is_sidechain,
+            is_meta: message.is_meta,
+            is_inherited: inherited,
+        };
+        store.add_message(self.session.id, &row, at, &self.text)
+    }
+
+    fn note(&mut self, store: &mut Store, line: u64, reason: &str) -> Result<()> {
+        self.notes += 1;
+        if self.notes <= MAX_NOTES { store.add_note(self.stream, line, reason) } else { Ok(()) }
+    }
+
+    pub(super) fn save(mut self, store: &mut Store) -> Result<()> {
+        if self.summary.updated_at.is_none() {
+            extend_span(&mut self.summary, self.fallback_time);
+        }
+        self.row.state = Some(self.reader.state());
+        store.save_reader(self.stream, &self.row)?;
+        store.save_summary(self.session.id, &self.summary)
+    }
+}
+
+fn is_whole_object(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'{')
+        && bytes.last() == Some(&b'}')
+        && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+fn extend_span(summary: &mut Summary, at: Option<i64>) {
+    if let Some(at) = at {
+        summary.created_at = Some(summary.created_at.map_or(at, |first| first.min(at)));
+        summary.updated_at = Some(summary.updated_at.map_or(at, |last| last.max(at)));
+    }
+}
+
+/// A session that has only whole files yet is listed too.
+pub(super) fn touch(store: &mut Store, session: i64, at: i64) -> Result<()> {
+    let mut summary = store.summary(session)?;
+    if summary.updated_at.is_none() {
+        extend_span(&mut summary, Some(at));
+        store.save_summary(session, &summary)?;
+    }
+    Ok(())
+}
+
+/// Takes over one observation; which one wins is said at [`Observation`].
+pub(super) fn apply(summary: &mut Summary, observation: &Observation) {
+    fn first(place: &mut Option<String>, value: &str) {
+        if place.is_none() {
+            *place = Some(value.to_owned());
+        }
+    }
+    fn last(place: &mut Option<String>, value: &str) {
+        if place.as_deref() != Some(value) {
+            *place = Some(value.to_owned());
+        }
+    }
+    match observation {
+        Observation::Title(rank, text) => {
+            let rank = *rank as u8 + 1;
+            if rank >= summary.tool_title_rank
+                && let Some(title) = title::clean(text)
+            {
+                summary.tool_title_rank = rank;
+                summary.tool_title = Some(title);
+            }
+        }
+        Observation::Project(path) => first(&mut summary.project, path),
+        Observation::Model(model) => last(&mut summary.model, model),
+        Observation::ToolVersion(version) => last(&mut summary.tool_version, version),
+        Observation::Interface(interface) => first(&mut summary.interface, interface),
+        Observation::GitBranch(branch) => last(&mut summary.git_branch, branch),
+        Observation::GitCommit(commit) => first(&mut summary.git_commit, commit),
+        Observation::GitRemote(remote) => first(&mut summary.git_remote, remote),
+        Observation::ForkedFrom(native_id) => first(&mut summary.forked_from, native_id),
+        Observation::Activity(at) => extend_span(summary, Some(at.as_millisecond())),
+    }
+}
+
+/// Rebuilds everything that is derived, session by session; `progress` gets how many are done.
+pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> {
+    store.write(|store| {
+        store.forget_all_derived()?;
+        let sessions = store.session_rows()?;
+        for (done, session) in sessions.iter().enumerate() {
+            rebuild_session(store, *session)?;
+            progress(done as u64 + 1);
+        }
+        Ok(sessions.len() as u64)
+    })
+}
+
+/// Rebuilds one session's derived rows from its streams. Of a stream with several generations the newest is the view; of
+/// the older ones those messages are added whose own ids the newer ones no longer have.
+pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
+    store.forget_derived(session)?;
+    let row = store.session(session)?;
+    let Ok(tool) = tools::find(&row.tool) else { return Ok(()) };
+    let streams = store.streams(session)?;
+    let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
+    // What the main stream says of the session comes before what its sub-agents say.
+    by_name.sort_by_key(|generations| generations[0].name != "main");
+    for generations in by_name {
+        rebuild_stream(store, tool, &row, generations)?;
+    }
+    Ok(())
+}
+
+/// `streams` are the generations of one stream, oldest first.
+fn rebuild_stream(store: &mut Store, tool: &dyn Tool, session: &SessionRow, streams: &[Stream]) -> Result<()> {
+    let mut generations = (streams.len() > 1).then(Generations::default);
+    for stream in streams.iter().rev() {
+        match stream.format.as_str() {
+            facts::FORMAT => read_facts(store, session, stream)?,
+            "file" => touch_with_file_time(store, session.id, stream.id)?,
+            _ => {
+                let mut derivation = Derivation::load(store, tool, session, stream)?;
+                derivation.fallback_time = file_time(store, stream.id)?;
+                derivation.generations = generations.take();
+                read_archived(store, stream, &mut derivation)?;
+                generations = derivation.generations.take().map(|g| Generations { older: true, ..g });
+                derivation.save(store)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_archived(store: &mut Store, stream: &Stream, derivation: &mut Derivation) -> Result<()> {
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    while at < stream.length {
+        let piece = store.read_piece(stream, at, &mut cache)?;
+        if piece.is_empty() {
+            break;
+        }
+        let end = at + piece.len() as u64;
+        derivation.read(store, stream, at, &piece, end >= stream.length)?;
+        at = end;
+    }
+    Ok(())
+}
+
+fn file_time(store: &Store, stream: i64) -> Result<Option<i64>> {
+    Ok(store.native_files_of(stream)?.first().map(|file| file.mtime_ns / 1_000_000))
+}
+
+fn touch_with_file_time(store: &mut Store, session: i64, stream: i64) -> Result<()> {
+    match file_time(store, stream)? {
+        Some(at) => touch(store, session, at),
+        None => Ok(()),
+    }
+}
+
+fn read_facts(store: &mut Store, session: &SessionRow, stream: &Stream) -> Result<()> {
+    let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
+    let mut summary = store.summary(session.id)?;
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if let Some(observation) = serde_json::from_slice::<Fact>(line).ok().and_then(Fact::observation) {
+            apply(&mut summary, &observation);
+        }
+    }
+    store.save_summary(session.id, &summary)
+}

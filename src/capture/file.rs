@@ -1,0 +1,307 @@
+//! One native file: what became of it since we last looked, and its new bytes into the archive.
+//!
+//! Growth is checked cheaply: same inode, same first 4 KiB, same last 4 KiB before the captured end. Anything else (another
+//! inode, a smaller size, a new time without growth) is compared byte by byte with the archive; only where it differs, a
+//! new generation begins, and the old one stays.
+
+use super::derive::{self, Derivation};
+use super::facts::{self, Fact};
+use super::scan::mtime_ns;
+use crate::error::{Context, Error, Result};
+use crate::id::Hash;
+use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
+use crate::tools::{Format, Place, Tool};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// So much of a file's start, and of the end of what we have, is compared before new bytes are appended.
+const WINDOW: u64 = 4096;
+/// Where a tool needs the first line to know a file, no more than this is read for it.
+const FIRST_LINE: u64 = 4 << 20;
+
+/// A file on its way into the archive; survives from one transaction to the next.
+pub(super) struct Progress {
+    file: NativeFile,
+    content: Content,
+    stream: Stream,
+    session: SessionRow,
+    format: Format,
+    /// The native file was rewritten: what was derived from older generations is rebuilt at the end.
+    rewritten: bool,
+    done: bool,
+}
+
+impl Progress {
+    /// Opens the file at `path`. `None`: there is nothing to capture (unchanged, vanished, not part of a session).
+    pub(super) fn open(store: &mut Store, tool: &dyn Tool, root: &Path, path: &Path) -> Result<Option<Progress>> {
+        let Some(mut content) = Content::open(path)? else { return Ok(None) };
+        let text = path.to_string_lossy().into_owned();
+        let known = store.native_file(&text)?;
+        if known.as_ref().is_some_and(|known| content.looks_like(known)) {
+            return Ok(None);
+        }
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        let Place::Session { native_id, stream: name, format } =
+            tool.place(relative, &mut || content.first_line().ok().flatten())
+        else {
+            return Ok(None);
+        };
+        let session = store.ensure_session(tool.id(), &native_id)?;
+        let relative = relative.to_string_lossy();
+        let key = StreamKey {
+            session: session.id,
+            name: &name,
+            generation: 0,
+            format: format.as_str(),
+            native_path: Some(&relative),
+        };
+        let mut stream = claim(store, key, known.as_ref(), &text)?;
+        let rewritten = !content.continues(store, &stream, known.as_ref())?;
+        if rewritten {
+            let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
+            stream = store.create_stream(key)?;
+        }
+        if known.as_ref().is_some_and(|known| known.gone_at.is_some()) {
+            facts::append(store, session.id, &Fact::back(jiff::Timestamp::now(), &text))?;
+        }
+        content.skip_to(stream.length)?;
+        let file = content.describe(tool.id(), text, stream.id);
+        Ok(Some(Progress { file, content, stream, session, format, rewritten, done: false }))
+    }
+
+    /// Archives up to `budget` bytes more; says how many.
+    pub(super) fn advance(&mut self, store: &mut Store, tool: &dyn Tool, budget: usize) -> Result<usize> {
+        let bytes = self.content.read(budget.max(WINDOW as usize))?;
+        let old_length = self.stream.length;
+        store.append(&mut self.stream, &bytes)?;
+        self.done = bytes.len() < budget.max(WINDOW as usize);
+        if self.format.has_lines() {
+            let mut derivation = Derivation::load(store, tool, &self.session, &self.stream)?;
+            derivation.set_fallback_time(self.file.mtime_ns / 1_000_000);
+            derivation.read(store, &self.stream, old_length, &bytes, self.done)?;
+            derivation.save(store)?;
+        } else {
+            derive::touch(store, self.session.id, self.file.mtime_ns / 1_000_000)?;
+        }
+        self.save(store)?;
+        if self.done && self.rewritten && self.format.has_lines() {
+            derive::rebuild_session(store, self.session.id)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn save(&mut self, store: &mut Store) -> Result<()> {
+        let head = self.stream.length.min(WINDOW);
+        let head = store.read_range(&self.stream, 0, head, &mut ChunkCache::default())?;
+        // Until the file is through, its size does not look like the file's: a crash leads here again.
+        let size = if self.done { self.file.size } else { 0 };
+        let captured_at = jiff::Timestamp::now().as_millisecond();
+        store.save_native_file(&NativeFile { head: Hash::of(&head).0.to_vec(), size, captured_at, ..self.file.clone() })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub(super) fn session(&self) -> i64 {
+        self.session.id
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.content.path
+    }
+}
+
+/// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
+/// goes on with its stream; a second file of the same session beside a living one gets a stream of its own.
+fn claim(store: &mut Store, key: StreamKey<'_>, known: Option<&NativeFile>, path: &str) -> Result<Stream> {
+    if let Some(id) = known.and_then(|known| known.stream) {
+        return store.stream(id);
+    }
+    let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key) };
+    let others = store.native_files_of(stream.id)?;
+    if others.iter().any(|other| Path::new(&other.path).exists()) {
+        let name = format!("{}~{}", key.name, &Hash::of(path.as_bytes()).hex()[..8]);
+        return match store.newest_stream(key.session, &name)? {
+            Some(stream) => Ok(stream),
+            None => store.create_stream(StreamKey { name: &name, ..key }),
+        };
+    }
+    for other in others {
+        store.forget_native_file(&other.path)?;
+    }
+    if let Some(native_path) = key.native_path {
+        store.move_stream(stream.id, native_path)?;
+    }
+    Ok(stream)
+}
+
+/// A native file's bytes, decompressed where it ends in `.zst`.
+struct Content {
+    path: PathBuf,
+    reader: Reader,
+    size: u64,
+    mtime_ns: i64,
+    inode: u64,
+}
+
+enum Reader {
+    Plain(File),
+    Compressed(Box<zstd::stream::read::Decoder<'static, BufReader<File>>>),
+}
+
+impl Content {
+    /// `None` where there is no regular file. A symbolic link is refused.
+    fn open(path: &Path) -> Result<Option<Content>> {
+        let unreadable = || format!("{} can't be read", path.display());
+        let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let file = match OpenOptions::new().read(true).custom_flags(no_follow.bits().cast_signed()).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(_) if path.is_symlink() => return Ok(None),
+            Err(error) => {
+                return Err(Error::failed(unreadable()).because(error).hint("check the file's permissions"));
+            }
+        };
+        let metadata = file.metadata().context(unreadable)?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let reader = Self::reader(path, file)?;
+        let (size, inode) = (metadata.len(), metadata.ino());
+        Ok(Some(Content { path: path.to_owned(), reader, size, mtime_ns: mtime_ns(&metadata), inode }))
+    }
+
+    fn reader(path: &Path, file: File) -> Result<Reader> {
+        if path.extension().is_some_and(|extension| extension == "zst") {
+            let decoder = zstd::stream::read::Decoder::new(file)
+                .context(|| format!("{} can't be decompressed", path.display()))?;
+            return Ok(Reader::Compressed(Box::new(decoder)));
+        }
+        Ok(Reader::Plain(file))
+    }
+
+    /// Back to the first byte.
+    fn rewind(&mut self) -> Result<()> {
+        match &mut self.reader {
+            Reader::Plain(file) => {
+                file.seek(SeekFrom::Start(0)).context(|| format!("{} can't be read", self.path.display()))?;
+            }
+            Reader::Compressed(_) => {
+                let file = File::open(&self.path).context(|| format!("{} can't be read", self.path.display()))?;
+                self.reader = Self::reader(&self.path, file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn looks_like(&self, known: &NativeFile) -> bool {
+        known.stream.is_some()
+            && known.gone_at.is_none()
+            && known.error.is_none()
+            && (known.size, known.mtime_ns, known.inode) == (self.size, self.mtime_ns, self.inode)
+    }
+
+    fn describe(&self, tool: &str, path: String, stream: i64) -> NativeFile {
+        NativeFile {
+            tool: tool.to_owned(),
+            path,
+            stream: Some(stream),
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+            inode: self.inode,
+            head: Vec::new(),
+            captured_at: 0,
+            gone_at: None,
+            error: None,
+        }
+    }
+
+    fn first_line(&mut self) -> Result<Option<Vec<u8>>> {
+        self.rewind()?;
+        let mut line = Vec::new();
+        let unreadable = format!("{} can't be read", self.path.display());
+        let reader: &mut dyn Read = match &mut self.reader {
+            Reader::Plain(file) => file,
+            Reader::Compressed(decoder) => decoder,
+        };
+        BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut line).context(|| unreadable)?;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        Ok(Some(line).filter(|line| !line.is_empty()))
+    }
+
+    /// True where the file begins with all of the stream's bytes.
+    fn continues(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<bool> {
+        if stream.length == 0 {
+            return Ok(true);
+        }
+        if matches!(self.reader, Reader::Plain(_)) {
+            if self.size < stream.length {
+                return Ok(false);
+            }
+            let plain_growth = |known: &NativeFile| known.inode == self.inode && known.gone_at.is_none();
+            if self.size > stream.length
+                && let Some(known) = known.filter(|known| plain_growth(known))
+            {
+                return self.windows_match(store, stream, known);
+            }
+        }
+        self.rewind()?;
+        self.prefix_matches(store, stream)
+    }
+
+    fn windows_match(&mut self, store: &Store, stream: &Stream, known: &NativeFile) -> Result<bool> {
+        let window = stream.length.min(WINDOW);
+        let end = store.read_range(stream, stream.length - window, window, &mut ChunkCache::default())?;
+        self.rewind()?;
+        let head = self.read(window as usize)?;
+        if Hash::of(&head).0[..] != known.head[..] {
+            return Ok(false);
+        }
+        self.skip_to(stream.length - window)?;
+        Ok(self.read(window as usize)? == end)
+    }
+
+    fn prefix_matches(&mut self, store: &Store, stream: &Stream) -> Result<bool> {
+        let mut cache = ChunkCache::default();
+        let mut at = 0;
+        while at < stream.length {
+            let ours = store.read_piece(stream, at, &mut cache)?;
+            if ours.is_empty() || self.read(ours.len())? != ours {
+                return Ok(false);
+            }
+            at += ours.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// Goes to byte `offset`, from wherever the reader stands.
+    fn skip_to(&mut self, offset: u64) -> Result<()> {
+        let unreadable = || format!("{} can't be read", self.path.display());
+        if let Reader::Plain(file) = &mut self.reader {
+            file.seek(SeekFrom::Start(offset)).context(unreadable)?;
+            return Ok(());
+        }
+        self.rewind()?;
+        if let Reader::Compressed(decoder) = &mut self.reader {
+            std::io::copy(&mut decoder.take(offset), &mut std::io::sink())
+                .context(|| format!("{} can't be read", self.path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Up to `length` bytes; fewer only at the end.
+    fn read(&mut self, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length.min(self.size as usize + 1));
+        let taken = match &mut self.reader {
+            Reader::Plain(file) => file.take(length as u64).read_to_end(&mut bytes),
+            Reader::Compressed(decoder) => decoder.take(length as u64).read_to_end(&mut bytes),
+        };
+        taken.context(|| format!("{} can't be read", self.path.display()))?;
+        Ok(bytes)
+    }
+}

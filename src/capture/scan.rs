@@ -1,0 +1,79 @@
+//! Finds files that look different from what we last saw: a walk that compares size, modification time and inode. It
+//! reads no file and writes nothing.
+
+use super::Capture;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// New or changed files.
+    pub changed: Vec<PathBuf>,
+    /// Files that we know and that are no longer there.
+    pub missing: Vec<PathBuf>,
+    /// Folders that could not be read.
+    pub errors: Vec<(PathBuf, Error)>,
+}
+
+type Known = HashMap<String, (u64, i64, u64, bool, bool)>;
+
+impl Capture<'_> {
+    /// Compares everything below the tool's folders with what we know.
+    pub fn scan(&mut self) -> Result<Scan> {
+        let mut known = self.store.known_files(self.tool.id())?;
+        let root = resolve(&self.tool.root(self.home));
+        let mut scan = Scan::default();
+        for folder in self.tool.folders() {
+            walk(&root.join(folder), &mut known, &mut scan);
+        }
+        scan.missing = known.into_iter().filter(|(_, (.., gone, _))| !gone).map(|(path, _)| path.into()).collect();
+        // A folder that could not be read says nothing about the files in it.
+        scan.missing.retain(|path| !scan.errors.iter().any(|(folder, _)| path.starts_with(folder)));
+        scan.missing.sort();
+        Ok(scan)
+    }
+
+    /// Compares one new folder: the watcher misses files that were made before it could watch their folder.
+    pub fn scan_folder(&mut self, folder: &Path) -> Result<Scan> {
+        let mut known = self.store.known_files(self.tool.id())?;
+        let mut scan = Scan::default();
+        walk(folder, &mut known, &mut scan);
+        Ok(scan)
+    }
+}
+
+/// The folder itself may be a symbolic link; nothing below it is followed.
+pub(super) fn resolve(root: &Path) -> PathBuf {
+    root.canonicalize().unwrap_or_else(|_| root.to_owned())
+}
+
+fn walk(folder: &Path, known: &mut Known, scan: &mut Scan) {
+    for entry in walkdir::WalkDir::new(folder).follow_links(false).sort_by_file_name() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => continue,
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).to_owned();
+                let what = format!("{} can't be read", path.display());
+                scan.errors.push((path, Error::failed(what).because(error)));
+                continue;
+            }
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let Ok(metadata) = entry.metadata() else { continue };
+        let path = entry.path().to_string_lossy();
+        let now = (metadata.len(), mtime_ns(&metadata), metadata.ino(), false, false);
+        if known.remove(path.as_ref()) != Some(now) {
+            scan.changed.push(entry.into_path());
+        }
+    }
+}
+
+pub(super) fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+}

@@ -1,0 +1,154 @@
+//! The archive: one `SQLite` database, and the only module that speaks SQL to it.
+//!
+//! Streams of exact bytes are the truth ([`streams`]), what a person says of a session is primary ([`sessions`],
+//! [`settings`]), everything else is derived and can be rebuilt ([`derived`]). The store knows no tool.
+
+mod check;
+mod derived;
+mod native_files;
+mod sessions;
+mod settings;
+mod streams;
+
+pub use check::{CheckReport, Damage};
+pub use derived::{MessageRow, ReaderRow, Span};
+pub use native_files::NativeFile;
+pub use sessions::{Filter, NewSession, Relation, SessionRow, Sort, Summary};
+pub use streams::{ChunkCache, Stream, StreamKey};
+
+use crate::error::{Context, Error, Result};
+use crate::home::Home;
+use rusqlite::{Connection, OpenFlags};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Numbered, append-only; `PRAGMA user_version` tells how many have run.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/001_init.sql")];
+
+/// "SFSA" in ASCII: tells `file` and us whose database this is.
+const APPLICATION_ID: i32 = 0x5346_5341;
+
+/// The oldest `SQLite` without the WAL-reset bug that loses commits of two processes at once.
+pub const MINIMUM_SQLITE: i32 = 3_051_003;
+
+/// An open archive.
+pub struct Store {
+    connection: Connection,
+    packer: streams::Packer,
+}
+
+impl Store {
+    /// Opens the archive of `home`, creating or migrating it.
+    pub fn open(home: &Home) -> Result<Store> {
+        home.create()?;
+        let path = home.database();
+        let exists = path.exists();
+        let connection = Connection::open_with_flags(
+            &path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(|source| {
+            Error::failed(format!("the archive {} can't be opened", path.display()))
+                .because(source)
+                .hint("check that the folder is writable and the disk is not full")
+        })?;
+        if !exists {
+            narrow(&path)?;
+        }
+        let mut store = Store { connection, packer: streams::Packer::default() };
+        store.prepare(&path)?;
+        Ok(store)
+    }
+
+    fn prepare(&mut self, path: &Path) -> Result<()> {
+        self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        self.connection.set_prepared_statement_cache_capacity(64);
+        let application: i32 =
+            self.connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(|source| {
+                Error::failed(format!("{} is not a sessionfs archive", path.display()))
+                    .because(source)
+                    .hint("move that file away; the next command starts a new archive")
+            })?;
+        let version: usize = self.connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        if application != APPLICATION_ID && (application != 0 || version != 0) {
+            return Err(Error::failed(format!("{} belongs to another program", path.display()))
+                .hint("set SFS_HOME to another folder"));
+        }
+        if version > MIGRATIONS.len() {
+            return Err(Error::failed(format!(
+                "{} was written by a newer sessionfs (schema {version}, this one knows {})",
+                path.display(),
+                MIGRATIONS.len()
+            ))
+            .hint("install the newer version again"));
+        }
+        self.connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+             PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
+             PRAGMA cache_size = -8192;",
+        )?;
+        if version < MIGRATIONS.len() {
+            self.migrate(path)?;
+        }
+        Ok(())
+    }
+
+    fn migrate(&mut self, path: &Path) -> Result<()> {
+        // Another process may have migrated meanwhile: look again inside the transaction.
+        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let version: usize = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        for (number, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+            transaction
+                .execute_batch(sql)
+                .context(|| format!("{} can't be migrated to schema {}", path.display(), number + 1))?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+        transaction.commit()?;
+        for side in ["-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(side);
+            if Path::new(&name).exists() {
+                narrow(Path::new(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in one write transaction: all of it is stored, or nothing.
+    pub fn write<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let outcome = self.packer_is_current().and_then(|()| work(self)).and_then(|value| {
+            self.flush_pack()?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            self.packer.forget();
+            if !self.connection.is_autocommit() {
+                self.connection.execute_batch("ROLLBACK")?;
+            }
+        }
+        outcome
+    }
+
+    /// Gives memory back and lets `SQLite` refresh its statistics; for the daemon when it goes idle.
+    pub fn rest(&mut self) -> Result<()> {
+        self.packer.forget();
+        self.connection.flush_prepared_statement_cache();
+        self.connection.execute_batch("PRAGMA optimize; PRAGMA shrink_memory; PRAGMA wal_checkpoint(PASSIVE);")?;
+        Ok(())
+    }
+
+    /// The version of `SQLite` in use, such as `3051003`.
+    pub fn sqlite_version() -> i32 {
+        rusqlite::version_number()
+    }
+}
+
+/// Makes a file readable by its owner only.
+fn narrow(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .context(|| format!("{} can't be made private", path.display()))
+}

@@ -1,0 +1,137 @@
+//! Where capture stands with each native file: what it looked like when we last read it.
+
+use super::Store;
+use crate::error::Result;
+use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
+
+/// A native file as capture last saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeFile {
+    /// The tool's id.
+    pub tool: String,
+    /// Absolute.
+    pub path: String,
+    /// The stream it is archived in.
+    pub stream: Option<i64>,
+    /// Bytes on disk.
+    pub size: u64,
+    /// Modification time in nanoseconds.
+    pub mtime_ns: i64,
+    /// Inode number.
+    pub inode: u64,
+    /// SHA-256 of its first bytes.
+    pub head: Vec<u8>,
+    /// When, in milliseconds.
+    pub captured_at: i64,
+    /// The tool deleted it, in milliseconds.
+    pub gone_at: Option<i64>,
+    /// Why it could not be captured the last time.
+    pub error: Option<String>,
+}
+
+const COLUMNS: &str = "tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error";
+
+fn file_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<NativeFile> {
+    Ok(NativeFile {
+        tool: row.get(0)?,
+        path: row.get(1)?,
+        stream: row.get(2)?,
+        size: row.get(3)?,
+        mtime_ns: row.get(4)?,
+        inode: row.get::<_, i64>(5)? as u64,
+        head: row.get(6)?,
+        captured_at: row.get(7)?,
+        gone_at: row.get(8)?,
+        error: row.get(9)?,
+    })
+}
+
+impl Store {
+    /// The file at `path`.
+    pub fn native_file(&self, path: &str) -> Result<Option<NativeFile>> {
+        let sql = format!("SELECT {COLUMNS} FROM native_file WHERE path = ?1");
+        Ok(self.connection.prepare_cached(&sql)?.query_row([path], file_from).optional()?)
+    }
+
+    /// The files that are archived in a stream.
+    pub fn native_files_of(&self, stream: i64) -> Result<Vec<NativeFile>> {
+        let sql = format!("SELECT {COLUMNS} FROM native_file WHERE stream = ?1 ORDER BY path");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_map([stream], file_from)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What a scan compares with: path → (size, mtime, inode, is gone, has an error).
+    #[expect(clippy::type_complexity, reason = "one tuple, described")]
+    pub fn known_files(&self, tool: &str) -> Result<HashMap<String, (u64, i64, u64, bool, bool)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, size, mtime_ns, inode, gone_at IS NOT NULL, error IS NOT NULL FROM native_file WHERE tool = ?1",
+        )?;
+        let rows = statement.query_map([tool], |row| {
+            let inode: i64 = row.get(3)?;
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, inode as u64, row.get(4)?, row.get(5)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Stores how a file looks now.
+    pub fn save_native_file(&mut self, file: &NativeFile) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (path) DO UPDATE SET stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
+                   captured_at = ?8, gone_at = ?9, error = ?10",
+            )?
+            .execute(params![
+                file.tool,
+                file.path,
+                file.stream,
+                file.size,
+                file.mtime_ns,
+                file.inode as i64,
+                file.head,
+                file.captured_at,
+                file.gone_at,
+                file.error
+            ])?;
+        Ok(())
+    }
+
+    /// The file at `path` lives on under another path.
+    pub fn forget_native_file(&mut self, path: &str) -> Result<()> {
+        self.connection.prepare_cached("DELETE FROM native_file WHERE path = ?1")?.execute([path])?;
+        Ok(())
+    }
+
+    /// The newest capture of a tool, in milliseconds, and the newest error with its path.
+    #[expect(clippy::type_complexity, reason = "two optional values")]
+    pub fn capture_state(&self, tool: &str) -> Result<(Option<i64>, Option<(String, String)>)> {
+        let last = self.connection.query_row(
+            "SELECT max(captured_at) FROM native_file WHERE tool = ?1 AND stream IS NOT NULL",
+            [tool],
+            |row| row.get(0),
+        )?;
+        let error = self
+            .connection
+            .query_row(
+                "SELECT path, error FROM native_file WHERE tool = ?1 AND error IS NOT NULL
+                 ORDER BY captured_at DESC LIMIT 1",
+                [tool],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        Ok((last, error))
+    }
+
+    /// True where the tool still has the session's main file.
+    pub fn native_present(&self, session: i64) -> Result<bool> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM stream st JOIN native_file f ON f.stream = st.id
+                  WHERE st.session = ?1 AND st.name = 'main' AND f.gone_at IS NULL)",
+            )?
+            .query_row([session], |row| row.get(0))?)
+    }
+}

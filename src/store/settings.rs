@@ -1,0 +1,60 @@
+//! Settings and this device's origin.
+
+use super::Store;
+use crate::error::{Context, Result};
+use crate::id::Hash;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+impl Store {
+    /// A setting's value.
+    pub fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let text: Option<String> = self
+            .connection
+            .prepare_cached("SELECT value FROM setting WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?;
+        text.map(|text| serde_json::from_str(&text).context(|| format!("the setting {key} is damaged"))).transpose()
+    }
+
+    /// Stores a setting.
+    pub fn set_setting(&mut self, key: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).context(|| format!("the setting {key} can't be written"))?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)")?
+            .execute(params![key, text])?;
+        Ok(())
+    }
+
+    /// Forgets a setting; says whether it was set.
+    pub fn unset_setting(&mut self, key: &str) -> Result<bool> {
+        Ok(self.connection.execute("DELETE FROM setting WHERE key = ?1", [key])? > 0)
+    }
+
+    /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,
+    /// so that two machines never write to the same stream.
+    pub(super) fn origin(&mut self) -> Result<i64> {
+        let machine = machine();
+        let known = self
+            .connection
+            .prepare_cached("SELECT id FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
+            .query_row([&machine], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+}
+
+/// A hash of what the system says this machine is; `unknown` where it says nothing (macOS without the file: the host name).
+fn machine() -> String {
+    let text = ["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty()));
+    let text = text.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    Hash::of(format!("sessionfs origin {}", text.trim()).as_bytes()).hex()[..16].to_owned()
+}

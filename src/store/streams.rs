@@ -1,0 +1,458 @@
+//! Streams: named logs of exact bytes that only grow.
+//!
+//! A stream is cut into chunks where its content says so (`FastCDC`, about 64 KiB), so the same bytes give the same
+//! chunks whenever they were captured and in whatever session they stand. A chunk is stored once, by its SHA-256; chunks
+//! lie in packs of about 1 MiB, one zstd frame each, so that what repeats between chunks costs next to nothing. The bytes
+//! behind the last cut are the tail: small rows, one an append, folded together now and then.
+
+use super::Store;
+use crate::error::{Error, Result};
+use crate::id::Hash;
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+
+/// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
+const CHUNK: (usize, usize, usize) = (16 << 10, 64 << 10, 256 << 10);
+/// A pack takes chunks until it holds this many raw bytes.
+const PACK: usize = 1 << 20;
+/// zstd's level for packs: higher ones cost more time than they save room on session text.
+const LEVEL: i32 = 3;
+/// A tail row longer than this is compressed.
+const COMPRESS_TAIL: usize = 1 << 10;
+/// So many tail rows are folded into one.
+const TAIL_ROWS: usize = 16;
+/// No pack and no tail row holds more raw bytes: a larger length is damage, and nothing is allocated for it.
+const FRAME_LIMIT: usize = PACK + CHUNK.2;
+
+/// The row of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its row.
+    pub id: i64,
+    /// The session's row.
+    pub session: i64,
+    /// `main`, `subagents/…`, `facts`.
+    pub name: String,
+    /// Counts rewrites of the native file.
+    pub generation: u32,
+    /// Such as `claude-code/jsonl`.
+    pub format: String,
+    /// Where the native file is, relative to the tool's folder.
+    pub native_path: Option<String>,
+    /// Bytes.
+    pub length: u64,
+    /// Bytes in chunks.
+    cut: u64,
+    chain: Vec<u8>,
+    tail_hash: Vec<u8>,
+}
+
+/// Names a stream that is to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamKey<'a> {
+    /// The session's row.
+    pub session: i64,
+    /// Its name in the session.
+    pub name: &'a str,
+    /// 0 for the first.
+    pub generation: u32,
+    /// How its bytes are to be read.
+    pub format: &'a str,
+    /// Where the native file is, relative to the tool's folder.
+    pub native_path: Option<&'a str>,
+}
+
+impl Stream {
+    /// Hash over chunk hashes and tail: two streams with the same bytes have the same one.
+    pub fn hash(&self) -> Hash {
+        let mut hash = Sha256::new();
+        hash.update(&self.chain);
+        hash.update(&self.tail_hash);
+        Hash(hash.finalize().into())
+    }
+
+    /// True where chunks with this chain and this tail are what was appended.
+    pub(super) fn has_hashes(&self, chain: &[u8], tail: &[u8]) -> bool {
+        self.chain == chain && (self.length == 0 || self.tail_hash == Hash::of(tail).0)
+    }
+}
+
+/// The pack that still takes chunks, and the compressor.
+#[derive(Default)]
+pub(super) struct Packer {
+    open: Option<OpenPack>,
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    /// The tail of the stream that was appended to last: saves reading it back during an import.
+    tail: Option<(i64, Vec<u8>)>,
+    /// The database's change counter when this was true.
+    data_version: i64,
+}
+
+struct OpenPack {
+    id: i64,
+    raw: Vec<u8>,
+    /// It already has a row.
+    stored: bool,
+    dirty: bool,
+}
+
+impl Packer {
+    /// Drops everything that a rollback or another process may have made untrue.
+    pub(super) fn forget(&mut self) {
+        self.open = None;
+        self.tail = None;
+        self.compressor = None;
+    }
+
+    fn compress(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(LEVEL).map_err(zstd_failed)?),
+        };
+        compressor.compress(raw).map_err(zstd_failed)
+    }
+}
+
+fn zstd_failed(source: std::io::Error) -> Error {
+    Error::failed("bytes could not be compressed").because(source)
+}
+
+fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> String) -> Result<Vec<u8>> {
+    let length = usize::try_from(raw_length).unwrap_or(usize::MAX);
+    if data.len() == length {
+        return Ok(data.to_vec());
+    }
+    let raw = if length > FRAME_LIMIT {
+        Err(std::io::Error::other("its length is impossible"))
+    } else {
+        zstd::bulk::decompress(data, length)
+    };
+    match raw {
+        Ok(raw) if raw.len() == length => Ok(raw),
+        Ok(_) => Err(Error::failed(format!("{} is damaged: its length is wrong", what())).hint("sfs admin check")),
+        Err(cause) => Err(Error::failed(format!("{} is damaged", what())).because(cause).hint("sfs admin check")),
+    }
+}
+
+/// Keeps the packs that were read last: a session's chunks mostly lie in few packs.
+#[derive(Default)]
+pub struct ChunkCache(VecDeque<(i64, Vec<u8>)>);
+
+const CACHED_PACKS: usize = 4;
+
+const COLUMNS: &str = "id, session, name, generation, format, native_path, length, cut, chain, tail_hash";
+
+fn stream_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
+    Ok(Stream {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        name: row.get(2)?,
+        generation: row.get(3)?,
+        format: row.get(4)?,
+        native_path: row.get(5)?,
+        length: row.get(6)?,
+        cut: row.get(7)?,
+        chain: row.get(8)?,
+        tail_hash: row.get(9)?,
+    })
+}
+
+impl Store {
+    /// Makes an empty stream of this device.
+    pub fn create_stream(&mut self, key: StreamKey<'_>) -> Result<Stream> {
+        let origin = self.origin()?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO stream (session, origin, name, generation, format, native_path)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![key.session, origin, key.name, key.generation, key.format, key.native_path])?;
+        Ok(Stream {
+            id: self.connection.last_insert_rowid(),
+            session: key.session,
+            name: key.name.to_owned(),
+            generation: key.generation,
+            format: key.format.to_owned(),
+            native_path: key.native_path.map(str::to_owned),
+            length: 0,
+            cut: 0,
+            chain: Vec::new(),
+            tail_hash: Vec::new(),
+        })
+    }
+
+    /// The stream in row `id`.
+    pub fn stream(&self, id: i64) -> Result<Stream> {
+        let sql = format!("SELECT {COLUMNS} FROM stream WHERE id = ?1");
+        Ok(self.connection.prepare_cached(&sql)?.query_row([id], stream_from)?)
+    }
+
+    /// All streams of a session: by name, then generation.
+    pub fn streams(&self, session: i64) -> Result<Vec<Stream>> {
+        let sql = format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 ORDER BY name, generation, id");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_map([session], stream_from)?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The newest generation of a session's stream.
+    pub fn newest_stream(&self, session: i64, name: &str) -> Result<Option<Stream>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 AND name = ?2 ORDER BY generation DESC LIMIT 1");
+        Ok(self.connection.prepare_cached(&sql)?.query_row(params![session, name], stream_from).optional()?)
+    }
+
+    /// The native file now lies at another place below the tool's folder.
+    pub fn move_stream(&mut self, stream: i64, native_path: &str) -> Result<()> {
+        self.connection.execute("UPDATE stream SET native_path = ?2 WHERE id = ?1", params![stream, native_path])?;
+        Ok(())
+    }
+
+    /// Appends `bytes`. The stream's row is changed in the database and in `stream`.
+    pub fn append(&mut self, stream: &mut Stream, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut tail = match self.packer.tail.take() {
+            Some((id, tail)) if id == stream.id => tail,
+            _ => self.read_tail(stream)?,
+        };
+        tail.extend_from_slice(bytes);
+        stream.length += bytes.len() as u64;
+        let cut = self.cut_chunks(stream, &tail)?;
+        if cut > 0 {
+            self.connection.prepare_cached("DELETE FROM tail WHERE stream = ?1")?.execute([stream.id])?;
+            tail.drain(..cut);
+            self.insert_tail(stream, stream.cut, &tail)?;
+        } else {
+            self.insert_tail(stream, stream.length - bytes.len() as u64, bytes)?;
+            self.fold_tail(stream, &tail)?;
+        }
+        stream.tail_hash = Hash::of(&tail).0.to_vec();
+        self.connection
+            .prepare_cached("UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5 WHERE id = ?1")?
+            .execute(params![stream.id, stream.length, stream.cut, stream.chain, stream.tail_hash])?;
+        self.packer.tail = Some((stream.id, tail));
+        Ok(())
+    }
+
+    /// Moves every finished chunk at the start of `tail` into a pack; says how many bytes that were.
+    fn cut_chunks(&mut self, stream: &mut Stream, tail: &[u8]) -> Result<usize> {
+        let mut cut = 0;
+        for chunk in fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2) {
+            let end = chunk.offset + chunk.length;
+            // The last piece ends where the bytes end, not where the content says so.
+            if end == tail.len() && chunk.length < CHUNK.2 {
+                break;
+            }
+            let bytes = &tail[chunk.offset..end];
+            let hash = Hash::of(bytes);
+            let id = self.add_chunk(hash, bytes)?;
+            self.connection
+                .prepare_cached("INSERT INTO stream_chunk (stream, start, chunk) VALUES (?1, ?2, ?3)")?
+                .execute(params![stream.id, stream.cut, id])?;
+            stream.chain = Sha256::new().chain_update(&stream.chain).chain_update(hash.0).finalize().to_vec();
+            stream.cut += bytes.len() as u64;
+            cut = end;
+        }
+        Ok(cut)
+    }
+
+    fn add_chunk(&mut self, hash: Hash, bytes: &[u8]) -> Result<i64> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT id FROM chunk WHERE hash = ?1")?
+            .query_row([&hash.0[..]], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let (pack, start) = {
+            let open = self.open_pack()?;
+            let start = open.raw.len();
+            open.raw.extend_from_slice(bytes);
+            open.dirty = true;
+            (open.id, start)
+        };
+        self.connection
+            .prepare_cached("INSERT INTO chunk (hash, length, pack, start) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![&hash.0[..], bytes.len(), pack, start])?;
+        let id = self.connection.last_insert_rowid();
+        if start + bytes.len() >= PACK {
+            self.flush_pack()?;
+            self.packer.open = None;
+        }
+        Ok(id)
+    }
+
+    /// The pack that takes the next chunk: the newest if it has room, else a new one.
+    fn open_pack(&mut self) -> Result<&mut OpenPack> {
+        if self.packer.open.is_none() {
+            let newest = self
+                .connection
+                .prepare_cached("SELECT id, raw_length, data FROM pack ORDER BY id DESC LIMIT 1")?
+                .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?)))
+                .optional()?;
+            self.packer.open = Some(match newest {
+                Some((id, length, data)) if (length as usize) < PACK => {
+                    let raw = decompress(&data, length, || format!("pack {id}"))?;
+                    OpenPack { id, raw, stored: true, dirty: false }
+                }
+                newest => {
+                    let id = newest.map_or(1, |(id, ..)| id + 1);
+                    OpenPack { id, raw: Vec::with_capacity(PACK + CHUNK.1), stored: false, dirty: false }
+                }
+            });
+        }
+        self.packer.open.as_mut().ok_or_else(|| Error::failed("no pack is open"))
+    }
+
+    /// Writes the open pack's row if chunks were added.
+    pub(super) fn flush_pack(&mut self) -> Result<()> {
+        let Some(mut open) = self.packer.open.take() else { return Ok(()) };
+        if open.dirty {
+            let data = self.packer.compress(&open.raw)?;
+            let sql = if open.stored {
+                "UPDATE pack SET raw_length = ?2, data = ?3 WHERE id = ?1"
+            } else {
+                "INSERT INTO pack (id, raw_length, data) VALUES (?1, ?2, ?3)"
+            };
+            self.connection.prepare_cached(sql)?.execute(params![open.id, open.raw.len(), data])?;
+            open.stored = true;
+            open.dirty = false;
+        }
+        self.packer.open = Some(open);
+        Ok(())
+    }
+
+    /// Another process may have appended to the pack that we hold open.
+    pub(super) fn packer_is_current(&mut self) -> Result<()> {
+        let version = self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if version != self.packer.data_version {
+            self.packer.open = None;
+            self.packer.tail = None;
+            self.packer.data_version = version;
+        }
+        Ok(())
+    }
+
+    fn insert_tail(&mut self, stream: &Stream, start: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let compressed = if bytes.len() > COMPRESS_TAIL { Some(self.packer.compress(bytes)?) } else { None };
+        let data = compressed.as_deref().filter(|c| c.len() < bytes.len()).unwrap_or(bytes);
+        self.connection
+            .prepare_cached("INSERT INTO tail (stream, start, raw_length, data) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![stream.id, start, bytes.len(), data])?;
+        Ok(())
+    }
+
+    fn fold_tail(&mut self, stream: &Stream, tail: &[u8]) -> Result<()> {
+        let rows: usize = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM tail WHERE stream = ?1")?
+            .query_row([stream.id], |row| row.get(0))?;
+        if rows >= TAIL_ROWS {
+            self.connection.prepare_cached("DELETE FROM tail WHERE stream = ?1")?.execute([stream.id])?;
+            self.insert_tail(stream, stream.cut, tail)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes behind the last cut.
+    pub(super) fn read_tail(&self, stream: &Stream) -> Result<Vec<u8>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT start, raw_length, data FROM tail WHERE stream = ?1 ORDER BY start")?;
+        let mut rows = statement.query([stream.id])?;
+        let mut tail = Vec::new();
+        while let Some(row) = rows.next()? {
+            let what = || format!("the tail of stream {} ({})", stream.id, stream.name);
+            if row.get::<_, u64>(0)? != stream.cut + tail.len() as u64 {
+                return Err(Error::failed(format!("{} has a gap", what())).hint("sfs admin check"));
+            }
+            let raw_length = row.get(1)?;
+            tail.extend(decompress(row.get_ref(2)?.as_blob().unwrap_or_default(), raw_length, what)?);
+        }
+        Ok(tail)
+    }
+
+    /// The bytes of a stream from `start`, at most up to the end of the piece (chunk or tail) in which `start` lies.
+    /// Empty at the stream's end. Reading a whole stream is calling this until it gives nothing.
+    pub fn read_piece(&self, stream: &Stream, start: u64, cache: &mut ChunkCache) -> Result<Vec<u8>> {
+        if start >= stream.cut {
+            let tail = self.read_tail(stream)?;
+            return Ok(tail.get((start - stream.cut) as usize..).unwrap_or_default().to_vec());
+        }
+        let (at, pack, in_pack, length): (u64, i64, usize, usize) = self
+            .connection
+            .prepare_cached(
+                "SELECT sc.start, c.pack, c.start, c.length FROM stream_chunk sc JOIN chunk c ON c.id = sc.chunk
+                 WHERE sc.stream = ?1 AND sc.start <= ?2 ORDER BY sc.start DESC LIMIT 1",
+            )?
+            .query_row(params![stream.id, start], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        let skip = (start - at) as usize;
+        let missing = || {
+            Error::failed(format!("stream {} ({}) has no chunk for byte {start}", stream.id, stream.name))
+                .hint("sfs admin check")
+        };
+        if skip >= length {
+            return Err(missing());
+        }
+        self.chunk_bytes(pack, in_pack + skip, length - skip, cache)
+    }
+
+    pub(super) fn chunk_bytes(
+        &self,
+        pack: i64,
+        start: usize,
+        length: usize,
+        cache: &mut ChunkCache,
+    ) -> Result<Vec<u8>> {
+        let raw = self.pack(pack, cache)?;
+        raw.get(start..start + length)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| Error::failed(format!("pack {pack} is shorter than its chunks")).hint("sfs admin check"))
+    }
+
+    fn pack<'c>(&self, id: i64, cache: &'c mut ChunkCache) -> Result<&'c [u8]> {
+        if let Some(place) = cache.0.iter().position(|(cached, _)| *cached == id) {
+            return Ok(&cache.0[place].1);
+        }
+        let raw = match &self.packer.open {
+            Some(open) if open.id == id && open.dirty => open.raw.clone(),
+            _ => {
+                let (length, data): (i64, Vec<u8>) = self
+                    .connection
+                    .prepare_cached("SELECT raw_length, data FROM pack WHERE id = ?1")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                decompress(&data, length, || format!("pack {id}"))?
+            }
+        };
+        if cache.0.len() >= CACHED_PACKS {
+            cache.0.pop_back();
+        }
+        cache.0.push_front((id, raw));
+        Ok(&cache.0[0].1)
+    }
+
+    /// Exactly `length` bytes from `start`.
+    pub fn read_range(&self, stream: &Stream, start: u64, length: u64, cache: &mut ChunkCache) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length as usize);
+        while (bytes.len() as u64) < length {
+            let mut piece = self.read_piece(stream, start + bytes.len() as u64, cache)?;
+            if piece.is_empty() {
+                return Err(Error::failed(format!(
+                    "stream {} ({}) ends before byte {}",
+                    stream.id,
+                    stream.name,
+                    start + length
+                )));
+            }
+            piece.truncate((length - bytes.len() as u64) as usize);
+            bytes.append(&mut piece);
+        }
+        Ok(bytes)
+    }
+}
