@@ -8,6 +8,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 /// What is known of the session beside its messages.
 #[derive(Clone, Debug, Default)]
 pub struct About {
+    /// The id of its own tool: a writer of the same tool may keep what is only valid there, such as signatures.
+    pub tool: &'static str,
     /// The id in its own tool.
     pub native_id: String,
     /// The folder it works in.

@@ -1,43 +1,134 @@
-//! ClaudeCode: sessions on disk.
+//! Claude Code: one JSON Lines file a session, a tree of records in each. Seen with versions 1.0.128 to 2.1.330.
+//!
+//! ```text
+//! ~/.claude/projects/<folder of the project>/<session id>.jsonl             the session
+//!                                           /<session id>/subagents/…       its sub-agents, since 2.1
+//!                                           /<session id>/tool-results/…    long outputs in full
+//!                                           /agent-<id>.jsonl               sub-agents of 2.0, any session's
+//! ~/.claude/sessions/<pid>.json                                             running clients
+//! ```
+//!
+//! Settings, prompt history, credentials and `*.key` files are never opened.
 
-use super::{Place, Reader, Source, Tool, Writer};
-use crate::error::{Error, Result};
+mod conversation;
+mod reader;
+mod record;
+mod writer;
+
+use self::reader::ClaudeReader;
+use super::{Format, Place, Reader, Source, Tool, Writer};
+use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
-use std::path::{Path, PathBuf};
+use serde::Deserialize;
+use std::path::{Component, Path, PathBuf};
+
+pub use self::writer::folder_of;
 
 /// The tool.
 pub struct ClaudeCode;
 
+/// Its id, part of every session's id.
+pub(crate) const ID: &str = "claude-code";
+
 impl Tool for ClaudeCode {
     fn id(&self) -> &'static str {
-        "claude_code"
+        ID
     }
+
     fn name(&self) -> &'static str {
-        "ClaudeCode"
+        "Claude Code"
     }
+
     fn aliases(&self) -> &'static [&'static str] {
-        &[]
+        &["claude", "cc"]
     }
+
     fn root(&self, home: &Home) -> PathBuf {
-        home.user.clone()
+        home.tool_variable("CLAUDE_CONFIG_DIR").map_or_else(|| home.user.join(".claude"), Path::to_owned)
     }
+
     fn folders(&self) -> &'static [&'static str] {
-        &[]
+        &["projects"]
     }
-    fn place(&self, _: &Path, _: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-        Place::Other
+
+    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+        let Some(parts) = plain_parts(relative) else { return Place::Other };
+        match parts.as_slice() {
+            ["projects", _, file] => place_beside(file, first_line),
+            ["projects", _, session, below @ ..] if is_session_id(session) => place_below(session, below),
+            _ => Place::Other,
+        }
     }
-    fn reader(&self, _: &str, _: Option<&str>) -> Box<dyn Reader> {
-        unimplemented!()
+
+    fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {
+        Box::new(ClaudeReader::new(stream, state))
     }
-    fn conversation<'a>(&self, _: &'a dyn Source) -> Result<Conversation<'a>> {
-        Err(Error::failed("not written yet"))
+
+    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
+        conversation::live(source)
     }
+
     fn writer(&self) -> Option<&dyn Writer> {
-        None
+        Some(&writer::ClaudeWriter)
     }
+
     fn retention(&self) -> &'static str {
-        ""
+        "deletes sessions untouched for 30 days at start-up (cleanupPeriodDays in settings.json)"
     }
+}
+
+/// The parts of a path that only goes down and is text throughout.
+fn plain_parts(path: &Path) -> Option<Vec<&str>> {
+    path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect()
+}
+
+/// A file in a project's folder: a session, or a sub-agent of 2.0, whose session stands in its lines.
+fn place_beside(file: &str, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head {
+        session_id: String,
+    }
+    let Some(stem) = file.strip_suffix(".jsonl") else { return Place::Other };
+    if is_session_id(stem) {
+        return session(stem, "main".to_owned(), Format::ClaudeCodeJsonl);
+    }
+    if !stem.starts_with("agent-") {
+        return Place::Other;
+    }
+    match first_line().map(|line| serde_json::from_slice::<Head>(&line)) {
+        Some(Ok(head)) if is_session_id(&head.session_id) => {
+            session(&head.session_id, format!("agents/{file}"), Format::ClaudeCodeJsonl)
+        }
+        Some(Ok(_)) => Place::Other,
+        Some(Err(_)) | None => Place::NotYet,
+    }
+}
+
+/// A file in a session's own folder. Hidden files are temporary ones; a key file holds a secret.
+fn place_below(id: &str, below: &[&str]) -> Place {
+    let file = below.last().copied().unwrap_or_default();
+    let has_suffix = |suffix: &str| file.rsplit_once('.').is_some_and(|(_, s)| s.eq_ignore_ascii_case(suffix));
+    if file.starts_with('.') || has_suffix("key") {
+        return Place::Other;
+    }
+    let is_agent = below.len() > 1 && below[0] == "subagents" && file.starts_with("agent-") && has_suffix("jsonl");
+    let format = if is_agent { Format::ClaudeCodeJsonl } else { Format::File };
+    match below {
+        // These two names are ours.
+        [name @ ("main" | "facts")] => session(id, format!("files/{name}"), format),
+        _ => session(id, below.join("/"), format),
+    }
+}
+
+fn session(native_id: &str, stream: String, format: Format) -> Place {
+    Place::Session { native_id: native_id.to_owned(), stream, format }
+}
+
+/// 8-4-4-4-12 hexadecimal digits, in any case: what `--resume` takes.
+fn is_session_id(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
 }

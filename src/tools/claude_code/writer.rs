@@ -1,0 +1,645 @@
+//! Conversations to files that the real client resumes with nothing lost: versions 1.0.128 to 2.1.330 were seen to send
+//! all of what this writes.
+//!
+//! The shape: one chain of records with rising timestamps, a reply with all of its calls in one record, all of their
+//! results in the next. The client deletes or refuses what deviates, mostly without a word: a repeated call id loses the
+//! call and its result, an orphan call the text beside it, a blank prompt or a text before a result ends the session.
+//!
+//! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
+
+use super::reader::{CONTEXT_KEY, SYNTHETIC};
+use crate::error::{Context, Error, Result};
+use crate::home::Home;
+use crate::model::action::{self, Action};
+use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
+use crate::model::ledger::{Fate, Ledger, Tally};
+use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
+use crate::tools::{Plan, Target, Tool, Writer};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use uuid::Uuid;
+
+/// The client whose records these resemble.
+const VERSION: &str = "2.1.330";
+/// Stands for a result without any text, which the API refuses.
+const NO_OUTPUT: &str = "(no output)";
+/// Before a conversation that does not begin with the person.
+const OPENING: &str = "[The beginning of this conversation is not in the session that was resumed.]";
+/// The longest title and the longest copy of the last prompt.
+const TITLE_CHARACTERS: usize = 200;
+
+/// Writes sessions for Claude Code.
+pub(super) struct ClaudeWriter;
+
+impl Writer for ClaudeWriter {
+    fn command(&self, native_id: &str) -> Vec<String> {
+        vec!["claude".into(), "--resume".into(), native_id.into()]
+    }
+
+    fn plan(&self, _: &About, target: &Target) -> Result<Plan> {
+        let native_id = match &target.native_id {
+            Some(id) if super::is_session_id(id) => id.clone(),
+            Some(id) => {
+                return Err(Error::usage(format!("Claude Code can't resume a session called {id:?}"))
+                    .hint("its session ids are UUIDs"));
+            }
+            None => Uuid::new_v4().to_string(),
+        };
+        let folder = super::ClaudeCode.root(&target.home).join("projects").join(folder_of(&target.cwd));
+        let file = folder.join(format!("{native_id}.jsonl"));
+        let command = self.command(&native_id);
+        Ok(Plan { native_id, file, cwd: target.cwd.clone(), command })
+    }
+
+    fn write(
+        &self,
+        plan: &Plan,
+        about: &About,
+        target: &Target,
+        conversation: Conversation<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Ledger> {
+        let mut scribe = Scribe::new(plan, about, target, out);
+        for (what, why, count) in conversation.left_out {
+            scribe.tally.add_many(Fate::Dropped, what, why, count);
+        }
+        for step in steps(conversation.messages) {
+            scribe.step(step?)?;
+        }
+        scribe.finish()
+    }
+
+    fn register(&self, _: &Plan, _: &About, _: &Target) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn unregister(&self, _: &Plan, _: &Target) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_open(&self, home: &Home, native_id: &str) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Running {
+            pid: i32,
+            session_id: String,
+        }
+        let Ok(entries) = super::ClaudeCode.root(home).join("sessions").read_dir() else { return false };
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter_map(|path| serde_json::from_slice::<Running>(&std::fs::read(path).ok()?).ok())
+            .any(|running| running.session_id.eq_ignore_ascii_case(native_id) && is_alive(running.pid))
+    }
+}
+
+/// A client that was killed leaves its file behind.
+fn is_alive(pid: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0) else { return false };
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+}
+
+/// The name of a project's folder: every UTF-16 unit that is no ASCII letter or digit becomes a dash; a name over 200
+/// characters is cut there and gets a hash of the whole path.
+pub fn folder_of(cwd: &Path) -> String {
+    let path = cwd.to_string_lossy();
+    let dashed = |unit: u16| u8::try_from(unit).ok().filter(u8::is_ascii_alphanumeric).map_or('-', char::from);
+    let name: String = path.encode_utf16().map(dashed).collect();
+    if name.len() <= 200 {
+        return name;
+    }
+    let hash = path.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    format!("{}-{}", &name[..200], base36(hash.unsigned_abs()))
+}
+
+fn base36(mut number: u32) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().map(|digit| char::from(*digit)).collect();
+        }
+    }
+}
+
+/// A record's uuid.
+#[derive(Clone, Copy)]
+struct RecordId(Uuid);
+
+impl RecordId {
+    fn fresh() -> Self {
+        RecordId(Uuid::new_v4())
+    }
+}
+
+impl Serialize for RecordId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    parent_uuid: Option<RecordId>,
+    is_sidechain: bool,
+    user_type: &'a str,
+    entrypoint: &'a str,
+    cwd: &'a str,
+    session_id: &'a str,
+    version: &'a str,
+    git_branch: &'a str,
+    #[serde(rename = "type")]
+    kind: Role,
+    message: &'a RawValue,
+    uuid: RecordId,
+    timestamp: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_meta: bool,
+}
+
+#[derive(Serialize)]
+struct UserMessage<'a> {
+    role: Role,
+    content: UserContent<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum UserContent<'a> {
+    Text(&'a str),
+    Blocks(Vec<Piece<'a>>),
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    role: Role,
+    model: &'a str,
+    content: Vec<Piece<'a>>,
+    stop_reason: &'a str,
+    stop_sequence: Option<&'a str>,
+    usage: NoUsage,
+}
+
+#[derive(Default, Serialize)]
+struct NoUsage {
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+}
+
+/// A content block, with the keys that the API knows and no other.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Piece<'a> {
+    Text {
+        text: Cow<'a, str>,
+    },
+    Thinking {
+        thinking: &'a str,
+        signature: &'a str,
+    },
+    RedactedThinking {
+        data: &'a str,
+    },
+    ToolUse {
+        id: String,
+        name: Cow<'a, str>,
+        input: Cow<'a, RawValue>,
+    },
+    ToolResult {
+        tool_use_id: String,
+        content: UserContent<'a>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+    },
+    Image {
+        source: Picture<'a>,
+    },
+}
+
+#[derive(Serialize)]
+struct Picture<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    media_type: &'a str,
+    data: &'a str,
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    command: &'a str,
+}
+
+/// A record that waits for its uuid: the last one's is promised in the first line.
+struct Pending {
+    kind: Role,
+    message: Box<RawValue>,
+    timestamp: Timestamp,
+    is_meta: bool,
+}
+
+/// Writes one session.
+struct Scribe<'a> {
+    plan: &'a Plan,
+    about: &'a About,
+    cwd: String,
+    /// The session is Claude Code's own: signatures, tool names and models hold.
+    is_own: bool,
+    title: Option<String>,
+    out: &'a mut dyn Write,
+    tally: Tally,
+    leaf: RecordId,
+    parent: Option<RecordId>,
+    pending: Option<Pending>,
+    clock: Timestamp,
+    calls: HashSet<String>,
+    last_prompt: Option<String>,
+}
+
+impl<'a> Scribe<'a> {
+    fn new(plan: &'a Plan, about: &'a About, target: &Target, out: &'a mut dyn Write) -> Self {
+        let start = about.created_at.unwrap_or(target.now);
+        Scribe {
+            plan,
+            about,
+            cwd: plan.cwd.to_string_lossy().into_owned(),
+            is_own: about.tool == super::ID,
+            title: about.title.as_deref().and_then(one_line),
+            out,
+            tally: Tally::default(),
+            leaf: RecordId::fresh(),
+            parent: None,
+            pending: None,
+            clock: start.checked_sub(SignedDuration::from_millis(1)).unwrap_or(start),
+            calls: HashSet::new(),
+            last_prompt: None,
+        }
+    }
+
+    fn step(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Prompt(message) => self.prompt(&message),
+            Step::Reply { message, results } => self.reply(&message, &results),
+            Step::OrphanResult(_) => {
+                self.tally.add(Fate::Dropped, "tool results", "their calls are not in the conversation");
+                Ok(())
+            }
+        }
+    }
+
+    fn prompt(&mut self, message: &Message) -> Result<()> {
+        let is_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
+        let is_context = message.metadata.contains_key(CONTEXT_KEY);
+        let is_harness = (message.is_meta && !is_context) || message.role != Role::User;
+        if is_harness && !is_summary {
+            self.tally.add(Fate::Dropped, "harness texts", "the target's own harness writes its own");
+            return Ok(());
+        }
+        let what = match () {
+            () if is_summary => "summaries",
+            () if message.is_meta => "harness texts",
+            () => "user messages",
+        };
+        let pieces = self.prompt_pieces(message);
+        if pieces.is_empty() {
+            self.tally.add(Fate::Dropped, what, "nothing in it that the API accepts");
+            return Ok(());
+        }
+        self.tally.add(Fate::Kept, what, "");
+        if what == "user messages" {
+            self.last_prompt = one_line(&message.text()).or(self.last_prompt.take());
+        }
+        self.user(pieces, message.timestamp, message.is_meta)
+    }
+
+    fn prompt_pieces<'m>(&mut self, message: &'m Message) -> Vec<Piece<'m>> {
+        let mut pieces = Vec::new();
+        for block in &message.content {
+            match block {
+                Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
+                Block::Image(source) => pieces.push(self.image(source)),
+                Block::Thinking { .. } | Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Other(_) => {
+                    self.tally.add(Fate::Dropped, "other blocks", "the API has no such block in a prompt");
+                }
+            }
+        }
+        pieces
+    }
+
+    fn reply(&mut self, message: &Message, results: &[CallResult]) -> Result<()> {
+        let (mut pieces, mut ids) = (Vec::new(), Vec::new());
+        for block in &message.content {
+            match block {
+                Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
+                Block::Thinking { text, signature, redacted, .. } => {
+                    pieces.extend(self.thinking(text, signature.as_deref(), *redacted));
+                }
+                Block::ToolUse { id, name, input } => {
+                    let id = self.call_id(id);
+                    ids.push(id.clone());
+                    pieces.push(self.call(id, name, input));
+                }
+                Block::Image(_) => {
+                    self.tally.add(Fate::Degraded, "images", "a note in its place: replies can't hold images");
+                    pieces.push(Piece::Text { text: "[An image stood here]".into() });
+                }
+                Block::ToolResult { .. } | Block::Other(_) => {
+                    self.tally.add(Fate::Dropped, "other blocks", "Claude Code can't resume with them");
+                }
+            }
+        }
+        if pieces.iter().all(|p| matches!(p, Piece::Thinking { .. } | Piece::RedactedThinking { .. })) {
+            // The client drops a reply of thinking alone.
+            self.tally.add(Fate::Dropped, "assistant messages", "nothing in it but thinking");
+            return Ok(());
+        }
+        self.open(message.timestamp)?;
+        self.tally.add(Fate::Kept, "assistant messages", "");
+        let reply = Reply {
+            id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
+            kind: "message",
+            role: Role::Assistant,
+            model: message.model.as_deref().filter(|_| self.is_own).unwrap_or(SYNTHETIC),
+            content: pieces,
+            stop_reason: stop_reason(message, results),
+            stop_sequence: None,
+            usage: NoUsage::default(),
+        };
+        self.push(Role::Assistant, raw(&reply), message.timestamp, false)?;
+        if results.is_empty() { Ok(()) } else { self.results(results, ids) }
+    }
+
+    /// A first message has to be the person's.
+    fn open(&mut self, timestamp: Option<Timestamp>) -> Result<()> {
+        if self.parent.is_some() || self.pending.is_some() {
+            return Ok(());
+        }
+        self.tally.add(Fate::Mapped, "user messages", "one put in front, as a conversation has to begin with one");
+        self.user(vec![Piece::Text { text: OPENING.into() }], timestamp, true)
+    }
+
+    /// A signature proves to its maker that it made the thinking; the API refuses all other.
+    fn thinking<'m>(&mut self, text: &'m str, signature: Option<&'m str>, redacted: bool) -> Option<Piece<'m>> {
+        let Some(signature) = signature.filter(|_| self.is_own) else {
+            let why = if self.is_own { "it has no signature" } else { "its signature is only valid with its maker" };
+            self.tally.add(Fate::Dropped, "thinking", why);
+            return None;
+        };
+        self.tally.add(Fate::Kept, "thinking", "");
+        Some(match redacted {
+            true => Piece::RedactedThinking { data: signature },
+            false => Piece::Thinking { thinking: text, signature },
+        })
+    }
+
+    fn call<'m>(&mut self, id: String, name: &'m str, input: &'m RawValue) -> Piece<'m> {
+        if !self.is_own
+            && name != "Bash"
+            && let Action::Shell { command, directory } = action::of(name, input)
+        {
+            self.tally.add(Fate::Mapped, "tool calls", "as Bash");
+            let elsewhere =
+                directory.filter(|directory| *directory != self.cwd && self.about.cwd.as_ref() != Some(directory));
+            let command = match elsewhere {
+                Some(directory) => format!("cd {} && {command}", action::quoted(&directory)),
+                None => command,
+            };
+            return Piece::ToolUse { id, name: "Bash".into(), input: Cow::Owned(raw(&Input { command: &command })) };
+        }
+        let acceptable = acceptable(name, 128);
+        match acceptable == name {
+            true => self.tally.add(Fate::Kept, "tool calls", ""),
+            false => self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts"),
+        }
+        Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
+    }
+
+    /// Unique in the session, of characters that the API accepts.
+    fn call_id(&mut self, id: &str) -> String {
+        let id = acceptable(id, 128);
+        let unique = (1..).map(|n| if n == 1 { id.to_string() } else { format!("{id}_{n}") });
+        let id = unique.into_iter().find(|id| !self.calls.contains(id)).unwrap_or_default();
+        self.calls.insert(id.clone());
+        id
+    }
+
+    /// All results of a reply in one record. Images of a failed call follow the results: inside of one that is marked as
+    /// an error the client drops them in silence.
+    fn results(&mut self, results: &[CallResult], ids: Vec<String>) -> Result<()> {
+        let (mut pieces, mut behind) = (Vec::new(), Vec::new());
+        for (result, tool_use_id) in results.iter().zip(ids) {
+            match result.synthetic {
+                true => self.tally.add(
+                    Fate::Degraded,
+                    "tool calls without a result",
+                    "closed with a note that it is missing",
+                ),
+                false => self.tally.add(Fate::Kept, "tool results", ""),
+            }
+            let images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
+            let is_blank = result.content.trim().is_empty();
+            let content = match (is_blank, images.is_empty() || result.is_error) {
+                (true, true) => UserContent::Text(NO_OUTPUT),
+                (false, true) => UserContent::Text(&result.content),
+                (_, false) => UserContent::Blocks(Vec::new()),
+            };
+            let content = match content {
+                UserContent::Blocks(_) => {
+                    UserContent::Blocks(text_piece(&result.content).into_iter().chain(images).collect())
+                }
+                text => {
+                    behind.extend(images);
+                    text
+                }
+            };
+            pieces.push(Piece::ToolResult { tool_use_id, content, is_error: result.is_error });
+        }
+        pieces.append(&mut behind);
+        self.push_user(UserContent::Blocks(pieces), None, false)
+    }
+
+    /// An image that the API accepts, or a note in its place.
+    fn image<'m>(&mut self, source: &'m ImageSource) -> Piece<'m> {
+        if source.kind == ImageKind::Base64
+            && let Some(media_type) = media_type(&source.data)
+        {
+            self.tally.add(Fate::Kept, "images", "");
+            return Piece::Image { source: Picture { kind: "base64", media_type, data: &source.data } };
+        }
+        self.tally.add(
+            Fate::Degraded,
+            "images",
+            "a note in its place: not a PNG, JPEG, GIF or WebP inside the session",
+        );
+        let name = if source.kind == ImageKind::Base64 { "" } else { source.data.as_str() };
+        Piece::Text { text: format!("[An image stood here: {name}]").replace(": ]", "]").into() }
+    }
+
+    fn user(&mut self, mut pieces: Vec<Piece<'_>>, timestamp: Option<Timestamp>, is_meta: bool) -> Result<()> {
+        let content = match pieces.as_mut_slice() {
+            [Piece::Text { text }] => {
+                let text = std::mem::take(text);
+                return self.push_user(UserContent::Text(&text), timestamp, is_meta);
+            }
+            _ => UserContent::Blocks(pieces),
+        };
+        self.push_user(content, timestamp, is_meta)
+    }
+
+    fn push_user(&mut self, content: UserContent<'_>, timestamp: Option<Timestamp>, is_meta: bool) -> Result<()> {
+        self.push(Role::User, raw(&UserMessage { role: Role::User, content }), timestamp, is_meta)
+    }
+
+    /// Takes the next record of the chain. Older clients order by time, so time always goes on.
+    fn push(&mut self, kind: Role, message: Box<RawValue>, at: Option<Timestamp>, is_meta: bool) -> Result<()> {
+        match self.pending.take() {
+            Some(before) => self.record(&before, RecordId::fresh())?,
+            None => self.head()?,
+        }
+        let next = self.clock.checked_add(SignedDuration::from_millis(1)).unwrap_or(self.clock);
+        self.clock = at.filter(|at| at.as_millisecond() > self.clock.as_millisecond()).unwrap_or(next);
+        self.pending = Some(Pending { kind, message, timestamp: self.clock, is_meta });
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Pending, uuid: RecordId) -> Result<()> {
+        let envelope = Envelope {
+            parent_uuid: self.parent.replace(uuid),
+            is_sidechain: false,
+            user_type: "external",
+            entrypoint: "cli",
+            cwd: &self.cwd,
+            session_id: &self.plan.native_id,
+            version: VERSION,
+            git_branch: self.about.git_branch.as_deref().unwrap_or("HEAD"),
+            kind: record.kind,
+            message: &record.message,
+            uuid,
+            timestamp: &format!("{:.3}", record.timestamp),
+            is_meta: record.is_meta,
+        };
+        write_line(self.out, &envelope)
+    }
+
+    /// The only title that 1.0 knows.
+    fn head(&mut self) -> Result<()> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Summary<'a> {
+            r#type: &'a str,
+            summary: &'a str,
+            leaf_uuid: RecordId,
+        }
+        match &self.title {
+            Some(title) => write_line(self.out, &Summary { r#type: "summary", summary: title, leaf_uuid: self.leaf }),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<Ledger> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Tail<'a> {
+            r#type: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            custom_title: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            last_prompt: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            leaf_uuid: Option<RecordId>,
+            session_id: &'a str,
+        }
+        let Some(last) = self.pending.take() else {
+            return Err(Error::failed(format!("session {} holds nothing to resume", self.about.native_id))
+                .hint("look at it with `sfs show`"));
+        };
+        self.record(&last, self.leaf)?;
+        let session_id = self.plan.native_id.as_str();
+        if let Some(title) = self.title.as_deref() {
+            let tail = Tail {
+                r#type: "custom-title",
+                custom_title: Some(title),
+                last_prompt: None,
+                leaf_uuid: None,
+                session_id,
+            };
+            write_line(self.out, &tail)?;
+        }
+        let last_prompt = Some(self.last_prompt.as_deref().unwrap_or_default());
+        let leaf_uuid = Some(self.leaf);
+        write_line(self.out, &Tail { r#type: "last-prompt", custom_title: None, last_prompt, leaf_uuid, session_id })?;
+        Ok(self.tally.close())
+    }
+}
+
+fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<()> {
+    let write = |out: &mut dyn Write| -> std::io::Result<()> {
+        serde_json::to_writer(&mut *out, record)?;
+        out.write_all(b"\n")
+    };
+    write(out).context(|| "the session file can't be written")
+}
+
+/// The API refuses blank texts.
+fn text_piece(text: &str) -> Option<Piece<'_>> {
+    (!text.trim().is_empty()).then_some(Piece::Text { text: text.into() })
+}
+
+fn stop_reason(message: &Message, results: &[CallResult]) -> &'static str {
+    match message.stop_reason {
+        _ if !results.is_empty() => "tool_use",
+        Some(StopReason::MaxTokens) => "max_tokens",
+        Some(StopReason::StopSequence) => "stop_sequence",
+        _ => "end_turn",
+    }
+}
+
+/// `name` in the characters that ids and names of tools may have.
+fn acceptable(name: &str, longest: usize) -> Cow<'_, str> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.len() <= longest && name.chars().all(is_fine) {
+        return Cow::Borrowed(name);
+    }
+    let name: String = name.chars().take(longest).map(|c| if is_fine(c) { c } else { '_' }).collect();
+    if name.is_empty() { "unnamed".into() } else { name.into() }
+}
+
+/// An input as an object on one line. Line breaks in JSON stand only between tokens.
+fn one_line_object(input: &RawValue) -> Cow<'_, RawValue> {
+    let object = if input.get().starts_with('{') {
+        Cow::Borrowed(input)
+    } else {
+        Cow::Owned(super::reader::object(Some(input)))
+    };
+    if !object.get().contains(['\n', '\r']) {
+        return object;
+    }
+    RawValue::from_string(object.get().replace(['\n', '\r'], " ")).map_or(object, Cow::Owned)
+}
+
+/// The first line of a title or prompt that says something, cut to a title's length.
+fn one_line(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(TITLE_CHARACTERS).collect())
+}
+
+/// What base64 text is an image of, by its first bytes: a wrong type is as bad as no image.
+fn media_type(data: &str) -> Option<&'static str> {
+    let is_base64 = data.len() % 4 == 0
+        && data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
+    let known =
+        [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
+    known.iter().find(|(start, _)| is_base64 && data.starts_with(start)).map(|(_, media_type)| *media_type)
+}
