@@ -8,7 +8,9 @@
 //! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
 
 pub mod capture;
+pub mod cli;
 pub mod error;
+pub mod export;
 pub mod home;
 pub mod id;
 pub mod model;
