@@ -2,3 +2,5 @@
 //! the binary, in a throw-away home.
 
 mod support;
+
+mod codex;
