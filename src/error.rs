@@ -166,8 +166,7 @@ impl<T, E: std::error::Error + Send + Sync + 'static> Context<T> for std::result
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
         let full = matches!(&source, rusqlite::Error::SqliteFailure(f, _) if f.code == rusqlite::ErrorCode::DiskFull);
-        let busy =
-            matches!(&source, rusqlite::Error::SqliteFailure(f, _) if f.code == rusqlite::ErrorCode::DatabaseBusy);
+        let busy = matches!(&source, rusqlite::Error::SqliteFailure(f, _) if f.code == rusqlite::ErrorCode::DatabaseBusy);
         let error = Error::failed("the archive could not be read or written").because(source);
         match () {
             () if full => error.hint("free some space and run the command again; nothing already captured is lost"),
