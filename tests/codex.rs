@@ -751,6 +751,10 @@ fn png(kind: ImageKind, data: &str) -> Block {
     Block::Image(ImageSource { kind, data: data.into(), media_type: Some("image/png".into()) })
 }
 
+/// Eight red pixels by eight; the client replaces a picture that it can't decode.
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC";
+
 /// What another tool may hand over, at its worst.
 fn foreign() -> Vec<Message> {
     let thinking = |text: &str| Block::Thinking { text: text.into(), signature: None, redacted: false, summary: None };
@@ -762,7 +766,7 @@ fn foreign() -> Vec<Message> {
         message(Role::System, vec![Block::Summary { text: "Before this: nothing.".into(), through: None }]),
         message(
             Role::User,
-            vec![text("Look at this"), png(ImageKind::Base64, "iVBORw0KGgo="), png(ImageKind::Path, "context/a.png")],
+            vec![text("Look at this"), png(ImageKind::Base64, PNG), png(ImageKind::Path, "context/a.png")],
         ),
         message(
             Role::Assistant,
@@ -785,7 +789,7 @@ fn foreign() -> Vec<Message> {
             Role::Tool,
             vec![
                 outcome("toolu_2", "", false),
-                png(ImageKind::Base64, "iVBORw0KGgo="),
+                png(ImageKind::Base64, PNG),
                 outcome(&long, "no match", true),
             ],
         ),
@@ -824,7 +828,7 @@ fn codex_writer_accounts_for_every_piece() {
     insta::assert_snapshot!(show(&live(&written.source())), @r#"
     user: "Before this: nothing."
     user: "Look at this"
-    user: image Some("image/png") 12 bytes
+    user: image Some("image/png") 100 bytes
     user: "[Image: context/a.png]"
     assistant: "I look."
     assistant: call toolu_1 exec_command "{\"cmd\":\"ls\"}"
@@ -833,7 +837,7 @@ fn codex_writer_accounts_for_every_piece() {
     tool: result call_d929cdeea7e6a0f46b59448d36a6fd49 "no match" error=false exit=None ms=None
     assistant: call toolu_2 Read "{\"file_path\":\"/w/a.png\"}"
     tool: result toolu_2 "" error=false exit=None ms=None
-    tool: image Some("image/png") 12 bytes
+    tool: image Some("image/png") 100 bytes
     assistant: "Done."
     user: "Go on"
     assistant: call toolu_3 apply_patch "{\"input\":\"*** Begin Patch\"}"

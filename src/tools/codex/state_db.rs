@@ -71,6 +71,8 @@ fn row(plan: &Plan, about: &About, now: Timestamp) -> Vec<(&'static str, Value)>
         ("rollout_path", text(&plan.file.to_string_lossy())),
         ("created_at", Value::Integer(now.as_second())),
         ("updated_at", Value::Integer(now.as_second())),
+        ("created_at_ms", Value::Integer(now.as_millisecond())),
+        ("updated_at_ms", Value::Integer(now.as_millisecond())),
         ("source", text("cli")),
         ("thread_source", text("user")),
         ("model_provider", text("openai")),
@@ -89,8 +91,8 @@ fn row(plan: &Plan, about: &About, now: Timestamp) -> Vec<(&'static str, Value)>
     row
 }
 
-/// What the client writes itself for a thread without a turn context.
-const SANDBOX: &str = r#"{"type":"read-only"}"#;
+/// What the client (0.169.0) writes itself for a thread without a turn context: reading only, without network.
+const SANDBOX: &str = r#"{"type":"managed","file_system":{"type":"restricted","entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}]},"network":"restricted"}"#;
 
 fn insert(database: &Path, row: &[(&'static str, Value)]) -> rusqlite::Result<()> {
     let mut connection = open(database)?;
