@@ -1,5 +1,7 @@
 //! Codex: recorded sessions of four client versions, read and written back.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use crate::support::file_source::FileSource;
 use sessionfs::home::Home;
 use sessionfs::model::conversation::{About, Conversation, Step, steps};
@@ -307,9 +309,7 @@ fn codex_images_and_reasoning() {
     developer meta: "<permissions instructions>\nFilesystem sandboxing defines which files c"
     developer meta: "<tools>\nDeferred tool namespaces:\n- multi_agent_v1: Tools for spawning"
     user meta: "<environment_context>\n  <cwd>/home/dev/work/image</cwd>\n  <shell>bash<"
-    user: "<image name=[Image #1] path=\"/tmp/codex\">"
     user: image Some("image/png") 100 bytes
-    user: "</image>"
     user: "what is in this image?"
     assistant: call call_v1 view_image "{\"path\": \"/tmp/codex\"}"
     tool: result call_v1 "" error=false exit=None ms=None
@@ -570,7 +570,7 @@ fn codex_hostile_lines_are_noted_and_skipped() {
 
 #[test]
 fn codex_files_are_placed_by_their_first_line() {
-    let place = |path: &str, first: Option<&str>| codex().place(Path::new(path), &mut || first.map(|l| l.into()));
+    let place = |path: &str, first: Option<&str>| codex().place(Path::new(path), &mut || first.map(Into::into));
     let session = |native_id: &str, stream: &str| Place::Session {
         native_id: native_id.into(),
         stream: stream.into(),
@@ -787,11 +787,7 @@ fn foreign() -> Vec<Message> {
         ),
         message(
             Role::Tool,
-            vec![
-                outcome("toolu_2", "", false),
-                png(ImageKind::Base64, PNG),
-                outcome(&long, "no match", true),
-            ],
+            vec![outcome("toolu_2", "", false), png(ImageKind::Base64, PNG), outcome(&long, "no match", true)],
         ),
         message(Role::Assistant, vec![text("Done."), text("  ")]),
         message(Role::User, vec![text("  ")]),
@@ -1004,33 +1000,4 @@ fn codex_open_session_is_seen_by_its_lock() {
     assert!(!writer.is_open(&at, "other"));
     lock.lock().unwrap();
     assert!(writer.is_open(&at, "t"));
-}
-
-#[test]
-fn dump_for_client() {
-    let Some(dir) = std::env::var_os("DUMP") else { return };
-    let home = PathBuf::from(dir);
-    let mut all: Vec<(String, Vec<Message>)> = vec![("foreign".into(), foreign())];
-    for case in std::fs::read_dir(fixture("")).unwrap() {
-        let case = case.unwrap().file_name().into_string().unwrap();
-        for source in sessions(&case) {
-            all.push((case.clone(), live(&source)));
-        }
-    }
-    for (case, messages) in all {
-        let target = Target {
-            home: Home::at(&home, &home),
-            cwd: home.join("work"),
-            native_id: None,
-            now: jiff::Timestamp::now(),
-        };
-        let writer = codex().writer().unwrap();
-        let about = About { title: Some(format!("T {case}")), git_branch: Some("main".into()), ..About::default() };
-        let plan = writer.plan(&about, &target).unwrap();
-        std::fs::create_dir_all(plan.file.parent().unwrap()).unwrap();
-        let mut f = std::fs::File::create(&plan.file).unwrap();
-        let c = Conversation { messages: Box::new(messages.into_iter().map(Ok)), left_out: vec![] };
-        writer.write(&plan, &about, &target, c, &mut f).unwrap();
-        println!("DUMP {case} {} {:?}", plan.native_id, writer.register(&plan, &about, &target));
-    }
 }

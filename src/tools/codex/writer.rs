@@ -210,11 +210,12 @@ impl<'w> Rollout<'w> {
     /// The totals stand last, and say that they were spent elsewhere.
     fn close(mut self) -> Result<Ledger> {
         let usage = self.usage.unwrap_or_default();
-        let input = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
+        let cached = usage.cache_read_tokens.saturating_add(usage.cache_write_tokens);
+        let input = usage.input_tokens.saturating_add(cached);
         let tokens = json!({
             "input_tokens": input, "cached_input_tokens": usage.cache_read_tokens,
             "output_tokens": usage.output_tokens, "reasoning_output_tokens": usage.reasoning_tokens,
-            "total_tokens": input + usage.output_tokens,
+            "total_tokens": input.saturating_add(usage.output_tokens),
         });
         let info = json!({ "total_token_usage": tokens, "last_token_usage": tokens, "model_context_window": null });
         self.event(&json!({ "type": "token_count", "info": info, "rate_limits": null, "imported": true }))?;
@@ -296,7 +297,8 @@ impl<'w> Rollout<'w> {
                     self.agent_message(text, phase)?;
                 }
                 Block::Thinking { text, summary, .. } => {
-                    self.thinking(if text.is_empty() { summary } else { Some(text) })?
+                    let text = if text.is_empty() { summary } else { Some(text) };
+                    self.thinking(text)?;
                 }
                 Block::ToolUse { id, name, input } => {
                     // One for each call, in their order.
