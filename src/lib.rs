@@ -14,5 +14,6 @@ pub mod export;
 pub mod home;
 pub mod id;
 pub mod model;
+pub mod settings;
 pub mod store;
 pub mod tools;

@@ -96,3 +96,32 @@ pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
     let known = if names.is_empty() { String::new() } else { format!(" (commands: {})", names.join(", ")) };
     Error::usage(text).hint(format!("{path} --help{known}"))
 }
+
+/// A moment as a person writes it, in milliseconds since 1970: `30m`, `24h`, `7d`, `2w` ago, a date (local midnight), or a
+/// date with time.
+pub(super) fn moment(text: &str) -> Result<i64> {
+    let wrong = || {
+        Error::usage(format!("{text:?} is not a time"))
+            .hint("write 30m, 24h, 7d, 2w, 2026-11-22 or 2026-11-22T10:00:00Z")
+    };
+    let now = jiff::Timestamp::now().as_millisecond();
+    if let Some(unit) = text.chars().last().filter(char::is_ascii_alphabetic).filter(|_| !text.contains([':', 'T'])) {
+        let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(wrong()),
+        };
+        return count.checked_mul(seconds * 1_000).and_then(|ms| now.checked_sub(ms)).ok_or_else(wrong);
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(at.as_millisecond());
+    }
+    let at =
+        text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(|d| d.at(0, 0, 0, 0)));
+    let zoned = at.ok().and_then(|at| at.to_zoned(jiff::tz::TimeZone::system()).ok());
+    zoned.map(|at| at.timestamp().as_millisecond()).ok_or_else(wrong)
+}

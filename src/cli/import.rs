@@ -4,6 +4,7 @@ use super::{Context, ui};
 use crate::capture::{Capture, Report};
 use crate::error::{Error, Result};
 use crate::home::Home;
+use crate::settings;
 use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ impl Import {
         let mut store = context.open()?;
         let mut total = Report::default();
         for tool in tools {
+            if self.from.is_none() && !settings::captures(&store, tool.id())? {
+                continue;
+            }
             let mut capture = Capture { home: &home, store: &mut store, tool };
             let report = capture.all(&mut |report| {
                 let text = format!("{}: {} files, {}", tool.name(), report.files, ui::bytes(report.bytes));

@@ -3,11 +3,16 @@
 
 mod admin;
 mod arguments;
+mod config;
+mod export;
 mod import;
 mod list;
+mod overview;
+mod resume;
+mod show;
 pub mod ui;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::home::Home;
 use crate::store::Store;
 use argh::{ArgsInfo, FromArgs};
@@ -34,7 +39,12 @@ struct Sfs {
 #[argh(subcommand)]
 enum Command {
     List(list::List),
+    Show(show::Show),
+    Resume(resume::Resume),
+    Restore(resume::Restore),
+    Export(export::Export),
     Import(import::Import),
+    Config(config::Config),
     Admin(admin::Admin),
 }
 
@@ -85,9 +95,14 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     };
     let context = Context { home: Home::from_env()?, ui: ui.clone() };
     match sfs.command {
-        None => Err(Error::new(Kind::Usage, "no command").hint("sfs --help")),
+        None => overview::run(&context),
         Some(Command::List(command)) => command.run(&context),
+        Some(Command::Show(command)) => command.run(&context),
+        Some(Command::Resume(command)) => command.run(&context),
+        Some(Command::Restore(command)) => command.run(&context),
+        Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
+        Some(Command::Config(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)

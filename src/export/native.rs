@@ -91,7 +91,9 @@ fn put_back(
     let relative = relative_path(stream)
         .ok_or_else(|| Error::failed(format!("stream {} has an unsafe native path", stream.name)))?;
     let path = root.join(relative);
-    if stream.native_path.as_deref().is_some_and(|p| p.ends_with(".zst")) && root.join(stream.native_path.as_deref().unwrap_or_default()).exists() {
+    if stream.native_path.as_deref().is_some_and(|p| p.ends_with(".zst"))
+        && root.join(stream.native_path.as_deref().unwrap_or_default()).exists()
+    {
         return Ok(NativeCopy { path, written: false });
     }
     match compare(store, stream, &path)? {
@@ -184,7 +186,11 @@ pub(super) fn write_atomically(
     } else {
         temporary.persist_noclobber(path).map_err(|e| {
             let there = e.error.kind() == std::io::ErrorKind::AlreadyExists;
-            let error = if there { Error::conflict(format!("{} is already there", path.display())) } else { Error::failed(unwritable()) };
+            let error = if there {
+                Error::conflict(format!("{} is already there", path.display()))
+            } else {
+                Error::failed(unwritable())
+            };
             error.because(e.error)
         })?;
     }

@@ -58,7 +58,10 @@ impl<'a> ArchivedSession<'a> {
     fn stream(&self, info: &StreamInfo) -> Result<&Stream> {
         let found = self.streams.iter().find(|s| s.name == info.name && s.generation == info.generation);
         found.ok_or_else(|| {
-            Error::failed(format!("session {} has no stream {} (generation {})", self.row.public_id, info.name, info.generation))
+            Error::failed(format!(
+                "session {} has no stream {} (generation {})",
+                self.row.public_id, info.name, info.generation
+            ))
         })
     }
 }
@@ -127,7 +130,8 @@ impl Source for ArchivedSession<'_> {
             let at = offset + out.len() as u64;
             let wanted = (length as usize) - out.len();
             let hit = piece.as_ref().filter(|p| p.stream == stream.id && p.start <= at);
-            if let Some(rest) = hit.and_then(|p| p.bytes.get((at - p.start) as usize..)).filter(|rest| !rest.is_empty()) {
+            if let Some(rest) = hit.and_then(|p| p.bytes.get((at - p.start) as usize..)).filter(|rest| !rest.is_empty())
+            {
                 out.extend_from_slice(&rest[..rest.len().min(wanted)]);
                 continue;
             }
