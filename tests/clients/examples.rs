@@ -51,8 +51,7 @@ fn claude_sends_a_whole_session() {
 }
 
 fn codex_sends_all_of(file: &str) {
-    let id = rollout_id(file);
-    let place = format!(".codex/sessions/2026/11/22/rollout-2026-11-22T08-28-44-{id}.jsonl");
+    let (id, place) = rollout(file);
     let home = home_with(file, &place);
     let received = receive(Client::Codex, home.path(), Path::new("/home/dev/work/example"), &id).unwrap();
     let edit = json!({"file_path": "/home/dev/work/example/a.txt", "old_string": "a", "new_string": "b"});
@@ -74,11 +73,14 @@ fn codex_sends_all_of(file: &str) {
     assert_eq!(received, expected);
 }
 
-fn rollout_id(file: &str) -> String {
+/// A thread's id and its place in a home.
+fn rollout(file: &str) -> (String, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clients").join(file);
     let text = std::fs::read_to_string(path).unwrap();
     let meta: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    meta["payload"]["id"].as_str().unwrap().to_owned()
+    let id = meta["payload"]["id"].as_str().unwrap().to_owned();
+    let place = format!(".codex/sessions/2026/11/22/rollout-2026-11-22T08-28-44-{id}.jsonl");
+    (id, place)
 }
 
 #[test]
@@ -128,4 +130,22 @@ fn codex_is_driven() {
         let command = "echo hello from the shell";
         driven(Client::Codex, &Piece::call("exec_command", json!({"cmd": command})), command);
     }
+}
+
+/// What a client sends on and its API refuses is seen, whatever the client makes of it.
+#[test]
+fn refusals_are_seen() {
+    if !ready("refusals_are_seen", &[Client::Codex]) {
+        return;
+    }
+    let (id, place) = rollout("codex_legacy.jsonl");
+    let home = home_with("codex_legacy.jsonl", &place);
+    let file = home.path().join(place);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("toolu_1a", &"long".repeat(17))).unwrap();
+    let received = receive(Client::Codex, home.path(), Path::new("/home/dev/work/example"), &id).unwrap();
+    assert!(received.rejections[0].contains("call_id"), "{received:#?}");
+    let found = super::differences(&received, &received, &json!({}));
+    assert!(found.iter().any(|difference| difference.contains("the API refuses")), "{found:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), text.lines().count(), "the home was changed");
 }

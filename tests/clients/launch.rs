@@ -49,8 +49,8 @@ pub fn ready(name: &str, clients: &[Client]) -> bool {
 
 /// Says that a test does not run, and why; with `SESSIONFS_TESTS_REFUSE_SKIPS=1` that is a failure.
 pub fn skip(name: &str, why: &str) {
-    // Not through a macro: the harness would keep it to itself unless the test fails.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
+    // Not through a macro, which the harness would capture, and in one piece on a line of its own.
+    let _ = std::io::stderr().write_all(format!("\nskipped: {name}: {why}\n").as_bytes());
     let refused = std::env::var_os("SESSIONFS_TESTS_REFUSE_SKIPS").is_some_and(|value| value == "1");
     assert!(!refused, "{name} was skipped: {why}");
 }

@@ -26,7 +26,7 @@ pub struct Job {
     pub client: Client,
     /// Program and arguments.
     pub command: Vec<String>,
-    /// The whole environment.
+    /// The whole environment, but for a folder for temporary files.
     pub env: Vec<(String, String)>,
     /// The folder the client works in; where it does not exist it is made up inside.
     pub cwd: PathBuf,
@@ -105,10 +105,13 @@ fn inside() {
 
 /// Starts the client in a process group of its own, waits, and kills whatever is left of the group.
 fn launch(job: &Job, folder: &Path) -> Option<i32> {
+    std::fs::create_dir(folder.join("tmp")).unwrap();
     let mut child = Command::new(&job.command[0])
         .args(&job.command[1..])
         .env_clear()
         .envs(job.env.iter().map(|(name, value)| (name, value)))
+        .env("TMPDIR", folder.join("tmp"))
+        .env("CLAUDE_CODE_TMPDIR", folder.join("tmp"))
         .current_dir(&job.cwd)
         .stdin(Stdio::null())
         .stdout(File::create(folder.join("stdout")).unwrap())
