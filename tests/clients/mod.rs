@@ -3,6 +3,7 @@
 //!
 //! - [`receive`] resumes a session and gives what reached the model before our own prompt.
 //! - [`drive`] runs a client through prompts with scripted replies, so that it writes native sessions.
+//! - [`natives`] finds the recorded sessions of a tool.
 //! - [`assert_same`] compares what two clients' models received, less what a ledger admits.
 //!
 //! A run is shut into a network namespace that has only loopback, with an emptied environment: [`namespace`]. What the
@@ -28,6 +29,7 @@ mod transcript;
 pub use compare::{assert_same, differences};
 pub use launch::{Driven, Skip, available, drive, ready, receive, skip};
 pub use mock::{Piece, Reply};
+pub use natives::{Native, natives};
 pub use transcript::{Call, Received, shell_command};
 
 use serde::{Deserialize, Serialize};

@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// A recorded session.
-struct Native {
-    home: PathBuf,
-    id: String,
-    cwd: PathBuf,
+#[derive(Clone, Debug)]
+pub struct Native {
+    /// The home folder it lies in.
+    pub home: PathBuf,
+    /// Its id in its tool.
+    pub id: String,
+    /// The folder it was recorded in.
+    pub cwd: PathBuf,
 }
 
 /// The recorded sessions of a tool, sorted by case and id.
-fn natives(client: Client) -> Vec<Native> {
+pub fn natives(client: Client) -> Vec<Native> {
     let folder = if client == Client::ClaudeCode { "claude" } else { "codex" };
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let files = walkdir::WalkDir::new(&cases).sort_by_file_name().into_iter().flatten();

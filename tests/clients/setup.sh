@@ -38,7 +38,7 @@ npm_install() {
     say "installing $1 $2"
     mkdir -p "$dir/$1"
     rm -rf "$dir/$1/.$2.part"
-    npm install --silent --no-audit --no-fund --prefix "$dir/$1/.$2.part" "$3@$2"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$dir/$1/.$2.part" "$3@$2"
     mv "$dir/$1/.$2.part" "$dir/$1/$2"
 }
 
