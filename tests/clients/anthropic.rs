@@ -420,8 +420,7 @@ fn message(content: &[Value], model: &Value) -> Value {
     json!({
         "id": format!("msg_01Mock{now}"), "type": "message", "role": "assistant", "model": model, "content": content,
         "stop_reason": stop_reason(content), "stop_sequence": null,
-        "usage": {"input_tokens": 7, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 20,
-            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 0}, "service_tier": "standard"},
+        "usage": usage(),
     })
 }
 
@@ -450,13 +449,18 @@ fn stream(content: &[Value], model: &Value) -> String {
         }
         event("content_block_stop", json!({"index": index}));
     }
-    let usage = json!({"input_tokens": 7, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 20});
-    event(
-        "message_delta",
-        json!({"delta": {"stop_reason": stop_reason(content), "stop_sequence": null}, "usage": usage}),
-    );
+    let delta = json!({"stop_reason": stop_reason(content), "stop_sequence": null});
+    event("message_delta", json!({"delta": delta, "usage": usage()}));
     event("message_stop", json!({}));
     stream
+}
+
+fn usage() -> Value {
+    json!({
+        "input_tokens": 7, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 20,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 0},
+        "service_tier": "standard",
+    })
 }
 
 /// A block as it starts, and what follows of it.

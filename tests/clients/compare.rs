@@ -12,10 +12,10 @@ pub fn assert_same(expected: &Received, actual: &Received, ledger: &Value) {
 /// Differences, item by item: texts and images must be equal in equal order; calls by their command line (or name and
 /// input), their result and its number of images.
 ///
-/// The ledger admits differences of the kinds of things its entries name, once for each of their `count`: `dropped` that
-/// one is missing, `degraded` that one is missing or another one, `mapped` that one is another one with the same result.
-/// A thing that is new needs a `mapped` or `degraded` entry too. The order of all things ([`Received::shape`]) must be
-/// equal unless an admitted difference changed their number.
+/// The ledger admits differences of the kinds of things its entries name, once for each of their `count`: `dropped`
+/// that one is missing, `degraded` that one is missing or another one, `mapped` that one is another one with the same
+/// result. A thing that is new needs a `mapped` or `degraded` entry too. The order of all things ([`Received::shape`])
+/// must be equal unless an admitted difference changed their number.
 pub fn differences(expected: &Received, actual: &Received, ledger: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |kind: &str, words: &[&str], mine: &[Item], theirs: &[Item]| {

@@ -1,4 +1,5 @@
-//! Sessions written by hand, in the shapes in which sessions of other tools are written: the real clients send all of it.
+//! Sessions written by hand, in the shapes in which sessions of other tools are written: the real clients send all of
+//! it.
 
 use super::{Call, Client, Piece, Received, assert_same, drive, ready, receive, shell_command};
 use serde_json::{Value, json};

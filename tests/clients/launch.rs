@@ -167,7 +167,8 @@ fn codex_environment(home: &Path) -> Vec<(&'static str, String)> {
 }
 
 /// `codex exec`, with the user's own configuration ignored. A session of a provider called `mock` gets one; any other
-/// foreign provider stays the fault it is. A thread is resumed on its own model where another one would compact it first.
+/// foreign provider stays the fault it is. A thread is resumed on its own model where another one would compact it
+/// first.
 fn codex_arguments(home: &Path, prompt: &str, id: &str, new: bool) -> Vec<String> {
     let url = format!("http://127.0.0.1:{PORT}/v1");
     let mut settings = vec![

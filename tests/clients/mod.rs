@@ -1,5 +1,5 @@
-//! The proof that a session is really resumed: the real clients, started on a home folder, against strict mocks of their
-//! models' APIs, and what the model received.
+//! The proof that a session is really resumed: the real clients, started on a home folder, against strict mocks of
+//! their models' APIs, and what the model received.
 //!
 //! - [`receive`] resumes a session and gives what reached the model before our own prompt.
 //! - [`drive`] runs a client through prompts with scripted replies, so that it writes native sessions.
@@ -12,8 +12,6 @@
 
 // What a test may do, the helpers of tests may do too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
-// The face of this folder is for all of the tests, not only for those that are here yet.
-#![allow(unused_imports)]
 
 mod anthropic;
 mod compare;
@@ -26,11 +24,15 @@ mod openai;
 mod refusals;
 mod transcript;
 
-pub use compare::{assert_same, differences};
-pub use launch::{Driven, Skip, available, drive, ready, receive, skip};
-pub use mock::{Piece, Reply};
-pub use natives::{Native, natives};
-pub use transcript::{Call, Received, shell_command};
+// The face of this folder, for all of the tests.
+#[allow(unused_imports, reason = "not every test is here yet")]
+pub use self::{
+    compare::{assert_same, differences},
+    launch::{Driven, Skip, available, drive, ready, receive, skip},
+    mock::{Piece, Reply},
+    natives::{Native, natives},
+    transcript::{Call, Received, shell_command},
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -138,9 +138,9 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// Makes the folder `cwd` where it does not exist, in this namespace alone: what of the path exists is laid over with an
-/// empty file system in which everything that was there is bound to its old place. (Not where our own folders are: there
-/// it may simply be made.)
+/// Makes the folder `cwd` where it does not exist, in this namespace alone: what of the path exists is laid over with
+/// an empty file system in which everything that was there is bound to its old place. (Not where our own folders are:
+/// there it may simply be made.)
 fn make_up(cwd: &Path, scratch: &Path) {
     let base = cwd.ancestors().find(|folder| folder.is_dir()).unwrap();
     if base == cwd || scratch.starts_with(base) {

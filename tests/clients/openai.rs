@@ -1,7 +1,7 @@
 //! Codex's model: what the Responses API refuses, what it answers, and how a conversation is read from a request.
 //!
-//! The rules follow the API's documented errors. What is only doubtful is let pass: call ids or results that occur twice,
-//! arguments that are not JSON, reasoning without ciphertext and without id.
+//! The rules follow the API's documented errors. What is only doubtful is let pass: call ids or results that occur
+//! twice, arguments that are not JSON, reasoning without ciphertext and without id.
 
 use super::mock::{Answer, Exchange, Piece, Reply, Script};
 use super::transcript::{Part, Received};

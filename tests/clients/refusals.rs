@@ -22,7 +22,9 @@ fn messages() -> Value {
             {"role": "assistant", "content": [{"type": "text", "text": "Done."}]},
             {"role": "user", "content": [
                 {"type": "text", "text": "And this?"},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "R0lGODlhAQABAAAAACw="}},
+                {"type": "image", "source": {
+                    "type": "base64", "media_type": "image/gif", "data": "R0lGODlhAQABAAAAACw=",
+                }},
             ]},
         ],
     })
@@ -36,7 +38,9 @@ fn responses() -> Value {
             {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be kind"}]},
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Do it"}]},
             {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAB"},
-            {"type": "message", "role": "assistant", "id": "msg_1", "content": [{"type": "output_text", "text": "I will."}]},
+            {"type": "message", "role": "assistant", "id": "msg_1", "content": [
+                {"type": "output_text", "text": "I will."},
+            ]},
             {"type": "function_call", "name": "shell", "arguments": "{}", "call_id": "call_1"},
             {"type": "function_call_output", "call_id": "call_1", "output": "a.txt"},
             {"type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin Patch", "call_id": "call_2"},
