@@ -448,19 +448,41 @@ fn codex_rollback_removes_the_last_turns() {
     assert_eq!(codex().conversation(&source).unwrap().left_out, [("messages", "rolled back", 7)]);
 }
 
+/// Each case was put before the real client 0.169.0, which sent exactly this.
 #[test]
-fn codex_rollback_after_a_compaction_reaches_into_it() {
-    let compacted =
-        format!(r#"{{"message":"sum","replacement_history":[{},{}]}}"#, said("user", "one"), said("user", "two"));
-    let source = rollout(&[
-        META,
-        &item("user", "zero"),
-        &line("compacted", &compacted),
-        &item("user", "three"),
-        &line("event_msg", r#"{"type":"thread_rolled_back","num_turns":2}"#),
-        &item("user", "four"),
-    ]);
-    assert_eq!(texts(&source), [r#""one""#, r#""four""#]);
+fn codex_rollback_over_a_compaction_undoes_it() {
+    let summary = "Another language model started to solve this problem and produced a summary";
+    let with = |texts: &[&str]| {
+        let history: Vec<String> = texts.iter().chain([&summary]).map(|text| said("user", text)).collect();
+        line("compacted", &format!(r#"{{"message":"sum","replacement_history":[{}]}}"#, history.join(",")))
+    };
+    let without = || line("compacted", &format!(r#"{{"message":"{summary}"}}"#));
+    let back = |turns: u8| line("event_msg", &format!(r#"{{"type":"thread_rolled_back","num_turns":{turns}}}"#));
+    let turn = |text: &str| [item("user", text), item("assistant", &format!("to {text}"))].join("\n");
+    let sent = |lines: &[String]| {
+        let lines: Vec<&str> = std::iter::once(META).chain(lines.iter().map(String::as_str)).collect();
+        let all: Vec<String> = live(&rollout(&lines))
+            .iter()
+            .map(|m| if let Block::Summary { .. } = m.content[0] { "S".into() } else { m.text() })
+            .collect();
+        all.join(", ")
+    };
+    let (one, two, three, four) = (turn("one"), turn("two"), turn("three"), turn("four"));
+
+    let after = [one.clone(), two.clone(), with(&["one", "two"]), three.clone(), back(1), four.clone()];
+    assert_eq!(sent(&after), "one, two, S, four, to four");
+    let over = [one.clone(), two.clone(), with(&["one", "two"]), three.clone(), back(2), four.clone()];
+    assert_eq!(sent(&over), "one, to one, four, to four");
+    let within =
+        [one.clone(), item("user", "two"), with(&["one", "two"]), item("assistant", "b"), back(1), four.clone()];
+    assert_eq!(sent(&within), "one, to one, four, to four");
+    let all = [one.clone(), with(&["one"]), two.clone(), back(2), four.clone()];
+    assert_eq!(sent(&all), "four, to four");
+    // Without a history of its own the summary is taken for a turn.
+    let plain = [one.clone(), two.clone(), without(), three.clone(), back(1), four.clone()];
+    assert_eq!(sent(&plain), "one, two, S, four, to four");
+    let plain = [one, two, without(), three, back(2), four];
+    assert_eq!(sent(&plain), "one, two, four, to four");
 }
 
 #[test]
