@@ -298,7 +298,7 @@ fn codex_sub_agent_is_a_stream_of_its_root() {
     assert!(side.observations.iter().all(|o| matches!(o, Observation::Activity(_))));
     assert_eq!(
         codex().conversation(&all[0]).unwrap().left_out,
-        [("sub-agents", "their conversations are not part of this one", 1)]
+        [("sub-agent transcripts", "the main conversation has their results only", 1)]
     );
 }
 
@@ -588,6 +588,38 @@ fn codex_hostile_lines_are_noted_and_skipped() {
     user: "still read"
     "#);
     assert_eq!(live(&source).last().unwrap().text(), "still read");
+}
+
+/// Every recorded line cut short, with a byte changed, and with its values replaced by ones of other types.
+#[test]
+fn codex_damaged_files_do_no_harm() {
+    for case in std::fs::read_dir(fixture("")).unwrap() {
+        for source in sessions(case.unwrap().file_name().to_str().unwrap()) {
+            let info = source.newest("main").unwrap();
+            let whole = source.bytes(info, 0, info.length).unwrap();
+            for step in [1, 7, 23] {
+                let mut damaged = Vec::new();
+                for (n, line) in whole.split(|b| *b == b'\n').filter(|line| line.len() < 20_000).enumerate() {
+                    let text = String::from_utf8_lossy(line);
+                    damaged.extend(&line[..line.len() * (n % 5) / 4]);
+                    damaged.push(b'\n');
+                    let mut changed = line.to_vec();
+                    for at in (n % 17..changed.len()).step_by(step * 31) {
+                        changed[at] = changed[at].wrapping_add(step as u8);
+                    }
+                    damaged.extend(changed);
+                    damaged.push(b'\n');
+                    damaged.extend(text.replace("\":\"", "\":[\"").replace("\",\"", "\"],\"").as_bytes());
+                    damaged.push(b'\n');
+                    damaged.extend(text.replace(":{", ":[{").replace("},\"", "}],\"").replace("null", "7").as_bytes());
+                    damaged.push(b'\n');
+                }
+                let damaged = FileSource::of(codex(), "t", "main", Format::CodexRollout, &damaged);
+                assert!(!read(&damaged, "main").notes.is_empty());
+                live(&damaged);
+            }
+        }
+    }
 }
 
 #[test]

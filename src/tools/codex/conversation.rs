@@ -29,7 +29,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let agents: std::collections::BTreeSet<&str> =
         source.streams().iter().map(|s| s.name.as_str()).filter(|name| name.starts_with("subagents/")).collect();
     if !agents.is_empty() {
-        left_out.push(("sub-agents", "their conversations are not part of this one", agents.len() as u64));
+        left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents.len() as u64));
     }
     let walk = Walk::new(segments, survey);
     Ok(Conversation { messages: Box::new(walk), left_out })
