@@ -1,6 +1,7 @@
-//! Codex: one rollout file a thread, below `sessions` by date and below `archived_sessions`. `session_index.jsonl` keeps
+//! Codex: one rollout file a thread, below `sessions` by date and below `archived_sessions`; `session_index.jsonl` has
 //! the titles. Nothing else in its folder is opened, above all not `auth.json`.
 
+mod call;
 mod conversation;
 mod items;
 mod reader;
