@@ -30,6 +30,8 @@ const VERSION: &str = "2.1.330";
 const NO_OUTPUT: &str = "(no output)";
 /// Before a conversation that does not begin with the person.
 const OPENING: &str = "[The beginning of this conversation is not in the session that was resumed.]";
+/// Before images that came with a failed call.
+const IMAGES_OF_FAILURE: &str = "[The failed tool call returned with this:]";
 /// The longest title and the longest copy of the last prompt.
 const TITLE_CHARACTERS: usize = 200;
 
@@ -250,6 +252,39 @@ struct Pending {
     is_meta: bool,
 }
 
+/// The ids of the calls written so far. The client takes `a_2` for a copy of `a` where both are in a session and loses
+/// its result, so these two count as the same.
+#[derive(Default)]
+struct CallIds {
+    used: HashSet<String>,
+    /// What stands before `_2` in those that end so.
+    stems: HashSet<String>,
+}
+
+impl CallIds {
+    fn unique(&mut self, id: &str) -> String {
+        let mut unique = id.to_owned();
+        let mut number = 1;
+        while self.is_taken(&unique) {
+            number += 1;
+            unique = format!("{id}-{number}");
+        }
+        self.stems.extend(stem(&unique).map(str::to_owned));
+        self.used.insert(unique.clone());
+        unique
+    }
+
+    fn is_taken(&self, id: &str) -> bool {
+        self.used.contains(id) || self.stems.contains(id) || stem(id).is_some_and(|stem| self.used.contains(stem))
+    }
+}
+
+/// `a` of `a_2`.
+fn stem(id: &str) -> Option<&str> {
+    let (stem, number) = id.rsplit_once('_')?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(stem)
+}
+
 /// Writes one session.
 struct Scribe<'a> {
     plan: &'a Plan,
@@ -264,7 +299,7 @@ struct Scribe<'a> {
     parent: Option<RecordId>,
     pending: Option<Pending>,
     clock: Timestamp,
-    calls: HashSet<String>,
+    calls: CallIds,
     last_prompt: Option<String>,
 }
 
@@ -283,7 +318,7 @@ impl<'a> Scribe<'a> {
             parent: None,
             pending: None,
             clock: start.checked_sub(SignedDuration::from_millis(1)).unwrap_or(start),
-            calls: HashSet::new(),
+            calls: CallIds::default(),
             last_prompt: None,
         }
     }
@@ -426,48 +461,37 @@ impl<'a> Scribe<'a> {
         Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
     }
 
-    /// Unique in the session, of characters that the API accepts.
     fn call_id(&mut self, id: &str) -> String {
-        let id = acceptable(id, 128);
-        let unique = (1..).map(|n| if n == 1 { id.to_string() } else { format!("{id}_{n}") });
-        let id = unique.into_iter().find(|id| !self.calls.contains(id)).unwrap_or_default();
-        self.calls.insert(id.clone());
-        id
+        self.calls.unique(&acceptable(id, 128))
     }
 
-    /// All results of a reply in one record. Images of a failed call follow the results: inside of one that is marked as
-    /// an error the client drops them in silence.
+    /// All results of a reply in one record, which may hold nothing else: the client would lose results. Images of a
+    /// failed call follow in a record of their own, since from a result marked as an error the client drops them.
     fn results(&mut self, results: &[CallResult], ids: Vec<String>) -> Result<()> {
         let (mut pieces, mut behind) = (Vec::new(), Vec::new());
         for (result, tool_use_id) in results.iter().zip(ids) {
-            match result.synthetic {
-                true => self.tally.add(
-                    Fate::Degraded,
-                    "tool calls without a result",
-                    "closed with a note that it is missing",
-                ),
-                false => self.tally.add(Fate::Kept, "tool results", ""),
+            if result.synthetic {
+                self.tally.add(Fate::Degraded, "tool calls without a result", "closed with a note that it is missing");
+            } else {
+                self.tally.add(Fate::Kept, "tool results", "");
             }
-            let images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
-            let is_blank = result.content.trim().is_empty();
-            let content = match (is_blank, images.is_empty() || result.is_error) {
-                (true, true) => UserContent::Text(NO_OUTPUT),
-                (false, true) => UserContent::Text(&result.content),
-                (_, false) => UserContent::Blocks(Vec::new()),
-            };
-            let content = match content {
-                UserContent::Blocks(_) => {
-                    UserContent::Blocks(text_piece(&result.content).into_iter().chain(images).collect())
-                }
-                text => {
-                    behind.extend(images);
-                    text
-                }
+            let mut images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
+            if result.is_error {
+                behind.append(&mut images);
+            }
+            let content = match text_piece(&result.content) {
+                text if !images.is_empty() => UserContent::Blocks(text.into_iter().chain(images).collect()),
+                Some(_) => UserContent::Text(&result.content),
+                None => UserContent::Text(NO_OUTPUT),
             };
             pieces.push(Piece::ToolResult { tool_use_id, content, is_error: result.is_error });
         }
-        pieces.append(&mut behind);
-        self.push_user(UserContent::Blocks(pieces), None, false)
+        self.push_user(UserContent::Blocks(pieces), None, false)?;
+        if behind.is_empty() {
+            return Ok(());
+        }
+        behind.insert(0, Piece::Text { text: IMAGES_OF_FAILURE.into() });
+        self.push_user(UserContent::Blocks(behind), None, true)
     }
 
     /// An image that the API accepts, or a note in its place.
