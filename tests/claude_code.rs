@@ -1,5 +1,7 @@
 //! Claude Code: recorded sessions of five versions of the real client, read, walked, written and read again.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 use crate::support::file_source::FileSource;
 use sessionfs::home::Home;
 use sessionfs::model::conversation::{About, Conversation};
@@ -618,7 +620,7 @@ fn essence(messages: &[Message], tool: &str) -> Vec<String> {
         match block {
             Block::Text(text) | Block::Summary { text, .. } => out.push(text.clone()),
             Block::Thinking { text, signature, .. } if tool == "claude-code" => {
-                out.push(format!("{text}{signature:?}"))
+                out.push(format!("{text}{signature:?}"));
             }
             Block::ToolUse { id, name, input } => {
                 calls.push(id);
@@ -704,7 +706,7 @@ fn hostile_lines_become_notes_and_never_cost_a_neighbour() {
         b"".to_vec(),
         b"\r".to_vec(),
         b"\x00\xff\xfe binary".to_vec(),
-        good("b", "cut")[..40].as_bytes().to_vec(),
+        good("b", "cut").as_bytes()[..40].to_vec(),
         deep.into_bytes(),
         br#"{"type":5,"uuid":[],"message":"no"}"#.to_vec(),
         br#"{"type":"user","uuid":{"x":1},"timestamp":7,"isMeta":"yes","message":{"content":[7,{"type":"text"},{"type":"new","x":1}]}}"#.to_vec(),

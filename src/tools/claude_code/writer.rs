@@ -167,6 +167,30 @@ struct Envelope<'a> {
     is_meta: bool,
 }
 
+/// A record outside of the tree.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Aside<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaf_uuid: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+}
+
+impl<'a> Aside<'a> {
+    fn of(kind: &'a str) -> Self {
+        Aside { kind, ..Aside::default() }
+    }
+}
+
 #[derive(Serialize)]
 struct UserMessage<'a> {
     role: Role,
@@ -194,6 +218,7 @@ struct Reply<'a> {
 }
 
 #[derive(Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 struct NoUsage {
     input_tokens: u64,
     output_tokens: u64,
@@ -433,10 +458,10 @@ impl<'a> Scribe<'a> {
             return None;
         };
         self.tally.add(Fate::Kept, "thinking", "");
-        Some(match redacted {
-            true => Piece::RedactedThinking { data: signature },
-            false => Piece::Thinking { thinking: text, signature },
-        })
+        if redacted {
+            return Some(Piece::RedactedThinking { data: signature });
+        }
+        Some(Piece::Thinking { thinking: text, signature })
     }
 
     fn call<'m>(&mut self, id: String, name: &'m str, input: &'m RawValue) -> Piece<'m> {
@@ -454,9 +479,10 @@ impl<'a> Scribe<'a> {
             return Piece::ToolUse { id, name: "Bash".into(), input: Cow::Owned(raw(&Input { command: &command })) };
         }
         let acceptable = acceptable(name, 128);
-        match acceptable == name {
-            true => self.tally.add(Fate::Kept, "tool calls", ""),
-            false => self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts"),
+        if acceptable == name {
+            self.tally.add(Fate::Kept, "tool calls", "");
+        } else {
+            self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
         }
         Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
     }
@@ -559,51 +585,22 @@ impl<'a> Scribe<'a> {
 
     /// The only title that 1.0 knows.
     fn head(&mut self) -> Result<()> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Summary<'a> {
-            r#type: &'a str,
-            summary: &'a str,
-            leaf_uuid: RecordId,
-        }
-        match &self.title {
-            Some(title) => write_line(self.out, &Summary { r#type: "summary", summary: title, leaf_uuid: self.leaf }),
-            None => Ok(()),
-        }
+        let Some(title) = self.title.as_deref() else { return Ok(()) };
+        write_line(self.out, &Aside { leaf_uuid: Some(self.leaf), summary: Some(title), ..Aside::of("summary") })
     }
 
     fn finish(mut self) -> Result<Ledger> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Tail<'a> {
-            r#type: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            custom_title: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            last_prompt: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            leaf_uuid: Option<RecordId>,
-            session_id: &'a str,
-        }
         let Some(last) = self.pending.take() else {
             return Err(Error::failed(format!("session {} holds nothing to resume", self.about.native_id))
                 .hint("look at it with `sfs show`"));
         };
         self.record(&last, self.leaf)?;
-        let session_id = self.plan.native_id.as_str();
+        let session_id = Some(self.plan.native_id.as_str());
         if let Some(title) = self.title.as_deref() {
-            let tail = Tail {
-                r#type: "custom-title",
-                custom_title: Some(title),
-                last_prompt: None,
-                leaf_uuid: None,
-                session_id,
-            };
-            write_line(self.out, &tail)?;
+            write_line(self.out, &Aside { custom_title: Some(title), session_id, ..Aside::of("custom-title") })?;
         }
-        let last_prompt = Some(self.last_prompt.as_deref().unwrap_or_default());
-        let leaf_uuid = Some(self.leaf);
-        write_line(self.out, &Tail { r#type: "last-prompt", custom_title: None, last_prompt, leaf_uuid, session_id })?;
+        let (last_prompt, leaf_uuid) = (Some(self.last_prompt.as_deref().unwrap_or_default()), Some(self.leaf));
+        write_line(self.out, &Aside { last_prompt, leaf_uuid, session_id, ..Aside::of("last-prompt") })?;
         Ok(self.tally.close())
     }
 }
@@ -661,7 +658,7 @@ fn one_line(text: &str) -> Option<String> {
 
 /// What base64 text is an image of, by its first bytes: a wrong type is as bad as no image.
 fn media_type(data: &str) -> Option<&'static str> {
-    let is_base64 = data.len() % 4 == 0
+    let is_base64 = data.len().is_multiple_of(4)
         && data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
     let known =
         [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
