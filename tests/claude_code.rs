@@ -468,7 +468,7 @@ fn a_foreign_session_gets_the_shape_that_the_client_accepts() {
     assistant "three" _1:Bash{"command":"cd '/elsewhere/a b' && ls"} -2:functions_read_file{"a": 1} -3:view_image{"input":[1]}
     tool _1="(no output)" -2="[An image stood here]" image Some("image/png") -3="broken" failed None
     user* "[The failed tool call returned with this:]" image Some("image/png")
-    user "what was"
+    user* "what was"
     user "look" image Some("image/png")
     assistant en:t{}
     tool en="[No result: the session ended before this tool call returned" failed None
@@ -767,6 +767,69 @@ fn the_leaf_is_chosen_as_the_client_does() {
     assert_eq!(texts(&[leaf("b", true)]), "ab", "exactly the named one");
     assert_eq!(texts(&[leaf("b", false), leaf("00000000-0000-0000-0000-000000000000", true)]), "abc");
     assert_eq!(texts(&[leaf("unknown", true)]), "ad");
+}
+
+#[test]
+fn each_compaction_cuts_at_its_summary() {
+    let user = |uuid: &str, parent: &str, more: &str| {
+        format!(r#"{{"type":"user","uuid":"{uuid}","parentUuid":{parent},"message":{{"content":"{uuid}"}}{more}}}"#)
+    };
+    let boundary = |uuid: &str, before: &str, kept: &str| {
+        format!(
+            r#"{{"type":"system","subtype":"compact_boundary","uuid":"{uuid}","parentUuid":null,"logicalParentUuid":"{before}","compactMetadata":{{"preservedMessages":{{"uuids":[{kept}]}}}}}}"#
+        )
+    };
+    let summary = r#","isCompactSummary":true"#;
+    let lines = [
+        user("a", "null", ""),
+        user("b", "\"a\"", ""),
+        boundary("x", "b", ""),
+        user("S1", "\"x\"", summary),
+        user("c", "\"S1\"", ""),
+        user("d", "\"c\"", ""),
+        boundary("y", "d", "\"c\",\"d\""),
+        user("S2", "\"y\"", summary),
+        user("e", "\"S2\"", ""),
+        r#"{"type":"assistant","uuid":"f","parentUuid":"e","isApiErrorMessage":true,"message":{"content":"503"}}"#
+            .into(),
+        user("g", "\"f\"", ""),
+    ];
+    insta::assert_snapshot!(show_live(&source(lines.join("\n").as_bytes())), @r##"
+    system summary "S2" true
+    user "c"
+    user "d"
+    user "e"
+    user "g"
+    left out: 3 messages, before a compaction, the summary stands for them
+    left out: 1 messages, the client's reports of failed requests
+    "##);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever happened to a file: reading it, walking it and writing it anew never panics.
+    #[test]
+    fn a_damaged_file_never_panics(
+        damage in proptest::collection::vec((0usize..80_000, proptest::prelude::any::<u8>()), 1..200),
+        cut in 0usize..80_000,
+    ) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/claude/i_compact/.claude/projects");
+        let file = walkdir::WalkDir::new(folder).into_iter().flatten().find(|e| e.file_type().is_file()).unwrap();
+        let mut bytes = std::fs::read(file.path()).unwrap();
+        for (at, byte) in damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.drain(..cut % bytes.len());
+        let damaged = source(&bytes);
+        read(&damaged, "main");
+        if !live(&damaged).is_empty() {
+            let (writer, about, target) = (TOOL.writer().unwrap(), about("claude-code"), target());
+            let plan = writer.plan(&about, &target).unwrap();
+            let _ = writer.write(&plan, &about, &target, TOOL.conversation(&damaged).unwrap(), &mut Vec::new());
+        }
+    }
 }
 
 #[test]

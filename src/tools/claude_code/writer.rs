@@ -381,7 +381,8 @@ impl<'a> Scribe<'a> {
         if what == "user messages" {
             self.last_prompt = one_line(&message.text()).or(self.last_prompt.take());
         }
-        self.user(pieces, message.timestamp, message.is_meta)
+        // As in the client's own files, only what the person said looks like a prompt.
+        self.user(pieces, message.timestamp, what != "user messages")
     }
 
     fn prompt_pieces<'m>(&mut self, message: &'m Message) -> Vec<Piece<'m>> {
@@ -599,7 +600,7 @@ impl<'a> Scribe<'a> {
         if let Some(title) = self.title.as_deref() {
             write_line(self.out, &Aside { custom_title: Some(title), session_id, ..Aside::of("custom-title") })?;
         }
-        let (last_prompt, leaf_uuid) = (Some(self.last_prompt.as_deref().unwrap_or_default()), Some(self.leaf));
+        let (last_prompt, leaf_uuid) = (self.last_prompt.as_deref(), Some(self.leaf));
         write_line(self.out, &Aside { last_prompt, leaf_uuid, session_id, ..Aside::of("last-prompt") })?;
         Ok(self.tally.close())
     }
