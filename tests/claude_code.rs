@@ -845,6 +845,9 @@ fn a_running_client_is_noticed() {
     assert!(!writer.is_open(&home, ID), "left behind by a client that was killed");
     std::fs::write(sessions.join("3.json"), format!(r#"{{"pid":{},"sessionId":"{ID}"}}"#, std::process::id())).unwrap();
     assert!(writer.is_open(&home, ID));
+    let reused = format!(r#"{{"pid":{},"sessionId":"{ID}","procStart":"1"}}"#, std::process::id());
+    std::fs::write(sessions.join("3.json"), reused).unwrap();
+    assert_eq!(writer.is_open(&home, ID), cfg!(not(target_os = "linux")), "the number belongs to another process now");
     assert!(!writer.is_open(&home, "99999999-2222-4333-8444-555555555555"));
 }
 

@@ -7,7 +7,10 @@
 //!
 //! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
 
+use super::names::{CallIds, acceptable, folder_of};
 use super::reader::{CONTEXT_KEY, SYNTHETIC};
+use super::running;
+use super::shape::{Aside, Envelope, Input, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::action::{self, Action};
@@ -16,12 +19,10 @@ use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
 use crate::tools::{Plan, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
 use uuid::Uuid;
 
 /// The client whose records these resemble.
@@ -85,188 +86,8 @@ impl Writer for ClaudeWriter {
     }
 
     fn is_open(&self, home: &Home, native_id: &str) -> bool {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Running {
-            pid: i32,
-            session_id: String,
-        }
-        let Ok(entries) = super::ClaudeCode.root(home).join("sessions").read_dir() else { return false };
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|path| serde_json::from_slice::<Running>(&std::fs::read(path).ok()?).ok())
-            .any(|running| running.session_id.eq_ignore_ascii_case(native_id) && is_alive(running.pid))
+        running::is_open(&super::ClaudeCode.root(home), native_id)
     }
-}
-
-/// A client that was killed leaves its file behind.
-fn is_alive(pid: i32) -> bool {
-    let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0) else { return false };
-    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-}
-
-/// The name of a project's folder: every UTF-16 unit that is no ASCII letter or digit becomes a dash; a name over 200
-/// characters is cut there and gets a hash of the whole path.
-pub fn folder_of(cwd: &Path) -> String {
-    let path = cwd.to_string_lossy();
-    let dashed = |unit: u16| u8::try_from(unit).ok().filter(u8::is_ascii_alphanumeric).map_or('-', char::from);
-    let name: String = path.encode_utf16().map(dashed).collect();
-    if name.len() <= 200 {
-        return name;
-    }
-    let hash = path.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    format!("{}-{}", &name[..200], base36(hash.unsigned_abs()))
-}
-
-fn base36(mut number: u32) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
-        number /= 36;
-        if number == 0 {
-            return digits.iter().rev().map(|digit| char::from(*digit)).collect();
-        }
-    }
-}
-
-/// A record's uuid.
-#[derive(Clone, Copy)]
-struct RecordId(Uuid);
-
-impl RecordId {
-    fn fresh() -> Self {
-        RecordId(Uuid::new_v4())
-    }
-}
-
-impl Serialize for RecordId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
-    parent_uuid: Option<RecordId>,
-    is_sidechain: bool,
-    user_type: &'a str,
-    entrypoint: &'a str,
-    cwd: &'a str,
-    session_id: &'a str,
-    version: &'a str,
-    git_branch: &'a str,
-    #[serde(rename = "type")]
-    kind: Role,
-    message: &'a RawValue,
-    uuid: RecordId,
-    timestamp: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    is_meta: bool,
-}
-
-/// A record outside of the tree.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Aside<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    custom_title: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_prompt: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    leaf_uuid: Option<RecordId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-}
-
-impl<'a> Aside<'a> {
-    fn of(kind: &'a str) -> Self {
-        Aside { kind, ..Aside::default() }
-    }
-}
-
-#[derive(Serialize)]
-struct UserMessage<'a> {
-    role: Role,
-    content: UserContent<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum UserContent<'a> {
-    Text(&'a str),
-    Blocks(Vec<Piece<'a>>),
-}
-
-#[derive(Serialize)]
-struct Reply<'a> {
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    role: Role,
-    model: &'a str,
-    content: Vec<Piece<'a>>,
-    stop_reason: &'a str,
-    stop_sequence: Option<&'a str>,
-    usage: NoUsage,
-}
-
-#[derive(Default, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API's own names")]
-struct NoUsage {
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_creation_input_tokens: u64,
-    cache_read_input_tokens: u64,
-}
-
-/// A content block, with the keys that the API knows and no other.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Piece<'a> {
-    Text {
-        text: Cow<'a, str>,
-    },
-    Thinking {
-        thinking: &'a str,
-        signature: &'a str,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
-    ToolUse {
-        id: String,
-        name: Cow<'a, str>,
-        input: Cow<'a, RawValue>,
-    },
-    ToolResult {
-        tool_use_id: String,
-        content: UserContent<'a>,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        is_error: bool,
-    },
-    Image {
-        source: Picture<'a>,
-    },
-}
-
-#[derive(Serialize)]
-struct Picture<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    media_type: &'a str,
-    data: &'a str,
-}
-
-#[derive(Serialize)]
-struct Input<'a> {
-    command: &'a str,
 }
 
 /// A record that waits for its uuid: the last one's is promised in the first line.
@@ -275,39 +96,6 @@ struct Pending {
     message: Box<RawValue>,
     timestamp: Timestamp,
     is_meta: bool,
-}
-
-/// The ids of the calls written so far. The client takes `a_2` for a copy of `a` where both are in a session and loses
-/// its result, so these two count as the same.
-#[derive(Default)]
-struct CallIds {
-    used: HashSet<String>,
-    /// What stands before `_2` in those that end so.
-    stems: HashSet<String>,
-}
-
-impl CallIds {
-    fn unique(&mut self, id: &str) -> String {
-        let mut unique = id.to_owned();
-        let mut number = 1;
-        while self.is_taken(&unique) {
-            number += 1;
-            unique = format!("{id}-{number}");
-        }
-        self.stems.extend(stem(&unique).map(str::to_owned));
-        self.used.insert(unique.clone());
-        unique
-    }
-
-    fn is_taken(&self, id: &str) -> bool {
-        self.used.contains(id) || self.stems.contains(id) || stem(id).is_some_and(|stem| self.used.contains(stem))
-    }
-}
-
-/// `a` of `a_2`.
-fn stem(id: &str) -> Option<&str> {
-    let (stem, number) = id.rsplit_once('_')?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(stem)
 }
 
 /// Writes one session.
@@ -626,16 +414,6 @@ fn stop_reason(message: &Message, results: &[CallResult]) -> &'static str {
         Some(StopReason::StopSequence) => "stop_sequence",
         _ => "end_turn",
     }
-}
-
-/// `name` in the characters that ids and names of tools may have.
-fn acceptable(name: &str, longest: usize) -> Cow<'_, str> {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.len() <= longest && name.chars().all(is_fine) {
-        return Cow::Borrowed(name);
-    }
-    let name: String = name.chars().take(longest).map(|c| if is_fine(c) { c } else { '_' }).collect();
-    if name.is_empty() { "unnamed".into() } else { name.into() }
 }
 
 /// An input as an object on one line. Line breaks in JSON stand only between tokens.
