@@ -496,7 +496,7 @@ fn a_foreign_session_gets_the_shape_that_the_client_accepts() {
     dropped: 1 other blocks Claude Code can't resume with them
     dropped: 1 thinking its signature is only valid with its maker
     dropped: 1 tool results their calls are not in the conversation
-    dropped: 1 user messages nothing in it that the API accepts
+    dropped: 1 user messages blank: the API accepts no such message
     "##);
     check_rules(&bytes);
 }
@@ -767,6 +767,46 @@ fn the_leaf_is_chosen_as_the_client_does() {
     assert_eq!(texts(&[leaf("b", true)]), "ab", "exactly the named one");
     assert_eq!(texts(&[leaf("b", false), leaf("00000000-0000-0000-0000-000000000000", true)]), "abc");
     assert_eq!(texts(&[leaf("unknown", true)]), "ad");
+}
+
+#[test]
+fn what_the_harness_says_for_the_person_is_told_apart() {
+    let texts = [
+        ("plain", ""),
+        ("<command-name>/model</command-name>", ""),
+        ("[Request interrupted by user for tool use]", ""),
+        ("<bash-input>ls</bash-input>", ""),
+        ("<task-notification>done</task-notification>", ""),
+        ("Follow these instructions of the command.", r#","isMeta":true"#),
+        ("<system-reminder>x</system-reminder>", r#","isMeta":true"#),
+    ];
+    let mut lines: Vec<String> = texts
+        .iter()
+        .map(|(text, more)| format!(r#"{{"type":"user","uuid":"{text}","message":{{"content":"{text}"}}{more}}}"#))
+        .collect();
+    for attachment in [
+        r#"{"type":"queued_command","prompt":"typed meanwhile","commandMode":"prompt"}"#,
+        r#"{"type":"file","filename":"/x","content":{"type":"text","file":{"content":"of the file"}}}"#,
+        r#"{"type":"date","content":"today"}"#,
+    ] {
+        lines.push(format!(r#"{{"type":"attachment","uuid":"z","attachment":{attachment}}}"#));
+    }
+    let messages = read(&source(lines.join("\n").as_bytes()), "main").messages;
+    let shown: Vec<String> = messages
+        .iter()
+        .map(|m| format!("{} {:?}", show(std::slice::from_ref(m)).trim(), m.metadata.get("context")))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r##"
+    user "plain" None
+    user* "<command-name>/model</command-name>" None
+    user* "[Request interrupted by user for tool use]" None
+    user* "<bash-input>ls</bash-input>" Some(String("shell"))
+    user* "<task-notification>done</task-notification>" Some(String("task-notification"))
+    user* "Follow these instructions of the command." Some(String("instructions"))
+    user* "<system-reminder>x</system-reminder>" None
+    user "typed meanwhile" None
+    user* "Content of /x:" Some(String("file"))
+    "##);
 }
 
 #[test]

@@ -11,8 +11,8 @@
 //!   all results of its calls belong to the branch.
 //! - A compaction cuts the branch at its summary; records it names as preserved come back right behind the summary.
 
-use super::reader::{ClaudeReader, is_agent_stream, is_uninteresting};
-use super::record::{ApiMessage, CompactMetadata, Content, Piece, Record, leading_type, part, text};
+use super::reader::{ClaudeReader, attachment_type, is_agent_stream, is_uninteresting};
+use super::record::{ApiMessage, CompactMetadata, Content, Piece, Record, part, text};
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
 use crate::model::message::Message;
@@ -218,8 +218,8 @@ impl Tree {
                 self.note(api, at, |p| p.id.as_ref().map(|id| hash(&id.0)), false);
                 Kind::Reply
             }
-            "attachment" => match record.attachment.and_then(|a| leading_type(a.get().as_bytes())) {
-                Some(b"file" | b"queued_command") => Kind::Prompt,
+            "attachment" => match record.attachment.map(attachment_type).as_deref() {
+                Some("file" | "queued_command") => Kind::Prompt,
                 _ => Kind::Link,
             },
             "system" => {

@@ -336,7 +336,7 @@ fn mark_harness(message: &mut Message, is_meta: bool) {
 }
 
 /// The type is the first field in everything seen; reading it there saves parsing the large ones.
-fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
+pub(super) fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
     match leading_type(attachment.get().as_bytes()) {
         Some(word) => String::from_utf8_lossy(word),
         None => part::<Piece<'_>>(attachment).and_then(|piece| piece.kind).map_or(Cow::Borrowed(""), |kind| kind.0),

@@ -162,7 +162,10 @@ impl<'a> Scribe<'a> {
         };
         let pieces = self.prompt_pieces(message);
         if pieces.is_empty() {
-            self.tally.add(Fate::Dropped, what, "nothing in it that the API accepts");
+            // Other blocks are accounted for already.
+            if message.content.iter().any(|block| !matches!(block, Block::Other(_))) {
+                self.tally.add(Fate::Dropped, what, "blank: the API accepts no such message");
+            }
             return Ok(());
         }
         self.tally.add(Fate::Kept, what, "");
@@ -188,16 +191,42 @@ impl<'a> Scribe<'a> {
     }
 
     fn reply(&mut self, message: &Message, results: &[CallResult]) -> Result<()> {
-        let (mut pieces, mut ids) = (Vec::new(), Vec::new());
+        let (content, calls) = self.reply_pieces(message);
+        if content.is_empty() {
+            self.tally.add(Fate::Dropped, "assistant messages", "neither text nor a tool call in it");
+            return Ok(());
+        }
+        self.open(message.timestamp)?;
+        self.tally.add(Fate::Kept, "assistant messages", "");
+        let reply = Reply {
+            id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
+            kind: "message",
+            role: Role::Assistant,
+            model: message.model.as_deref().filter(|_| self.is_own).unwrap_or(SYNTHETIC),
+            content,
+            stop_reason: stop_reason(message, results),
+            stop_sequence: None,
+            usage: NoUsage::default(),
+        };
+        self.push(Role::Assistant, raw(&reply), message.timestamp, false)?;
+        if results.is_empty() { Ok(()) } else { self.results(results, calls) }
+    }
+
+    /// A reply's blocks and the ids of its calls. Thinking stands only beside something: the client drops a reply of
+    /// thinking alone.
+    fn reply_pieces<'m>(&mut self, message: &'m Message) -> (Vec<Piece<'m>>, Vec<String>) {
+        let (mut pieces, mut calls, mut thinking) = (Vec::new(), Vec::new(), 0);
         for block in &message.content {
             match block {
                 Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
                 Block::Thinking { text, signature, redacted, .. } => {
-                    pieces.extend(self.thinking(text, signature.as_deref(), *redacted));
+                    let piece = self.thinking(text, signature.as_deref(), *redacted);
+                    thinking += usize::from(piece.is_some());
+                    pieces.extend(piece);
                 }
                 Block::ToolUse { id, name, input } => {
-                    let id = self.call_id(id);
-                    ids.push(id.clone());
+                    let id = self.calls.unique(&acceptable(id, 128));
+                    calls.push(id.clone());
                     pieces.push(self.call(id, name, input));
                 }
                 Block::Image(_) => {
@@ -209,25 +238,13 @@ impl<'a> Scribe<'a> {
                 }
             }
         }
-        if pieces.iter().all(|p| matches!(p, Piece::Thinking { .. } | Piece::RedactedThinking { .. })) {
-            // The client drops a reply of thinking alone.
-            self.tally.add(Fate::Dropped, "assistant messages", "nothing in it but thinking");
-            return Ok(());
+        if pieces.len() == thinking {
+            pieces.clear();
+            self.tally.add_many(Fate::Dropped, "thinking", "nothing else in its reply", thinking as u64);
+        } else {
+            self.tally.add_many(Fate::Kept, "thinking", "", thinking as u64);
         }
-        self.open(message.timestamp)?;
-        self.tally.add(Fate::Kept, "assistant messages", "");
-        let reply = Reply {
-            id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
-            kind: "message",
-            role: Role::Assistant,
-            model: message.model.as_deref().filter(|_| self.is_own).unwrap_or(SYNTHETIC),
-            content: pieces,
-            stop_reason: stop_reason(message, results),
-            stop_sequence: None,
-            usage: NoUsage::default(),
-        };
-        self.push(Role::Assistant, raw(&reply), message.timestamp, false)?;
-        if results.is_empty() { Ok(()) } else { self.results(results, ids) }
+        (pieces, calls)
     }
 
     /// A first message has to be the person's.
@@ -246,7 +263,6 @@ impl<'a> Scribe<'a> {
             self.tally.add(Fate::Dropped, "thinking", why);
             return None;
         };
-        self.tally.add(Fate::Kept, "thinking", "");
         if redacted {
             return Some(Piece::RedactedThinking { data: signature });
         }
@@ -274,10 +290,6 @@ impl<'a> Scribe<'a> {
             self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
         }
         Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
-    }
-
-    fn call_id(&mut self, id: &str) -> String {
-        self.calls.unique(&acceptable(id, 128))
     }
 
     /// All results of a reply in one record, which may hold nothing else: the client would lose results. Images of a
