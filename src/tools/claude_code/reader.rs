@@ -109,7 +109,7 @@ impl ClaudeReader {
         if record.is_compact_summary {
             message.role = Role::System;
             let through = message.parent_id.clone();
-            message.content.push(Block::Summary { text: plain_text(&content), through });
+            message.content.push(Block::Summary { text: plain_text(content), through });
         } else {
             message.content = blocks(content);
             if message.content.iter().any(|b| matches!(b, Block::ToolResult { .. })) {
@@ -336,7 +336,7 @@ fn mark_harness(message: &mut Message, is_meta: bool) {
 }
 
 /// The type is the first field in everything seen; reading it there saves parsing the large ones.
-fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
+pub(super) fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
     match leading_type(attachment.get().as_bytes()) {
         Some(word) => String::from_utf8_lossy(word),
         None => part::<Piece<'_>>(attachment).and_then(|piece| piece.kind).map_or(Cow::Borrowed(""), |kind| kind.0),
@@ -346,7 +346,7 @@ fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
 /// What the model was shown of a file that the person mentioned; older versions keep only the file's content.
 fn attached_file(attachment: &RawValue, rendered: Option<&RawValue>) -> Option<String> {
     let rendered: Vec<Piece<'_>> = rendered.and_then(part).unwrap_or_default();
-    let shown: Vec<String> = rendered.iter().map(|piece| plain_text(&Content::of(piece.content))).collect();
+    let shown: Vec<String> = rendered.iter().map(|piece| plain_text(Content::of(piece.content))).collect();
     if !shown.is_empty() {
         return Some(shown.join("\n"));
     }
@@ -362,7 +362,9 @@ fn blocks(content: Content<'_>) -> Vec<Block> {
         Content::Text(text) => vec![Block::Text(text.into_owned())],
         Content::Blocks(pieces) => {
             let mut blocks = Vec::with_capacity(pieces.len());
-            pieces.into_iter().for_each(|piece| add_block(piece, &mut blocks));
+            for piece in pieces {
+                add_block(piece, &mut blocks);
+            }
             blocks
         }
     }
@@ -448,15 +450,8 @@ pub(super) fn object(input: Option<&RawValue>) -> Box<RawValue> {
     }
 }
 
-fn plain_text(content: &Content<'_>) -> String {
-    match content {
-        Content::Text(text) => text.to_string(),
-        Content::Blocks(pieces) => {
-            let mut blocks = Vec::new();
-            pieces.iter().for_each(|piece| add_block(piece, &mut blocks));
-            let texts: Vec<String> =
-                blocks.into_iter().filter_map(|b| if let Block::Text(t) = b { Some(t) } else { None }).collect();
-            texts.join("\n")
-        }
-    }
+/// The text blocks of some content, joined by line breaks.
+fn plain_text(content: Content<'_>) -> String {
+    let texts = blocks(content).into_iter().filter_map(|b| if let Block::Text(text) = b { Some(text) } else { None });
+    texts.collect::<Vec<_>>().join("\n")
 }
