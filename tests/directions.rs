@@ -3,7 +3,7 @@
 //!
 //! For the same tool its own files are deleted first, so that what the client reads is what we put back.
 
-use crate::clients::{Client, Native, Received, differences, natives, ready, receive};
+use crate::clients::{Call, Client, Native, Received, differences, natives, ready, receive};
 use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
 use std::fmt::Write;
@@ -107,37 +107,36 @@ fn expected(from: Client, native: &Native, home: &TestHome) -> Received {
     }
     let shown = home.json(&["show", &native.id, "-m", "--json"]);
     let mut read = Received { exit: Some(0), ..Received::default() };
-    for message in shown["messages"].as_array().unwrap() {
-        let texts = message["content"].as_array().unwrap().iter().filter_map(|b| b["text"].as_str());
-        match (message["role"].as_str().unwrap(), message["is_meta"] == true) {
-            ("user", false) => read.user_texts.extend(texts.map(str::to_owned)),
-            ("assistant", _) => read.assistant_texts.extend(spoken(message)),
-            _ => {}
+    for message in shown["messages"].as_array().unwrap().iter().filter(|m| m["is_meta"] != true) {
+        for block in message["content"].as_array().unwrap() {
+            match (block["type"].as_str().unwrap(), message["role"].as_str().unwrap()) {
+                ("text", "user") => said(&mut read.user_texts, &mut read.shape, 'u', &block["text"]),
+                ("text", "assistant") => said(&mut read.assistant_texts, &mut read.shape, 'a', &block["text"]),
+                ("tool_use", _) => {
+                    read.calls.push(call(block, &shown));
+                    read.shape.push('c');
+                }
+                _ => {}
+            }
         }
     }
-    read.calls = calls(&shown);
-    read.shape = String::new();
     read
 }
 
-fn spoken(message: &Value) -> Vec<String> {
-    let blocks = message["content"].as_array().unwrap().iter().filter(|b| b["type"] == "text");
-    blocks.map(|b| b["text"].as_str().unwrap().to_owned()).collect()
+fn said(texts: &mut Vec<String>, shape: &mut String, letter: char, text: &Value) {
+    texts.push(text.as_str().unwrap().to_owned());
+    shape.push(letter);
 }
 
-fn calls(shown: &Value) -> Vec<crate::clients::Call> {
-    let blocks = || shown["messages"].as_array().unwrap().iter().flat_map(|m| m["content"].as_array().unwrap());
-    let uses = blocks().filter(|b| b["type"] == "tool_use");
-    uses.map(|call| {
-        let result = blocks().find(|b| b["type"] == "tool_result" && b["tool_use_id"] == call["tool_use_id"]);
-        crate::clients::Call {
-            name: call["name"].as_str().unwrap().to_owned(),
-            input: call["input"].clone(),
-            result: result.and_then(|r| r["content"].as_str()).unwrap_or_default().to_owned(),
-            images: 0,
-        }
-    })
-    .collect()
+fn call(block: &Value, shown: &Value) -> Call {
+    let mut blocks = shown["messages"].as_array().unwrap().iter().flat_map(|m| m["content"].as_array().unwrap());
+    let result = blocks.find(|b| b["type"] == "tool_result" && b["tool_use_id"] == block["tool_use_id"]);
+    Call {
+        name: block["name"].as_str().unwrap().to_owned(),
+        input: block["input"].clone(),
+        result: result.and_then(|r| r["content"].as_str()).unwrap_or_default().to_owned(),
+        images: 0,
+    }
 }
 
 fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &Value, problems: &[String]) -> Outcome {

@@ -4,7 +4,7 @@
 //! A signature counts as genuine if a mock made it.
 
 use super::mock::{Answer, Exchange, Piece, Reply, Script};
-use super::transcript::{Part, Received};
+use super::transcript::{Part, Received, joined_parts};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Mutex;
@@ -379,7 +379,7 @@ fn result(block: &Value) -> Part {
     let texts: Vec<&str> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
     Part::Result {
         id: block["tool_use_id"].as_str().unwrap_or_default().to_owned(),
-        text: texts.join("\n"),
+        text: joined_parts(&texts),
         images: parts.iter().filter(|part| part["type"] == "image").count(),
     }
 }

@@ -55,10 +55,15 @@ fn texts(texts: &[String]) -> Vec<Item> {
 
 fn calls(calls: &[Call]) -> Vec<Item> {
     let item = |call: &Call| Item {
-        text: shell_command(call).unwrap_or_else(|| format!("{} {}", call.name, call.input)),
+        text: shell_command(call).unwrap_or_else(|| format!("{} {}", name(call), call.input)),
         result: format!("{} [{} images]", call.result, call.images),
     };
     calls.iter().map(item).collect()
+}
+
+/// Claude Code 2.1.330 sends its own old name of a tool as the new one.
+fn name(call: &Call) -> &str {
+    if call.name == "Task" { "Agent" } else { &call.name }
 }
 
 /// The whole, however it is divided.

@@ -4,7 +4,7 @@
 //! twice, arguments that are not JSON, reasoning without ciphertext and without id.
 
 use super::mock::{Answer, Exchange, Piece, Reply, Script};
-use super::transcript::{Part, Received};
+use super::transcript::{Part, Received, joined_parts};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -294,7 +294,7 @@ fn result(item: &Value) -> Part {
     let texts: Vec<&str> = output.as_str().into_iter().chain(list(output).filter_map(|p| p["text"].as_str())).collect();
     Part::Result {
         id: item["call_id"].as_str().unwrap_or_default().to_owned(),
-        text: texts.join("\n"),
+        text: joined_parts(&texts),
         images: list(output).filter(|part| part["type"] == "input_image").count(),
     }
 }

@@ -97,6 +97,16 @@ impl Received {
     }
 }
 
+/// A result's texts as one: each begins on a line of its own.
+pub fn joined_parts(texts: &[&str]) -> String {
+    texts.iter().fold(String::new(), |mut joined, text| {
+        if !joined.is_empty() && !joined.ends_with('\n') {
+            joined.push('\n');
+        }
+        joined + text
+    })
+}
+
 /// The command line of a shell call, whichever tool's.
 pub fn shell_command(call: &Call) -> Option<String> {
     let argument = match call.name.as_str() {

@@ -33,6 +33,8 @@ const NO_OUTPUT: &str = "(no output)";
 const OPENING: &str = "[The beginning of this conversation is not in the session that was resumed.]";
 /// Before images that came with a failed call.
 const IMAGES_OF_FAILURE: &str = "[The failed tool call returned with this:]";
+/// What the client does with a conversation that does not end with the model.
+const UNANSWERED: &str = "the end is unanswered; Claude Code adds \"No response requested.\" when it resumes";
 /// The longest title and the longest copy of the last prompt.
 const TITLE_CHARACTERS: usize = 200;
 

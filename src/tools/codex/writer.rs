@@ -34,6 +34,20 @@ impl Writer for CodexWriter {
         ["codex", "resume", native_id].map(str::to_owned).to_vec()
     }
 
+    /// Version 0.169 refuses archived threads, and the bare rollouts of 2025, whose first line is no `session_meta`.
+    fn accepts_own(&self, source: &dyn Source, native_path: Option<&str>) -> Result<bool> {
+        if native_path.is_some_and(|path| path.starts_with("archived_sessions")) {
+            return Ok(false);
+        }
+        let Some(main) = source.newest("main") else { return Ok(false) };
+        let mut accepted = false;
+        source.for_each_line(main, 0, &mut |line| {
+            accepted = super::has_session_meta(line.bytes);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(accepted)
+    }
+
     /// The listing shows only files whose name and folder carry a valid local time.
     fn plan(&self, _about: &About, target: &Target) -> Result<Plan> {
         let native_id = target.native_id.clone().unwrap_or_else(|| fresh_id(target.now));
