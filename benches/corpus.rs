@@ -90,11 +90,6 @@ pub(crate) struct Summary {
 }
 
 impl Corpus {
-    /// A corpus in `home`; the other parameters may be set on what this returns.
-    pub(crate) fn new(home: &Path, tool: Tool, sessions: usize, mean_kb: u64) -> Self {
-        Corpus { home: home.to_owned(), tool, sessions, mean_kb, seed: 1, exact: false, compactions: 0 }
-    }
-
     /// Writes all sessions.
     pub(crate) fn write(&self) -> io::Result<Summary> {
         let mut random = Random::new(self.seed);
@@ -139,8 +134,8 @@ impl Corpus {
 
     fn transcript(&self, path: &Path, start: i64, target: u64) -> io::Result<Transcript> {
         fs::create_dir_all(path.parent().unwrap_or(&self.home))?;
-        let fill = if self.exact { RESERVE.min(target / 2) } else { 0 };
-        Ok(Transcript::new(File::create(path)?, path, start, target, fill))
+        let reserve = if self.exact { RESERVE.min(target / 2) } else { 0 };
+        Ok(Transcript::new(File::create(path)?, path, start, target, reserve))
     }
 }
 
@@ -172,21 +167,21 @@ struct Transcript {
     bytes: u64,
     /// The size to reach, and how much of it is left to `pad`.
     target: u64,
-    fill: u64,
+    reserve: u64,
     /// Milliseconds after the epoch.
     clock: i64,
     kinds: BTreeMap<String, u64>,
 }
 
 impl Transcript {
-    fn new(file: File, path: &Path, clock: i64, target: u64, fill: u64) -> Self {
+    fn new(file: File, path: &Path, clock: i64, target: u64, reserve: u64) -> Self {
         let file = Ok(BufWriter::with_capacity(1 << 20, file));
         let (line, kinds) = (Vec::new(), BTreeMap::new());
-        Transcript { file, path: path.to_owned(), line, bytes: 0, target, fill, clock, kinds }
+        Transcript { file, path: path.to_owned(), line, bytes: 0, target, reserve, clock, kinds }
     }
 
     fn is_full(&self) -> bool {
-        self.bytes + self.fill >= self.target
+        self.bytes + self.reserve >= self.target
     }
 
     /// Lets up to `ms` pass.
@@ -213,7 +208,7 @@ impl Transcript {
     /// Writes one more line around a text of the length that makes the file exactly as large as it is to be.
     fn pad<'l>(&mut self, prose: &[String], line: impl Fn(String) -> Json<'l>) {
         let bare = serde_json::to_vec(&line(String::new())).unwrap().len() as u64 + 1;
-        let Some(missing) = self.target.checked_sub(self.bytes + bare).filter(|_| self.fill > 0) else { return };
+        let Some(missing) = self.target.checked_sub(self.bytes + bare).filter(|_| self.reserve > 0) else { return };
         let text: String = prose.iter().cycle().flat_map(|p| p.chars()).take(missing as usize).collect();
         self.put(&line(text));
     }
