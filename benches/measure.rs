@@ -123,7 +123,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 fn import(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let place = bench.place(&[corpus(Tool::Claude, 133, 1000), corpus(Tool::Codex, 133, 1000)])?;
     let cost = run(&mut bench.command(&place, &["import"]))?;
-    let speed = place.native() / MB / cost.cpu.as_secs_f64();
+    let speed = place.native() / MB / cost.cpu.as_secs_f64().max(0.01);
     let what = format!("first import of {:.0} MB, Claude Code and Codex", place.native() / MB);
     report.line(&what, speed, "MB/CPU-s", Limit::AtLeast(45.0));
     report.line("  peak memory", cost.peak as f64 / MB, "MB", Limit::Below(96.0));
@@ -237,7 +237,7 @@ fn gigabyte(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let sessions = vec![corpus.write()?];
         let place = Place { home: home.path().to_owned(), archive: tempfile::tempdir_in(&bench.scratch)?, sessions };
         let cost = run(&mut bench.command(&place, &["import"]))?;
-        let speed = place.native() / MB / cost.cpu.as_secs_f64();
+        let speed = place.native() / MB / cost.cpu.as_secs_f64().max(0.01);
         report.line(&format!("first import of a {tool} session of 1 GB"), speed, "MB/CPU-s", Limit::Free);
         report.line("  peak memory", cost.peak as f64 / MB, "MB", Limit::Below(96.0));
         if tool == Tool::Claude {
