@@ -30,7 +30,9 @@ fn every_recorded_session_is_resumed_in_both_tools() {
         }
     }
     let outcomes = side_by_side(&work, |(from, native, to)| direction(*from, native, *to));
-    let mut table = String::from("| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |\n");
+    let mut table = String::from(
+        "| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |\n",
+    );
     table.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     let mut problems = Vec::new();
     for outcome in outcomes.into_iter().flatten() {
@@ -80,7 +82,8 @@ fn direction(from: Client, native: &Native, to: (Client, &str, &str)) -> Option<
     // A bare old session does not say where it worked.
     std::fs::create_dir_all(home.path().join("project")).unwrap();
     let elsewhere = home.path().join("project");
-    let names_folder = sessions.as_array().unwrap().iter().any(|s| s["native_id"] == native.id.as_str() && s["project"].is_string());
+    let names_folder =
+        sessions.as_array().unwrap().iter().any(|s| s["native_id"] == native.id.as_str() && s["project"].is_string());
     let resumed = if names_folder {
         home.json(&project)
     } else {

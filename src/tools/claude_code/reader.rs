@@ -8,7 +8,7 @@ use super::record::{
     ApiMessage, Attachment, Content, PictureSource, Piece, Record, Tokens, ToolUseResult, leading_type, owned, part,
     text,
 };
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, Usage, raw};
+use crate::model::message::{Block, CONTEXT, ImageKind, ImageSource, Message, Role, StopReason, Usage, raw};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
 use crate::tools::{Line, Reader, Reading};
@@ -40,14 +40,12 @@ const NOISE: [&str; 9] = [
 ];
 /// Beginnings of texts in the person's role that the client wrote and whose content matters to the conversation: the
 /// outcome of background agents, and the person's own commands of the `!` mode.
-const CONTEXT: [(&str, &str); 4] = [
+const CONTEXT_BEGINNINGS: [(&str, &str); 4] = [
     ("<task-notification>", "task-notification"),
     ("<bash-input>", "shell"),
     ("<bash-stdout>", "shell"),
     ("<bash-stderr>", "shell"),
 ];
-/// In a harness message's metadata: what it tells the model. A writer carries these over.
-pub(super) const CONTEXT_KEY: &str = "context";
 
 /// Reads one stream of a session.
 #[derive(Default, Serialize, Deserialize)]
@@ -165,7 +163,7 @@ impl ClaudeReader {
             "file" => {
                 message.is_meta = true;
                 message.content = attached_file(raw, record.rendered).map(Block::Text).into_iter().collect();
-                message.metadata.insert(CONTEXT_KEY.into(), "file".into());
+                message.metadata.insert(CONTEXT.into(), "file".into());
             }
             "queued_command" => {
                 let attachment: Attachment<'_> = part(raw).unwrap_or_default();
@@ -325,13 +323,13 @@ fn stop_reason(record: &Record<'_>, word: &str) -> Result<Option<StopReason>, St
 fn mark_harness(message: &mut Message, is_meta: bool) {
     let first = message.content.iter().find_map(|b| if let Block::Text(text) = b { Some(text.as_str()) } else { None });
     let start = first.unwrap_or_default().trim_start();
-    let context = CONTEXT.iter().find(|(prefix, _)| start.starts_with(prefix)).map(|(_, word)| *word);
+    let context = CONTEXT_BEGINNINGS.iter().find(|(prefix, _)| start.starts_with(prefix)).map(|(_, word)| *word);
     let is_noise = NOISE.iter().any(|prefix| start.starts_with(prefix));
     message.is_meta = is_meta || context.is_some() || is_noise;
     let context =
         context.or((is_meta && !is_noise && !start.starts_with("<system-reminder>")).then_some("instructions"));
     if let Some(word) = context {
-        message.metadata.insert(CONTEXT_KEY.into(), word.into());
+        message.metadata.insert(CONTEXT.into(), word.into());
     }
 }
 

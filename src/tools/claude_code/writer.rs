@@ -8,7 +8,7 @@
 //! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
 
 use super::names::{CallIds, acceptable, folder_of};
-use super::reader::{CONTEXT_KEY, SYNTHETIC};
+use super::reader::SYNTHETIC;
 use super::running;
 use super::shape::{Aside, Envelope, Input, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
 use crate::error::{Context, Error, Result};
@@ -151,7 +151,7 @@ impl<'a> Scribe<'a> {
 
     fn prompt(&mut self, message: &Message) -> Result<()> {
         let is_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        let is_context = message.metadata.contains_key(CONTEXT_KEY);
+        let is_context = message.is_context();
         let is_harness = (message.is_meta && !is_context) || message.role != Role::User;
         if is_harness && !is_summary {
             self.tally.add(Fate::Dropped, "harness texts", "the target's own harness writes its own");
@@ -397,6 +397,9 @@ impl<'a> Scribe<'a> {
             return Err(Error::failed(format!("session {} holds nothing to resume", self.about.native_id))
                 .hint("look at it with `sfs show`"));
         };
+        if last.kind == Role::User {
+            self.tally.add(Fate::Degraded, "assistant messages", UNANSWERED);
+        }
         self.record(&last, self.leaf)?;
         let session_id = Some(self.plan.native_id.as_str());
         if let Some(title) = self.title.as_deref() {

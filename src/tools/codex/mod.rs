@@ -102,6 +102,11 @@ fn thread_of(line: &[u8]) -> Option<(String, String)> {
     }
 }
 
+/// True where a rollout begins as the client wants it: with a `session_meta` in an envelope.
+fn has_session_meta(line: &[u8]) -> bool {
+    matches!(record::parse(line), Ok(record::Record::Enveloped { kind, .. }) if kind == "session_meta")
+}
+
 /// Ids become parts of paths.
 fn is_plain(id: &str) -> bool {
     id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -14,7 +14,7 @@ use crate::id::Hash;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage};
-use crate::tools::{Plan, Target, Tool, Writer};
+use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 /// See the module's description.
 pub(super) struct CodexWriter;
@@ -239,18 +240,20 @@ impl<'w> Rollout<'w> {
     fn prompt(&mut self, message: Message) -> Result<()> {
         self.advance_clock(&message);
         let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        if !has_summary && (message.is_meta || message.role != Role::User) {
+        let what = if message.is_meta { "harness texts" } else { "user messages" };
+        let is_harness = (message.is_meta && !message.is_context()) || message.role != Role::User;
+        if is_harness && !has_summary {
             self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
             return Ok(());
         }
         let parts: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
         let is_empty = |part: &Part| matches!(part, Part::Text(text) if text.trim().is_empty());
         if parts.iter().all(is_empty) {
-            self.tally.add(Fate::Dropped, "user messages", "empty");
+            self.tally.add(Fate::Dropped, what, "empty");
             return Ok(());
         }
         if !has_summary {
-            self.tally.add(Fate::Kept, "user messages", "");
+            self.tally.add(Fate::Kept, what, "");
         }
         self.close_turn()?;
         self.open_turn()?;
