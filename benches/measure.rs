@@ -22,7 +22,7 @@ const LINES: usize = 1000;
 const MB: f64 = 1e6;
 /// Messages of the one session in the archive: what a reader sees. The measuring process must not cost the daemon, so
 /// it reads the database instead of asking a command.
-const MESSAGE_COUNT: &str = "SELECT message_count FROM session";
+const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 

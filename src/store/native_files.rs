@@ -76,14 +76,12 @@ impl Store {
 
     /// Stores how a file looks now.
     pub fn save_native_file(&mut self, file: &NativeFile) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (path) DO UPDATE SET stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
-                   captured_at = ?8, gone_at = ?9, error = ?10",
-            )?
-            .execute(params![
+        self.update_or_insert(
+            "UPDATE native_file SET tool = ?1, stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
+               captured_at = ?8, gone_at = ?9, error = ?10 WHERE path = ?2",
+            "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
                 file.tool,
                 file.path,
                 file.stream,
@@ -94,8 +92,8 @@ impl Store {
                 file.captured_at,
                 file.gone_at,
                 file.error
-            ])?;
-        Ok(())
+            ],
+        )
     }
 
     /// The file at `path` lives on under another path.
