@@ -3,3 +3,5 @@
 
 mod claude_code;
 mod support;
+
+mod codex;

@@ -1,9 +1,19 @@
-//! Codex: sessions on disk.
+//! Codex: one rollout file a thread, below `sessions` by date and below `archived_sessions`. `session_index.jsonl` keeps
+//! the titles. Nothing else in its folder is opened, above all not `auth.json`.
 
-use super::{Place, Reader, Source, Tool, Writer};
-use crate::error::{Error, Result};
+mod conversation;
+mod items;
+mod reader;
+mod record;
+mod state_db;
+mod writer;
+
+use super::{Format, Place, Reader, Source, Tool, Writer};
+use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
+use crate::model::observation::{Observation, TitleRank};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// The tool.
@@ -13,31 +23,92 @@ impl Tool for Codex {
     fn id(&self) -> &'static str {
         "codex"
     }
+
     fn name(&self) -> &'static str {
         "Codex"
     }
+
     fn aliases(&self) -> &'static [&'static str] {
-        &[]
+        &["cdx", "codex-cli"]
     }
+
     fn root(&self, home: &Home) -> PathBuf {
-        home.user.clone()
+        home.tool_variable("CODEX_HOME").map_or_else(|| home.user.join(".codex"), Path::to_owned)
     }
+
     fn folders(&self) -> &'static [&'static str] {
-        &[]
+        &["sessions", "archived_sessions"]
     }
-    fn place(&self, _: &Path, _: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-        Place::Other
+
+    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+        let name = relative.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let stem = name.strip_suffix(".jsonl").or_else(|| name.strip_suffix(".jsonl.zst"));
+        let Some(stem) = stem.and_then(|stem| stem.strip_prefix("rollout-")) else { return Place::Other };
+        let Some(line) = first_line().filter(|line| !line.trim_ascii().is_empty()) else { return Place::NotYet };
+        thread_of(&line).or_else(|| uuid_at_end(stem)).map_or(Place::Other, |(native_id, stream)| Place::Session {
+            native_id,
+            stream,
+            format: Format::CodexRollout,
+        })
     }
-    fn reader(&self, _: &str, _: Option<&str>) -> Box<dyn Reader> {
-        unimplemented!()
+
+    fn index_files(&self) -> &'static [&'static str] {
+        &["session_index.jsonl"]
     }
-    fn conversation<'a>(&self, _: &'a dyn Source) -> Result<Conversation<'a>> {
-        Err(Error::failed("not written yet"))
+
+    fn read_index(&self, _file: &str, bytes: &[u8]) -> Vec<(String, Observation)> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+            thread_name: String,
+        }
+        // Later lines win: a title goes to the end of the list of those who apply them in order.
+        let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Named>(line).ok());
+        let named = lines.filter(|named| !named.thread_name.is_empty());
+        let last: std::collections::BTreeMap<_, _> = named.map(|named| (named.id, named.thread_name)).collect();
+        last.into_iter().map(|(id, title)| (id, Observation::Title(TitleRank::Chosen, title))).collect()
     }
+
+    fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {
+        Box::new(reader::RolloutReader::new(stream, state))
+    }
+
+    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
+        conversation::live(source)
+    }
+
     fn writer(&self) -> Option<&dyn Writer> {
-        None
+        Some(&writer::CodexWriter)
     }
+
     fn retention(&self) -> &'static str {
-        ""
+        "Codex keeps its sessions; `codex archive` only moves them to another folder"
     }
+}
+
+/// Session and stream by a rollout's first line.
+fn thread_of(line: &[u8]) -> Option<(String, String)> {
+    let payload = match record::parse(line).ok()? {
+        record::Record::Enveloped { kind, payload, .. } if kind == "session_meta" => payload,
+        record::Record::BareMeta(meta) => meta,
+        _ => return None,
+    };
+    let meta: record::Meta<'_> = record::fields(Some(payload))?;
+    let id = record::owned(meta.id).filter(|id| is_plain(id))?;
+    match meta.root().filter(|root| is_plain(root)) {
+        Some(root) => Some((root, format!("subagents/{id}"))),
+        None => Some((id, "main".to_owned())),
+    }
+}
+
+/// Ids become parts of paths.
+fn is_plain(id: &str) -> bool {
+    id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// The id in `YYYY-MM-DDThh-mm-ss-<uuid>`, for a file whose first line is lost.
+fn uuid_at_end(stem: &str) -> Option<(String, String)> {
+    let id = stem.get(stem.len().checked_sub(36)?..)?;
+    uuid::Uuid::try_parse(id).ok()?;
+    Some((id.to_owned(), "main".to_owned()))
 }
