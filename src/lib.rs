@@ -8,6 +8,7 @@
 //! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
 
 pub mod capture;
+pub mod daemon;
 pub mod error;
 pub mod home;
 pub mod id;
