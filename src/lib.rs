@@ -8,10 +8,13 @@
 //! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
 
 pub mod capture;
+pub mod cli;
 pub mod daemon;
 pub mod error;
+pub mod export;
 pub mod home;
 pub mod id;
 pub mod model;
+pub mod settings;
 pub mod store;
 pub mod tools;

@@ -1,10 +1,14 @@
 //! Codex: recorded sessions of four client versions, read and written back.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use crate::support::file_source::FileSource;
 use sessionfs::home::Home;
-use sessionfs::model::message::{Block, Message, Role};
+use sessionfs::model::conversation::{About, Conversation, Step, steps};
+use sessionfs::model::ledger::Ledger;
+use sessionfs::model::message::{Block, ImageKind, ImageSource, Message, Role, raw, wrap_input};
 use sessionfs::model::observation::Observation;
-use sessionfs::tools::{Format, Line, Place, Reading, Source, Tool, find};
+use sessionfs::tools::{Format, Place, Plan, Reading, Source, Target, Tool, find};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -305,9 +309,7 @@ fn codex_images_and_reasoning() {
     developer meta: "<permissions instructions>\nFilesystem sandboxing defines which files c"
     developer meta: "<tools>\nDeferred tool namespaces:\n- multi_agent_v1: Tools for spawning"
     user meta: "<environment_context>\n  <cwd>/home/dev/work/image</cwd>\n  <shell>bash<"
-    user: "<image name=[Image #1] path=\"/tmp/codex\">"
     user: image Some("image/png") 100 bytes
-    user: "</image>"
     user: "what is in this image?"
     assistant: call call_v1 view_image "{\"path\": \"/tmp/codex\"}"
     tool: result call_v1 "" error=false exit=None ms=None
@@ -568,7 +570,7 @@ fn codex_hostile_lines_are_noted_and_skipped() {
 
 #[test]
 fn codex_files_are_placed_by_their_first_line() {
-    let place = |path: &str, first: Option<&str>| codex().place(Path::new(path), &mut || first.map(|l| l.into()));
+    let place = |path: &str, first: Option<&str>| codex().place(Path::new(path), &mut || first.map(Into::into));
     let session = |native_id: &str, stream: &str| Place::Session {
         native_id: native_id.into(),
         stream: stream.into(),
@@ -620,4 +622,382 @@ broken
 {"id":"a","thread_name":"last","updated_at":"x"}
 "#;
     insta::assert_snapshot!(format!("{:?}", codex().read_index("session_index.jsonl", index)), @r#"[("a", Title(Chosen, "last")), ("b", Title(Chosen, "other"))]"#);
+}
+
+/// A home in a temporary folder and what is written there.
+struct Written {
+    home: tempfile::TempDir,
+    plan: Plan,
+    ledger: Ledger,
+    about: About,
+    target: Target,
+}
+
+impl Written {
+    fn of(conversation: Conversation<'_>, about: About) -> Written {
+        Written::in_home(tempfile::tempdir().unwrap(), conversation, about)
+    }
+
+    fn in_home(home: tempfile::TempDir, conversation: Conversation<'_>, about: About) -> Written {
+        let target = Target {
+            home: Home::at(home.path(), &home.path().join(".sessionfs")),
+            cwd: home.path().join("project"),
+            native_id: None,
+            now: "2026-11-22T12:00:00Z".parse().unwrap(),
+        };
+        let writer = codex().writer().unwrap();
+        let plan = writer.plan(&about, &target).unwrap();
+        let mut bytes = Vec::new();
+        let ledger = writer.write(&plan, &about, &target, conversation, &mut bytes).unwrap();
+        std::fs::create_dir_all(plan.file.parent().unwrap()).unwrap();
+        std::fs::write(&plan.file, bytes).unwrap();
+        Written { home, plan, ledger, about, target }
+    }
+
+    fn of_messages(messages: Vec<Message>) -> Written {
+        let conversation = Conversation { messages: Box::new(messages.into_iter().map(Ok)), left_out: Vec::new() };
+        Written::of(conversation, About { title: Some("A title".into()), ..About::default() })
+    }
+
+    fn source(&self) -> FileSource {
+        FileSource::all(codex(), self.home.path()).into_iter().find(|s| s.native_id() == self.plan.native_id).unwrap()
+    }
+
+    fn records(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&self.plan.file).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn ledger(&self) -> String {
+        let fates = [
+            ("kept", &self.ledger.kept),
+            ("mapped", &self.ledger.mapped),
+            ("degraded", &self.ledger.degraded),
+            ("dropped", &self.ledger.dropped),
+        ];
+        let lines = fates.into_iter().flat_map(|(fate, entries)| {
+            entries.iter().map(move |e| format!("{fate} {} {}: {}", e.count, e.what, e.detail))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What the model sees of a conversation: texts, and calls with their results.
+fn seen(messages: Vec<Message>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for step in steps(messages.into_iter().map(Ok)) {
+        match step.unwrap() {
+            Step::Prompt(message) if !message.is_prompt() => {}
+            Step::Prompt(message) => seen.extend(message.content.iter().map(|b| format!("user {}", whole(b)))),
+            Step::Reply { message, results } => {
+                let blocks = message.content.iter().filter(|b| !matches!(b, Block::Thinking { .. }));
+                seen.extend(blocks.map(|b| format!("assistant {}", whole(b))));
+                seen.extend(results.iter().map(|r| format!("result {} {} {:?}", r.id, r.content, r.images)));
+            }
+            Step::OrphanResult(result) => seen.push(format!("orphan {}", result.id)),
+        }
+    }
+    seen
+}
+
+fn whole(block: &Block) -> String {
+    serde_json::to_string(block).unwrap()
+}
+
+/// Replies that follow each other may be joined; the order of what they hold stays.
+fn sorted(mut seen: Vec<String>) -> Vec<String> {
+    seen.sort();
+    seen
+}
+
+#[test]
+fn codex_writes_what_it_reads() {
+    for case in std::fs::read_dir(fixture("")).unwrap() {
+        let case = case.unwrap().file_name().into_string().unwrap();
+        for source in sessions(&case) {
+            let written = Written::of(codex().conversation(&source).unwrap(), About::default());
+            let again = written.source();
+            assert_eq!(sorted(seen(live(&again))), sorted(seen(live(&source))), "{case}");
+            assert_eq!(read(&again, "main").notes, Vec::<String>::new(), "{case}");
+            assert_eq!(read(&again, "main").usage, [], "{case}: imported tokens were spent elsewhere");
+        }
+    }
+}
+
+fn message(role: Role, content: Vec<Block>) -> Message {
+    let mut message = Message::new("m", role);
+    message.content = content;
+    message.timestamp = Some("2026-11-22T10:00:00Z".parse().unwrap());
+    message
+}
+
+fn text(text: &str) -> Block {
+    Block::Text(text.into())
+}
+
+fn call(id: &str, name: &str, input: &serde_json::Value) -> Block {
+    Block::ToolUse { id: id.into(), name: name.into(), input: raw(input) }
+}
+
+fn result(id: &str, content: &str) -> Message {
+    message(Role::Tool, vec![outcome(id, content, false)])
+}
+
+fn outcome(id: &str, content: &str, is_error: bool) -> Block {
+    Block::ToolResult { id: id.into(), content: content.into(), is_error, exit_code: None, duration_ms: None }
+}
+
+fn png(kind: ImageKind, data: &str) -> Block {
+    Block::Image(ImageSource { kind, data: data.into(), media_type: Some("image/png".into()) })
+}
+
+/// Eight red pixels by eight; the client replaces a picture that it can't decode.
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC";
+
+/// What another tool may hand over, at its worst.
+fn foreign() -> Vec<Message> {
+    let thinking = |text: &str| Block::Thinking { text: text.into(), signature: None, redacted: false, summary: None };
+    let mut meta = message(Role::User, vec![text("<command-name>/clear</command-name>")]);
+    meta.is_meta = true;
+    let long = "x".repeat(80);
+    vec![
+        meta,
+        message(Role::System, vec![Block::Summary { text: "Before this: nothing.".into(), through: None }]),
+        message(
+            Role::User,
+            vec![text("Look at this"), png(ImageKind::Base64, PNG), png(ImageKind::Path, "context/a.png")],
+        ),
+        message(
+            Role::Assistant,
+            vec![
+                thinking("Hm."),
+                thinking(""),
+                text("I look."),
+                call("toolu_1", "Bash", &serde_json::json!({"command": "ls", "description": "List"})),
+            ],
+        ),
+        result("toolu_1", "a.txt\n"),
+        message(
+            Role::Assistant,
+            vec![
+                call(&long, "mcp.server/tool", &serde_json::json!({"q": 1})),
+                call("toolu_2", "Read", &serde_json::json!({"file_path": "/w/a.png"})),
+            ],
+        ),
+        message(
+            Role::Tool,
+            vec![outcome("toolu_2", "", false), png(ImageKind::Base64, PNG), outcome(&long, "no match", true)],
+        ),
+        message(Role::Assistant, vec![text("Done."), text("  ")]),
+        message(Role::User, vec![text("  ")]),
+        message(Role::User, vec![text("Go on")]),
+        message(
+            Role::Assistant,
+            vec![call("toolu_3", "apply_patch", &serde_json::from_str(wrap_input("*** Begin Patch").get()).unwrap())],
+        ),
+        result("nobody", "lost"),
+    ]
+}
+
+#[test]
+fn codex_writer_accounts_for_every_piece() {
+    let written = Written::of_messages(foreign());
+    insta::assert_snapshot!(written.ledger(), @"
+    kept 2 assistant messages: 
+    kept 2 images: 
+    kept 2 tool calls: 
+    kept 3 tool results: 
+    kept 2 user messages: 
+    mapped 1 summaries: as a user message
+    mapped 1 tool calls: Bash as exec_command
+    mapped 1 tool calls: mcp.server/tool as mcp_server_tool
+    degraded 1 images: not stored in the session: replaced by their address
+    degraded 1 thinking: shown but not sent to the model
+    degraded 1 tool results: none was recorded: an error stands in for it
+    dropped 1 assistant messages: empty
+    dropped 1 harness texts: the target writes its own
+    dropped 1 thinking: only its maker can read it
+    dropped 1 tool results: their calls are missing
+    dropped 1 user messages: empty
+    ");
+    insta::assert_snapshot!(show(&live(&written.source())), @r#"
+    user: "Before this: nothing."
+    user: "Look at this"
+    user: image Some("image/png") 100 bytes
+    user: "[Image: context/a.png]"
+    assistant: "I look."
+    assistant: call toolu_1 exec_command "{\"cmd\":\"ls\"}"
+    tool: result toolu_1 "a.txt\n" error=false exit=None ms=None
+    assistant: call call_d929cdeea7e6a0f46b59448d36a6fd49 mcp_server_tool "{\"q\":1}"
+    tool: result call_d929cdeea7e6a0f46b59448d36a6fd49 "no match" error=false exit=None ms=None
+    assistant: call toolu_2 Read "{\"file_path\":\"/w/a.png\"}"
+    tool: result toolu_2 "" error=false exit=None ms=None
+    tool: image Some("image/png") 100 bytes
+    assistant: "Done."
+    user: "Go on"
+    assistant: call toolu_3 apply_patch "{\"input\":\"*** Begin Patch\"}"
+    tool: result toolu_3 "[No result: the session ended before this tool call returned]" error=false exit=None ms=None
+    "#);
+}
+
+/// One line a record: type, and what matters of the payload.
+#[test]
+fn codex_writer_keeps_the_shape_that_the_client_accepts() {
+    let written = Written::of_messages(foreign());
+    let records = written.records();
+    let lines: Vec<String> = records
+        .iter()
+        .map(|record| {
+            let payload = &record["payload"];
+            let names =
+                [&record["type"], &payload["type"], &payload["item"]["type"], &payload["name"], &payload["phase"]];
+            names.into_iter().filter_map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    session_meta
+    event_msg task_started
+    response_item message
+    event_msg user_message
+    event_msg item_completed UserMessage
+    event_msg task_complete
+    event_msg task_started
+    response_item message
+    event_msg user_message
+    event_msg item_completed UserMessage
+    event_msg agent_reasoning
+    event_msg item_completed Reasoning
+    event_msg agent_message commentary
+    event_msg item_completed AgentMessage
+    response_item message commentary
+    response_item function_call exec_command
+    event_msg item_completed CommandExecution
+    response_item function_call_output
+    response_item function_call mcp_server_tool
+    event_msg item_completed DynamicToolCall
+    response_item function_call_output
+    response_item function_call Read
+    event_msg item_completed DynamicToolCall
+    response_item function_call_output
+    event_msg agent_message final_answer
+    event_msg item_completed AgentMessage
+    response_item message final_answer
+    event_msg task_complete
+    event_msg task_started
+    response_item message
+    event_msg user_message
+    event_msg item_completed UserMessage
+    response_item custom_tool_call apply_patch
+    event_msg item_completed DynamicToolCall
+    response_item custom_tool_call_output
+    event_msg token_count
+    event_msg task_complete
+    ");
+    let mut turn = None;
+    for (ordinal, record) in records.iter().enumerate() {
+        let payload = &record["payload"];
+        assert_eq!(record["ordinal"], ordinal);
+        assert!(record["timestamp"].as_str().unwrap().ends_with('Z'));
+        match payload["type"].as_str().unwrap_or_default() {
+            "task_started" => assert!(turn.replace(payload["turn_id"].clone()).is_none(), "turns do not overlap"),
+            "task_complete" => assert_eq!(turn.take(), Some(payload["turn_id"].clone())),
+            "item_completed" => assert_eq!(turn.as_ref(), Some(&payload["turn_id"])),
+            "function_call" => assert!(payload["arguments"].is_string()),
+            _ => {}
+        }
+        if record["type"] == "response_item" {
+            assert!(payload["id"].is_null(), "ids are the maker's to give");
+            assert!(payload["type"] != "reasoning");
+            assert!(payload["call_id"].as_str().is_none_or(|id| id.len() <= 64));
+        }
+    }
+    assert_eq!(turn, None);
+    let meta = &records[0]["payload"];
+    assert_eq!(meta["id"], written.plan.native_id);
+    assert_eq!(meta["model_provider"], "openai");
+    assert!(meta["base_instructions"].is_null());
+    assert!(written.plan.file.to_str().unwrap().ends_with(&format!("-{}.jsonl", written.plan.native_id)));
+    assert_eq!(written.plan.command, ["codex", "resume", &written.plan.native_id]);
+}
+
+fn state_home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join(".codex");
+    std::fs::create_dir_all(&root).unwrap();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/codex-state/state_5.sqlite");
+    std::fs::copy(recorded, root.join("state_5.sqlite")).unwrap();
+    std::fs::write(root.join("state_4.sqlite"), "an older generation").unwrap();
+    home
+}
+
+/// Every row of the client's list: id, title, name, preview, times.
+fn threads(home: &Path) -> Vec<String> {
+    let database = rusqlite::Connection::open(home.join(".codex/state_5.sqlite")).unwrap();
+    let sql = "SELECT id || '|' || title || '|' || ifnull(name, '') || '|' || preview || '|' || source || '|' || cwd
+        || '|' || rollout_path || '|' || created_at_ms || '|' || recency_at_ms FROM threads ORDER BY created_at";
+    let mut statement = database.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(|row| row.unwrap()).collect()
+}
+
+#[test]
+fn codex_registration_adds_one_row_and_takes_it_back() {
+    let home = state_home();
+    let before = threads(home.path());
+    let conversation = Conversation { messages: Box::new(foreign().into_iter().map(Ok)), left_out: Vec::new() };
+    let about = About { title: Some("A title".into()), ..About::default() };
+    let written = Written::in_home(home, conversation, about);
+    let writer = codex().writer().unwrap();
+
+    assert_eq!(writer.register(&written.plan, &written.about, &written.target).unwrap(), None);
+    let with = threads(written.home.path());
+    let (id, cwd, file) = (&written.plan.native_id, written.plan.cwd.display(), written.plan.file.display());
+    let row = format!("{id}|A title|A title|Before this: nothing.|cli|{cwd}|{file}|1795348800000|1795348800000");
+    assert_eq!(with.iter().filter(|row| !before.contains(row)).collect::<Vec<_>>(), [&row]);
+    assert_eq!(with.len(), before.len() + 1);
+    let index = std::fs::read(written.home.path().join(".codex/session_index.jsonl")).unwrap();
+    insta::assert_snapshot!(
+        format!("{:?}", codex().read_index("session_index.jsonl", &index)).replace(id.as_str(), "ID"), @r#"[("ID", Title(Chosen, "A title"))]"#);
+
+    // Twice is refused by the table, in words.
+    let again = writer.register(&written.plan, &written.about, &written.target).unwrap();
+    assert_eq!(again, Some(format!("it will be listed after its first `codex resume {id}`")));
+    assert_eq!(threads(written.home.path()), with);
+
+    writer.unregister(&written.plan, &written.target).unwrap();
+    assert_eq!(threads(written.home.path()), before);
+}
+
+#[test]
+fn codex_registration_leaves_a_strange_database_alone() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join(".codex")).unwrap();
+    let conversation = Conversation { messages: Box::new(foreign().into_iter().map(Ok)), left_out: Vec::new() };
+    let written = Written::in_home(home, conversation, About::default());
+    let writer = codex().writer().unwrap();
+    let register = || writer.register(&written.plan, &written.about, &written.target).unwrap();
+    assert_eq!(register(), None, "without a database the client finds the file itself");
+
+    let database = written.home.path().join(".codex/state_9.sqlite");
+    let hint = Some(format!("it will be listed after its first `codex resume {}`", written.plan.native_id));
+    std::fs::write(&database, "not a database, but long enough to be taken for one".repeat(100)).unwrap();
+    assert_eq!(register(), hint);
+    std::fs::remove_file(&database).unwrap();
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection.execute_batch("CREATE TABLE threads (id TEXT, something_new TEXT NOT NULL)").unwrap();
+    assert_eq!(register(), hint);
+}
+
+#[test]
+fn codex_open_session_is_seen_by_its_lock() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".codex/thread-writer-locks");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = std::fs::File::create(folder.join("t.lock")).unwrap();
+    let writer = codex().writer().unwrap();
+    let at = Home::at(home.path(), home.path());
+    assert!(!writer.is_open(&at, "t"), "the file stays when the client ends");
+    assert!(!writer.is_open(&at, "other"));
+    lock.lock().unwrap();
+    assert!(writer.is_open(&at, "t"));
 }

@@ -79,7 +79,9 @@ pub fn start(home: &Home) -> Result<Started> {
 fn captures(home: &Home, pid: u32) -> bool {
     lock::holder(home) == Holder::Process(Some(pid))
         && home.database().exists()
-        && Store::open(home).and_then(|store| status::saved(Some(&store))).is_ok_and(|s| s.is_some_and(|s| s.pid == pid))
+        && Store::open(home)
+            .and_then(|store| status::saved(Some(&store)))
+            .is_ok_and(|s| s.is_some_and(|s| s.pid == pid))
 }
 
 /// Leaves the terminal and the process group of whoever started us, if that was [`start`].

@@ -73,7 +73,11 @@ struct Tally {
 
 impl<'a> Engine<'a> {
     /// Watches, then compares everything: what happens in between is told by the watcher.
-    pub(super) fn start(home: &'a Home, tell: smol::channel::Sender<Told>, since: jiff::Timestamp) -> Result<Engine<'a>> {
+    pub(super) fn start(
+        home: &'a Home,
+        tell: smol::channel::Sender<Told>,
+        since: jiff::Timestamp,
+    ) -> Result<Engine<'a>> {
         let store = Store::open(home)?;
         let log = Log::open(home, Level::configured(&store))?;
         let now = Instant::now();

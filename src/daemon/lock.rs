@@ -41,8 +41,12 @@ impl Lock {
         }
         let mut text = String::new();
         let _ = file.read_to_string(&mut text);
-        Err(Error::conflict(format!("another daemon already captures into {} (pid {})", home.data.display(), text.trim()))
-            .hint("sfs daemon status"))
+        Err(Error::conflict(format!(
+            "another daemon already captures into {} (pid {})",
+            home.data.display(),
+            text.trim()
+        ))
+        .hint("sfs daemon status"))
     }
 }
 

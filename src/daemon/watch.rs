@@ -95,7 +95,8 @@ impl Watch {
 
     /// True where a new folder is watched now.
     fn apply(&mut self, wanted: &BTreeMap<PathBuf, (RecursiveMode, Identity)>, changes: &mut Vec<Change>) -> bool {
-        let stale: Vec<PathBuf> = self.watched.keys().filter(|p| wanted.get(*p) != self.watched.get(*p)).cloned().collect();
+        let stale: Vec<PathBuf> =
+            self.watched.keys().filter(|p| wanted.get(*p) != self.watched.get(*p)).cloned().collect();
         for place in stale {
             self.forget(&place);
             changes.extend(self.look(&place, Item::Gone));

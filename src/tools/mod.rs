@@ -93,6 +93,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format of that name; `None` for the archive's own, such as `sfs/facts`.
+    pub fn parse(name: &str) -> Option<Format> {
+        [Format::ClaudeCodeJsonl, Format::CodexRollout, Format::File].into_iter().find(|f| f.as_str() == name)
+    }
+
     /// The name in the archive.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -218,6 +223,11 @@ pub struct Plan {
 pub trait Writer {
     /// The command line that resumes a session which the tool already has.
     fn command(&self, native_id: &str) -> Vec<String>;
+    /// Whether the tool's client resumes the session's own native file as it is. Old forms and archived files it does
+    /// not; then the session is written anew.
+    fn accepts_own(&self, _source: &dyn Source) -> Result<bool> {
+        Ok(true)
+    }
     /// Decides path, id and command; touches nothing.
     fn plan(&self, about: &About, target: &Target) -> Result<Plan>;
     /// Writes the session file's content to `out` and accounts for every piece of the conversation.

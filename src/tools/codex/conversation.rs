@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Deref};
 
 /// The live conversation of the session in `source`.
-pub(super) fn live<'a>(source: &'a dyn Source) -> Result<Conversation<'a>> {
+pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let (segments, parent_missing) = lineage(source)?;
     let mut survey = Survey::default();
     for (index, segment) in segments.iter().enumerate() {
@@ -65,7 +65,7 @@ struct Segment<'a> {
 const MAX_ANCESTORS: usize = 64;
 
 /// The rollouts that make up the history, oldest first, and whether a parent is not archived.
-fn lineage<'a>(source: &'a dyn Source) -> Result<(Vec<Segment<'a>>, bool)> {
+fn lineage(source: &dyn Source) -> Result<(Vec<Segment<'_>>, bool)> {
     let mut segments = VecDeque::new();
     let Some(main) = source.newest("main").cloned() else { return Ok((Vec::new(), false)) };
     let end = main.length;

@@ -5,6 +5,7 @@ use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, raw, w
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::VecDeque;
 
 /// Where an item stands, and what was said before it.
 pub(super) struct Context<'a> {
@@ -96,6 +97,9 @@ fn message(item: &Item<'_>, at: &Context<'_>) -> Result<Option<Message>, String>
     };
     let mut message = at.message(record::owned(item.id), role);
     message.content = content(item.content);
+    if role == Role::User {
+        unwrap_images(&mut message.content);
+    }
     if message.content.is_empty() {
         return Ok(None);
     }
@@ -137,6 +141,19 @@ fn is_summary(message: &Message, kinds: &[String], summary: Option<&str>) -> boo
     kinds.iter().any(|kind| kind == "compaction.summary")
         || text.starts_with(SUMMARY)
         || summary.is_some_and(|summary| !summary.is_empty() && summary == text)
+}
+
+/// The client puts `<image name=… path=…>` and `</image>` around a picture. That is markup for the model, not the
+/// person's words: the client does not show it either.
+fn unwrap_images(content: &mut Vec<Block>) {
+    let is_image = |block: Option<&Block>| matches!(block, Some(Block::Image(_)));
+    let is_markup = |index: usize| match &content[index] {
+        Block::Text(text) if text.starts_with("<image name=") => is_image(content.get(index + 1)),
+        Block::Text(text) if text == "</image>" => index > 0 && is_image(content.get(index - 1)),
+        _ => false,
+    };
+    let mut markup: VecDeque<bool> = (0..content.len()).map(is_markup).collect();
+    content.retain(|_| !markup.pop_front().unwrap_or_default());
 }
 
 /// The blocks of a message; a bare string counts as one text.

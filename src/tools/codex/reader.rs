@@ -261,10 +261,10 @@ impl RolloutReader {
             return Ok(());
         }
         self.state.growths += 1;
-        let gained = if total.total_tokens < last.total_tokens { total } else { difference(total, last) };
+        let gained = if total.total < last.total { total } else { difference(total, last) };
         let thread = self.state.counting.as_deref().unwrap_or("unknown");
         out.usage.push(UsageRecord {
-            key: format!("{thread}:{}:{}", self.state.growths, total.total_tokens),
+            key: format!("{thread}:{}:{}", self.state.growths, total.total),
             timestamp,
             model: self.state.model.clone(),
             usage: usage(gained),
@@ -299,23 +299,22 @@ fn observe_meta(meta: &record::Meta<'_>, bare: bool, out: &mut Vec<Observation>)
 
 fn difference(new: Tokens, old: Tokens) -> Tokens {
     Tokens {
-        input_tokens: new.input_tokens.saturating_sub(old.input_tokens),
-        cached_input_tokens: new.cached_input_tokens.saturating_sub(old.cached_input_tokens),
-        cache_write_input_tokens: new.cache_write_input_tokens.saturating_sub(old.cache_write_input_tokens),
-        output_tokens: new.output_tokens.saturating_sub(old.output_tokens),
-        reasoning_output_tokens: new.reasoning_output_tokens.saturating_sub(old.reasoning_output_tokens),
-        total_tokens: new.total_tokens.saturating_sub(old.total_tokens),
+        input: new.input.saturating_sub(old.input),
+        cached: new.cached.saturating_sub(old.cached),
+        cache_write: new.cache_write.saturating_sub(old.cache_write),
+        output: new.output.saturating_sub(old.output),
+        reasoning: new.reasoning.saturating_sub(old.reasoning),
+        total: new.total.saturating_sub(old.total),
     }
 }
 
 fn usage(tokens: Tokens) -> Usage {
-    let cached = tokens.cached_input_tokens.saturating_add(tokens.cache_write_input_tokens);
     Usage {
-        input_tokens: tokens.input_tokens.saturating_sub(cached),
-        output_tokens: tokens.output_tokens,
-        cache_read_tokens: tokens.cached_input_tokens,
-        cache_write_tokens: tokens.cache_write_input_tokens,
-        reasoning_tokens: tokens.reasoning_output_tokens,
+        input_tokens: tokens.input.saturating_sub(tokens.cached.saturating_add(tokens.cache_write)),
+        output_tokens: tokens.output,
+        cache_read_tokens: tokens.cached,
+        cache_write_tokens: tokens.cache_write,
+        reasoning_tokens: tokens.reasoning,
     }
 }
 

@@ -3,7 +3,7 @@
 //! that field and not the line.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -242,16 +242,22 @@ pub(super) struct TokenInfo<'a> {
     pub(super) total_token_usage: Raw<'a>,
 }
 
-/// The client's own counting. `input_tokens` includes what came from the cache, `output_tokens` includes reasoning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+/// The client's own counting. `input` includes what came from the cache, `output` includes reasoning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Tokens {
-    pub(super) input_tokens: u64,
-    pub(super) cached_input_tokens: u64,
-    pub(super) cache_write_input_tokens: u64,
-    pub(super) output_tokens: u64,
-    pub(super) reasoning_output_tokens: u64,
-    pub(super) total_tokens: u64,
+    #[serde(rename = "input_tokens")]
+    pub(super) input: u64,
+    #[serde(rename = "cached_input_tokens")]
+    pub(super) cached: u64,
+    #[serde(rename = "cache_write_input_tokens")]
+    pub(super) cache_write: u64,
+    #[serde(rename = "output_tokens")]
+    pub(super) output: u64,
+    #[serde(rename = "reasoning_output_tokens")]
+    pub(super) reasoning: u64,
+    #[serde(rename = "total_tokens")]
+    pub(super) total: u64,
 }
 
 /// Payload of `item_completed`.

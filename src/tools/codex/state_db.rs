@@ -1,1 +1,139 @@
+//! The client's own index of threads, `state_<n>.sqlite`. Once it exists, a session that is not in it can be resumed by
+//! its id but is not listed. We add one row and take only that one back; a database of a shape that we do not know is
+//! left as it is. Titles stand in `session_index.jsonl` too.
 
+use crate::error::{Context, Error, Result};
+use crate::model::conversation::About;
+use crate::tools::Plan;
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a running client may keep the database busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes the session of `plan` visible in the listing; the answer says why it is not.
+pub(super) fn register(root: &Path, plan: &Plan, about: &About, now: Timestamp) -> Option<String> {
+    let database = newest(root)?;
+    let row = row(plan, about, now);
+    if insert(&database, &row).is_err() {
+        return Some(format!("it will be listed after its first `codex resume {}`", plan.native_id));
+    }
+    let title = about.title.as_deref()?;
+    let named = append_title(root, &plan.native_id, title, now);
+    named.is_err().then(|| "its title could not be added to session_index.jsonl".to_owned())
+}
+
+/// Takes the row back.
+pub(super) fn unregister(root: &Path, plan: &Plan) -> Result<()> {
+    let Some(database) = newest(root) else { return Ok(()) };
+    let delete = || -> rusqlite::Result<usize> {
+        let path = plan.file.to_string_lossy();
+        open(&database)?
+            .execute("DELETE FROM threads WHERE id = ?1 AND rollout_path = ?2", (&plan.native_id, path.as_ref()))
+    };
+    delete().map(drop).map_err(|source| {
+        Error::failed(format!("{} still lists session {}", database.display(), plan.native_id)).because(source)
+    })
+}
+
+/// `state_<n>.sqlite` with the highest number; the number counts the client's schema generations.
+fn newest(root: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
+    let numbered = files.filter_map(|path| {
+        let number =
+            path.file_name()?.to_str()?.strip_prefix("state_")?.strip_suffix(".sqlite")?.parse::<u32>().ok()?;
+        Some((number, path))
+    });
+    numbered.max().map(|(_, path)| path)
+}
+
+fn open(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+/// The columns by name; what a table lacks is left out.
+fn row(plan: &Plan, about: &About, now: Timestamp) -> Vec<(&'static str, Value)> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let first = first_prompt(&plan.file).unwrap_or_default();
+    let preview: String = first.chars().take(2000).collect();
+    let title = about.title.as_deref().unwrap_or(&preview);
+    let mut row = vec![
+        ("id", text(&plan.native_id)),
+        ("rollout_path", text(&plan.file.to_string_lossy())),
+        ("created_at", Value::Integer(now.as_second())),
+        ("updated_at", Value::Integer(now.as_second())),
+        ("created_at_ms", Value::Integer(now.as_millisecond())),
+        ("updated_at_ms", Value::Integer(now.as_millisecond())),
+        ("source", text("cli")),
+        ("thread_source", text("user")),
+        ("model_provider", text("openai")),
+        ("cwd", text(&plan.cwd.to_string_lossy())),
+        ("title", text(title)),
+        ("preview", text(&preview)),
+        ("first_user_message", text(&preview)),
+        ("sandbox_policy", text(SANDBOX)),
+        ("approval_mode", text("on-request")),
+        ("cli_version", text(super::writer::CLIENT_VERSION)),
+        ("originator", text("sessionfs")),
+        ("history_mode", text("paginated")),
+    ];
+    row.extend(about.title.as_deref().map(|title| ("name", text(title))));
+    row.extend(about.git_branch.as_deref().map(|branch| ("git_branch", text(branch))));
+    row
+}
+
+/// What the client (0.169.0) writes itself for a thread without a turn context: reading only, without network.
+const SANDBOX: &str = r#"{"type":"managed","file_system":{"type":"restricted","entries":[{"path":{"type":"special","value":{"kind":"root"}},"access":"read"}]},"network":"restricted"}"#;
+
+fn insert(database: &Path, row: &[(&'static str, Value)]) -> rusqlite::Result<()> {
+    let mut connection = open(database)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let known: HashSet<String> = transaction
+        .prepare("SELECT name FROM pragma_table_info('threads')")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let row: Vec<_> = row.iter().filter(|(column, _)| known.contains(*column)).collect();
+    let columns: Vec<&str> = row.iter().map(|(column, _)| *column).collect();
+    let places = vec!["?"; row.len()].join(", ");
+    let sql = format!("INSERT INTO threads ({}) VALUES ({places})", columns.join(", "));
+    transaction.execute(&sql, params_from_iter(row.iter().map(|(_, value)| value)))?;
+    transaction.commit()
+}
+
+/// The first thing that the person said, from the file that was just written.
+fn first_prompt(file: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Line {
+        payload: Event,
+    }
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "type")]
+        kind: String,
+        message: String,
+    }
+    let lines = BufReader::new(File::open(file).ok()?).lines().map_while(std::result::Result::ok);
+    let mut events = lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok());
+    events.find(|line| line.payload.kind == "user_message").map(|line| line.payload.message)
+}
+
+/// One line in one write, as the client does it.
+fn append_title(root: &Path, native_id: &str, title: &str, now: Timestamp) -> Result<()> {
+    let path = root.join("session_index.jsonl");
+    let entry = serde_json::json!({ "id": native_id, "thread_name": title, "updated_at": now.to_string() });
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .context(|| format!("{} can't be opened", path.display()))?;
+    file.write_all(format!("{entry}\n").as_bytes()).context(|| format!("{} can't be written", path.display()))
+}

@@ -1,22 +1,539 @@
-use super::super::*;
+//! Writes a rollout that the real client resumes: the paginated shape with both families of events, so that clients of
+//! every age show each message once. The model's history is in the response items alone; events are for the eye.
+//!
+//! What a writer must never do, because the client drops it in silence or the API refuses every later turn: a line
+//! without timestamp or ordinal, arguments that are not a JSON string, a call id over 64 characters, ids or reasoning
+//! that the model's maker did not issue, an image that is not a data URL. Nothing of that can be repaired later, so a
+//! written file is never rewritten either.
+
+use super::{Codex, items, state_db};
+use crate::error::{Context, Result};
+use crate::home::Home;
+use crate::id::Hash;
+use crate::model::action::{self, Action};
+use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
+use crate::model::ledger::{Fate, Ledger, Tally};
+use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage};
+use crate::tools::{Plan, Target, Tool, Writer};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Write;
+
+/// See the module's description.
 pub(super) struct CodexWriter;
+
+/// The client whose shape this is.
+pub(super) const CLIENT_VERSION: &str = "0.169.0";
+
 impl Writer for CodexWriter {
-    fn command(&self, _: &str) -> Vec<String> {
-        Vec::new()
+    fn command(&self, native_id: &str) -> Vec<String> {
+        ["codex", "resume", native_id].map(str::to_owned).to_vec()
     }
-    fn plan(&self, _: &About, _: &Target) -> Result<Plan> {
-        Err(Error::failed("x"))
+
+    /// The listing shows only files whose name and folder carry a valid local time.
+    fn plan(&self, _about: &About, target: &Target) -> Result<Plan> {
+        let native_id = target.native_id.clone().unwrap_or_else(|| fresh_id(target.now));
+        let local = target.now.to_zoned(TimeZone::system());
+        let folder = local.strftime("%Y/%m/%d").to_string();
+        let name = format!("rollout-{}-{native_id}.jsonl", local.strftime("%Y-%m-%dT%H-%M-%S"));
+        let file = Codex.root(&target.home).join("sessions").join(folder).join(name);
+        Ok(Plan { command: self.command(&native_id), native_id, file, cwd: target.cwd.clone() })
     }
-    fn write(&self, _: &Plan, _: &About, _: &Target, _: Conversation<'_>, _: &mut dyn Write) -> Result<Ledger> {
-        Err(Error::failed("x"))
+
+    fn write(
+        &self,
+        plan: &Plan,
+        about: &About,
+        target: &Target,
+        conversation: Conversation<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Ledger> {
+        let mut rollout = Rollout::new(plan, about, target, out);
+        rollout.session_meta(about, target)?;
+        for (what, why, count) in conversation.left_out {
+            rollout.tally.add_many(Fate::Dropped, what, why, count);
+        }
+        for step in steps(conversation.messages) {
+            match step? {
+                Step::Prompt(message) => rollout.prompt(message)?,
+                Step::Reply { message, results } => rollout.reply(message, results)?,
+                Step::OrphanResult(_) => rollout.tally.add(Fate::Dropped, "tool results", "their calls are missing"),
+            }
+        }
+        rollout.close()
     }
-    fn register(&self, _: &Plan, _: &About, _: &Target) -> Result<Option<String>> {
-        Ok(None)
+
+    fn register(&self, plan: &Plan, about: &About, target: &Target) -> Result<Option<String>> {
+        Ok(state_db::register(&Codex.root(&target.home), plan, about, target.now))
     }
-    fn unregister(&self, _: &Plan, _: &Target) -> Result<()> {
+
+    fn unregister(&self, plan: &Plan, target: &Target) -> Result<()> {
+        state_db::unregister(&Codex.root(&target.home), plan)
+    }
+
+    /// A running client holds a lock on an empty file named after the thread.
+    fn is_open(&self, home: &Home, native_id: &str) -> bool {
+        let lock = Codex.root(home).join("thread-writer-locks").join(format!("{native_id}.lock"));
+        File::open(lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+}
+
+/// A version 7 UUID, as the client mints them.
+fn fresh_id(now: Timestamp) -> String {
+    let since = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, since, nanos)).to_string()
+}
+
+/// A rollout in the making.
+struct Rollout<'w> {
+    out: &'w mut dyn Write,
+    thread: &'w str,
+    cwd: String,
+    ordinal: u64,
+    /// The time of the last line; times never run backwards.
+    clock: Timestamp,
+    turn: Option<Turn>,
+    turns: u64,
+    items: u64,
+    /// Of the last reply: how full the context is.
+    usage: Option<Usage>,
+    tally: Tally,
+}
+
+/// What one prompt sets off.
+struct Turn {
+    id: String,
+    started: Timestamp,
+    last_text: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    ordinal: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    payload: &'a Value,
+}
+
+impl<'w> Rollout<'w> {
+    fn new(plan: &'w Plan, about: &About, target: &Target, out: &'w mut dyn Write) -> Self {
+        Rollout {
+            out,
+            thread: &plan.native_id,
+            cwd: plan.cwd.to_string_lossy().into_owned(),
+            ordinal: 0,
+            clock: about.created_at.unwrap_or(target.now).min(target.now),
+            turn: None,
+            turns: 0,
+            items: 0,
+            usage: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// No system prompt, no context of a turn: the client writes its own. A foreign provider would be fatal.
+    fn session_meta(&mut self, about: &About, target: &Target) -> Result<()> {
+        let mut meta = json!({
+            "session_id": self.thread, "id": self.thread, "timestamp": time(target.now), "cwd": self.cwd,
+            "originator": "sessionfs", "cli_version": CLIENT_VERSION, "source": "cli", "thread_source": "user",
+            "model_provider": "openai", "history_mode": "paginated",
+        });
+        if let Some(branch) = &about.git_branch {
+            meta["git"] = json!({ "branch": branch });
+        }
+        self.line("session_meta", &meta)
+    }
+
+    fn line(&mut self, kind: &'static str, payload: &Value) -> Result<()> {
+        let line = Line { timestamp: time(self.clock), ordinal: self.ordinal, kind, payload };
+        self.ordinal += 1;
+        serde_json::to_writer(&mut *self.out, &line).context(|| "the session can't be written")?;
+        self.out.write_all(b"\n").context(|| "the session can't be written")
+    }
+
+    fn response_item(&mut self, payload: &Value) -> Result<()> {
+        self.line("response_item", payload)
+    }
+
+    fn event(&mut self, payload: &Value) -> Result<()> {
+        self.line("event_msg", payload)
+    }
+
+    /// A display item; outside of a turn it would not be shown.
+    fn item(&mut self, item: &Value) -> Result<()> {
+        let at = self.clock.as_millisecond();
+        let turn = self.turn.as_ref().map(|turn| turn.id.as_str());
+        let event = json!({
+            "type": "item_completed", "thread_id": self.thread, "turn_id": turn, "item": item,
+            "started_at_ms": at, "completed_at_ms": at,
+        });
+        self.event(&event)
+    }
+
+    fn item_id(&mut self) -> String {
+        self.items += 1;
+        format!("item-{}", self.items)
+    }
+
+    fn advance_clock(&mut self, message: &Message) {
+        self.clock = message.timestamp.map_or(self.clock, |at| at.max(self.clock));
+    }
+
+    fn open_turn(&mut self) -> Result<()> {
+        self.turns += 1;
+        let id = derived_id(self.clock, &format!("{}/{}", self.thread, self.turns));
+        let event = json!({
+            "type": "task_started", "turn_id": id, "started_at": self.clock.as_second(),
+            "model_context_window": null, "collaboration_mode_kind": "default",
+        });
+        self.turn = Some(Turn { id, started: self.clock, last_text: None });
+        self.event(&event)
+    }
+
+    fn close_turn(&mut self) -> Result<()> {
+        let Some(turn) = self.turn.take() else { return Ok(()) };
+        let event = json!({
+            "type": "task_complete", "turn_id": turn.id, "last_agent_message": turn.last_text,
+            "started_at": turn.started.as_second(), "completed_at": self.clock.as_second(),
+            "duration_ms": self.clock.as_millisecond() - turn.started.as_millisecond(),
+        });
+        self.event(&event)
+    }
+
+    /// The totals stand last, and say that they were spent elsewhere.
+    fn close(mut self) -> Result<Ledger> {
+        let usage = self.usage.unwrap_or_default();
+        let cached = usage.cache_read_tokens.saturating_add(usage.cache_write_tokens);
+        let input = usage.input_tokens.saturating_add(cached);
+        let tokens = json!({
+            "input_tokens": input, "cached_input_tokens": usage.cache_read_tokens,
+            "output_tokens": usage.output_tokens, "reasoning_output_tokens": usage.reasoning_tokens,
+            "total_tokens": input.saturating_add(usage.output_tokens),
+        });
+        let info = json!({ "total_token_usage": tokens, "last_token_usage": tokens, "model_context_window": null });
+        self.event(&json!({ "type": "token_count", "info": info, "rate_limits": null, "imported": true }))?;
+        self.close_turn()?;
+        Ok(self.tally.close())
+    }
+
+    fn prompt(&mut self, message: Message) -> Result<()> {
+        self.advance_clock(&message);
+        let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
+        if !has_summary && (message.is_meta || message.role != Role::User) {
+            self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
+            return Ok(());
+        }
+        let parts: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
+        let is_empty = |part: &Part| matches!(part, Part::Text(text) if text.trim().is_empty());
+        if parts.iter().all(is_empty) {
+            self.tally.add(Fate::Dropped, "user messages", "empty");
+            return Ok(());
+        }
+        if !has_summary {
+            self.tally.add(Fate::Kept, "user messages", "");
+        }
+        self.close_turn()?;
+        self.open_turn()?;
+        self.user_message(&parts)
+    }
+
+    fn prompt_part(&mut self, block: Block) -> Option<Part> {
+        match block {
+            Block::Text(text) => Some(Part::Text(text)),
+            Block::Image(source) => Some(self.image(&source)),
+            Block::Summary { text, .. } => {
+                self.tally.add(Fate::Mapped, "summaries", "as a user message");
+                Some(Part::Text(text))
+            }
+            _ => {
+                self.tally.add(Fate::Dropped, "other content", "the target has no place for it");
+                None
+            }
+        }
+    }
+
+    /// The API takes data URLs only.
+    fn image(&mut self, source: &ImageSource) -> Part {
+        if source.kind == ImageKind::Base64 {
+            self.tally.add(Fate::Kept, "images", "");
+            let media_type = source.media_type.as_deref().unwrap_or("image/png");
+            return Part::Image(format!("data:{media_type};base64,{}", source.data));
+        }
+        self.tally.add(Fate::Degraded, "images", "not stored in the session: replaced by their address");
+        Part::Text(format!("[Image: {}]", source.data))
+    }
+
+    fn user_message(&mut self, parts: &[Part]) -> Result<()> {
+        let content: Vec<Value> = parts.iter().map(Part::input).collect();
+        let texts: Vec<&str> = parts.iter().filter_map(Part::text).collect();
+        let shown: Vec<Value> = parts.iter().map(Part::shown).collect();
+        let id = self.item_id();
+        self.response_item(&json!({ "type": "message", "role": "user", "content": content }))?;
+        self.event(&json!({
+            "type": "user_message", "message": texts.join("\n"), "images": [], "local_images": [], "text_elements": [],
+        }))?;
+        self.item(&json!({ "type": "UserMessage", "id": id, "content": shown }))
+    }
+
+    fn reply(&mut self, message: Message, results: Vec<CallResult>) -> Result<()> {
+        self.advance_clock(&message);
+        if self.turn.is_none() {
+            self.open_turn()?;
+        }
+        self.usage = message.usage.or(self.usage);
+        let last_call = message.content.iter().rposition(|block| matches!(block, Block::ToolUse { .. }));
+        let mut results = results.into_iter();
+        for (index, block) in message.content.into_iter().enumerate() {
+            match block {
+                Block::Text(text) => {
+                    let phase = if last_call.is_some_and(|call| index < call) { "commentary" } else { "final_answer" };
+                    self.agent_message(text, phase)?;
+                }
+                Block::Thinking { text, summary, .. } => {
+                    let text = if text.is_empty() { summary } else { Some(text) };
+                    self.thinking(text)?;
+                }
+                Block::ToolUse { id, name, input } => {
+                    // One for each call, in their order.
+                    if let Some(result) = results.next() {
+                        self.call(&id, &name, &input, result)?;
+                    }
+                }
+                Block::Summary { text, .. } => self.agent_message(text, "commentary")?,
+                Block::Image(_) => self.tally.add(Fate::Dropped, "images", "made by the model"),
+                _ => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
+            }
+        }
         Ok(())
     }
-    fn is_open(&self, _: &Home, _: &str) -> bool {
-        false
+
+    fn agent_message(&mut self, text: String, phase: &str) -> Result<()> {
+        if text.trim().is_empty() {
+            self.tally.add(Fate::Dropped, "assistant messages", "empty");
+            return Ok(());
+        }
+        self.tally.add(Fate::Kept, "assistant messages", "");
+        let id = self.item_id();
+        self.event(&json!({ "type": "agent_message", "message": text, "phase": phase }))?;
+        let shown = json!([{ "type": "Text", "text": text }]);
+        self.item(&json!({ "type": "AgentMessage", "id": id, "content": shown, "phase": phase }))?;
+        let content = json!([{ "type": "output_text", "text": text }]);
+        self.response_item(&json!({ "type": "message", "role": "assistant", "content": content, "phase": phase }))?;
+        if let Some(turn) = &mut self.turn {
+            turn.last_text = Some(text);
+        }
+        Ok(())
     }
+
+    /// The API refuses reasoning that it did not encrypt itself, for this account. So it is for the eye only.
+    fn thinking(&mut self, text: Option<String>) -> Result<()> {
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            self.tally.add(Fate::Dropped, "thinking", "only its maker can read it");
+            return Ok(());
+        };
+        self.tally.add(Fate::Degraded, "thinking", "shown but not sent to the model");
+        let id = self.item_id();
+        self.event(&json!({ "type": "agent_reasoning", "text": text }))?;
+        self.item(&json!({ "type": "Reasoning", "id": id, "summary_text": [text], "raw_content": [] }))
+    }
+
+    /// The call, how it is shown, and its result.
+    fn call(&mut self, id: &str, name: &str, input: &RawValue, result: CallResult) -> Result<()> {
+        let call_id = call_id(id);
+        let call = Call::of(name, input);
+        match &call.renamed {
+            Some(how) => self.tally.add(Fate::Mapped, "tool calls", how.as_str()),
+            None => self.tally.add(Fate::Kept, "tool calls", ""),
+        }
+        if result.synthetic {
+            self.tally.add(Fate::Degraded, "tool results", "none was recorded: an error stands in for it");
+        } else {
+            self.tally.add(Fate::Kept, "tool results", "");
+        }
+        let images: Vec<Part> = result.images.iter().map(|source| self.image(source)).collect();
+        let (item, output) = call.items(&call_id);
+        self.response_item(&item)?;
+        let shown = call.shown(&call_id, &self.cwd, &result);
+        self.item(&shown)?;
+        let content = if images.is_empty() {
+            Value::String(result.content)
+        } else {
+            let text = Some(Part::Text(result.content)).filter(|p| p.text() != Some(""));
+            text.iter().chain(&images).map(Part::input).collect()
+        };
+        self.response_item(&json!({ "type": output, "call_id": call_id, "output": content }))
+    }
+}
+
+/// A piece of a prompt or of a result.
+enum Part {
+    Text(String),
+    /// A data URL.
+    Image(String),
+}
+
+impl Part {
+    fn text(&self) -> Option<&str> {
+        if let Part::Text(text) = self { Some(text) } else { None }
+    }
+
+    fn input(&self) -> Value {
+        match self {
+            Part::Text(text) => json!({ "type": "input_text", "text": text }),
+            Part::Image(url) => json!({ "type": "input_image", "image_url": url }),
+        }
+    }
+
+    fn shown(&self) -> Value {
+        match self {
+            Part::Text(text) => json!({ "type": "text", "text": text, "text_elements": [] }),
+            Part::Image(url) => json!({ "type": "image", "image_url": url }),
+        }
+    }
+}
+
+/// A call in this client's terms.
+struct Call<'a> {
+    name: Cow<'a, str>,
+    form: Form<'a>,
+    /// What the ledger says where name or form changed.
+    renamed: Option<String>,
+}
+
+enum Form<'a> {
+    /// A JSON object; `shell` where it runs a command.
+    Function { arguments: Cow<'a, str>, shell: Option<Shell> },
+    /// This client's own tools that take bare text.
+    FreeForm { input: String },
+}
+
+struct Shell {
+    command: String,
+    directory: Option<String>,
+}
+
+/// Tools of this client that take bare text instead of a JSON object.
+const FREE_FORM: [&str; 2] = ["apply_patch", "exec"];
+
+/// Names under which this client has offered a shell itself.
+const OWN_SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
+
+impl<'a> Call<'a> {
+    fn of(name: &'a str, input: &'a RawValue) -> Self {
+        if FREE_FORM.contains(&name)
+            && let Some(input) = free_form(input)
+        {
+            return Call { name: name.into(), form: Form::FreeForm { input }, renamed: None };
+        }
+        let shell = match action::of(name, input) {
+            Action::Shell { command, directory } => Some(Shell { command, directory }),
+            Action::Other => None,
+        };
+        match shell {
+            Some(shell) if !OWN_SHELLS.contains(&name) => {
+                let mut arguments = json!({ "cmd": shell.command });
+                if let Some(directory) = &shell.directory {
+                    arguments["workdir"] = directory.as_str().into();
+                }
+                let arguments = arguments.to_string().into();
+                let renamed = Some(format!("{name} as exec_command"));
+                Call { name: "exec_command".into(), form: Form::Function { arguments, shell: Some(shell) }, renamed }
+            }
+            shell => {
+                let clean = tool_name(name);
+                let renamed = (clean != name).then(|| format!("{name} as {clean}"));
+                Call { name: clean, form: Form::Function { arguments: input.get().into(), shell }, renamed }
+            }
+        }
+    }
+
+    /// The response item, and the type of the one that answers it.
+    fn items(&self, call_id: &str) -> (Value, &'static str) {
+        let name = &self.name;
+        match &self.form {
+            Form::Function { arguments, .. } => (
+                json!({ "type": "function_call", "name": name, "arguments": arguments, "call_id": call_id }),
+                "function_call_output",
+            ),
+            Form::FreeForm { input } => (
+                json!({ "type": "custom_tool_call", "name": name, "input": input, "call_id": call_id }),
+                "custom_tool_call_output",
+            ),
+        }
+    }
+
+    /// The display item.
+    fn shown(&self, call_id: &str, cwd: &str, result: &CallResult) -> Value {
+        let status = if result.is_error { "failed" } else { "completed" };
+        let duration = json!({ "secs": 0, "nanos": 0 });
+        let arguments = match &self.form {
+            Form::Function { shell: Some(shell), .. } => {
+                let told = items::outcome(&result.content).exit_code;
+                let directory = shell.directory.as_deref().filter(|dir| dir.starts_with('/')).unwrap_or(cwd);
+                return json!({
+                    "type": "CommandExecution", "id": call_id, "process_id": null,
+                    "command": ["/bin/bash", "-lc", shell.command], "cwd": format!("file://{directory}"),
+                    "parsed_cmd": [{ "type": "unknown", "cmd": shell.command }], "source": "agent", "status": status,
+                    "aggregated_output": result.content, "exit_code": told.unwrap_or(i64::from(result.is_error)),
+                    "duration": duration,
+                });
+            }
+            Form::Function { arguments, .. } => serde_json::from_str(arguments).unwrap_or_default(),
+            Form::FreeForm { input } => json!({ "input": input }),
+        };
+        json!({
+            "type": "DynamicToolCall", "id": call_id, "namespace": null, "tool": self.name, "arguments": arguments,
+            "status": status, "content_items": [{ "type": "inputText", "text": result.content }],
+            "success": !result.is_error, "duration": duration,
+        })
+    }
+}
+
+/// The text of an input that was free-form: an object with nothing but `input`.
+fn free_form(input: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct FreeForm {
+        input: String,
+    }
+    serde_json::from_str::<FreeForm>(input.get()).ok().map(|free| free.input)
+}
+
+/// At most 64 characters.
+fn call_id(id: &str) -> Cow<'_, str> {
+    if (1..=64).contains(&id.chars().count()) {
+        id.into()
+    } else {
+        format!("call_{}", &Hash::of(id.as_bytes()).hex()[..32]).into()
+    }
+}
+
+/// `^[a-zA-Z0-9_-]{1,64}$`
+fn tool_name(name: &str) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=64).contains(&name.len()) && name.chars().all(fits) {
+        return name.into();
+    }
+    let clean: String = name.chars().take(64).map(|c| if fits(c) { c } else { '_' }).collect();
+    if clean.is_empty() { "tool".into() } else { clean.into() }
+}
+
+/// A version 7 UUID that is the same at every writing.
+fn derived_id(at: Timestamp, name: &str) -> String {
+    let mut random = [0; 10];
+    random.copy_from_slice(&Hash::of(name.as_bytes()).0[..10]);
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

@@ -1,0 +1,127 @@
+//! Brings the forms that people type (`--limit=5`, `-n5`) into the one that the parser knows (`--limit 5`, `-n 5`), and its
+//! messages into ours.
+
+use crate::error::{Error, Result};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind};
+use std::ffi::OsString;
+
+/// The parser only takes UTF-8.
+pub(super) fn utf8(args: Vec<OsString>) -> Result<Vec<String>> {
+    args.into_iter()
+        .map(|arg| {
+            arg.into_string().map_err(|arg| {
+                Error::usage(format!("the argument {:?} is not UTF-8", arg.to_string_lossy()))
+                    .hint("change into that folder and give a relative path")
+            })
+        })
+        .collect()
+}
+
+/// Drops the word that only says which program is meant: `sessionfs sfs list` is `sfs list`, `sfsd` is `sfs daemon run`.
+pub(super) fn words_of(name: &str, mut args: Vec<String>) -> Vec<String> {
+    match (name, args.first().map(String::as_str)) {
+        ("sfsd", None) => vec!["daemon".into(), "run".into()],
+        ("sfsd", Some("--version" | "-V")) => args,
+        ("sfsd", Some("--help")) => vec!["daemon".into(), "run".into(), "--help".into()],
+        ("sfsd", _) => [vec!["daemon".into(), "run".into()], args].concat(),
+        ("sfs", _) => args,
+        (_, Some("sfs")) => args.split_off(1),
+        _ => args,
+    }
+}
+
+/// See the module's description. Everything behind `--` stays as it is.
+pub(super) fn normalise(args: &[String]) -> Vec<String> {
+    let info = super::Sfs::get_args_info();
+    let mut command = &info;
+    let mut out = Vec::with_capacity(args.len());
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        if arg == "--" {
+            out.push(arg.clone());
+            break;
+        }
+        if let Some(next) = command.commands.iter().find(|c| c.name == *arg).filter(|_| !arg.starts_with('-')) {
+            command = &next.command;
+            out.push(arg.clone());
+            continue;
+        }
+        match split(arg, command) {
+            Some((flag, value)) => out.extend([flag, value]),
+            None => out.push(arg.clone()),
+        }
+        if takes_value(out.last().map_or("", String::as_str), command) {
+            out.extend(rest.next().cloned());
+        }
+    }
+    out.extend(rest.cloned());
+    out
+}
+
+fn split(arg: &str, command: &CommandInfoWithArgs) -> Option<(String, String)> {
+    if let Some((flag, value)) = arg.split_once('=').filter(|_| arg.starts_with("--")) {
+        return takes_value(flag, command).then(|| (flag.to_owned(), value.to_owned()));
+    }
+    let mut letters = arg.strip_prefix('-')?.char_indices();
+    let (_, first) = letters.next().filter(|(_, c)| c.is_ascii_alphabetic())?;
+    let (at, _) = letters.next()?;
+    let flag = format!("-{first}");
+    takes_value(&flag, command).then(|| (flag, arg[1 + at..].to_owned()))
+}
+
+fn takes_value(flag: &str, command: &CommandInfoWithArgs) -> bool {
+    command.flags.iter().any(|known| {
+        let named = known.long == flag || known.short.is_some_and(|short| flag == format!("-{short}"));
+        named && matches!(known.kind, FlagInfoKind::Option { .. })
+    })
+}
+
+/// The parser's message as an error of ours, with the help to look at.
+pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
+    let text = output.lines().take_while(|line| !line.starts_with("Run sfs")).collect::<Vec<_>>().join(" ");
+    let info = super::Sfs::get_args_info();
+    let mut command = &info;
+    let mut path = String::from("sfs");
+    for word in words {
+        let Some(next) = command.commands.iter().find(|c| c.name == *word) else { break };
+        command = &next.command;
+        path.push(' ');
+        path.push_str(word);
+    }
+    let names: Vec<&str> = command.commands.iter().map(|c| c.name.as_ref()).collect();
+    let text = match text.trim() {
+        "" => "the command line is not complete".to_owned(),
+        text => text.replace("Unrecognized argument: ", "unknown word or option: "),
+    };
+    let known = if names.is_empty() { String::new() } else { format!(" (commands: {})", names.join(", ")) };
+    Error::usage(text).hint(format!("{path} --help{known}"))
+}
+
+/// A moment as a person writes it, in milliseconds since 1970: `30m`, `24h`, `7d`, `2w` ago, a date (local midnight), or a
+/// date with time.
+pub(super) fn moment(text: &str) -> Result<i64> {
+    let wrong = || {
+        Error::usage(format!("{text:?} is not a time"))
+            .hint("write 30m, 24h, 7d, 2w, 2026-11-22 or 2026-11-22T10:00:00Z")
+    };
+    let now = jiff::Timestamp::now().as_millisecond();
+    if let Some(unit) = text.chars().last().filter(char::is_ascii_alphabetic).filter(|_| !text.contains([':', 'T'])) {
+        let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(wrong()),
+        };
+        return count.checked_mul(seconds * 1_000).and_then(|ms| now.checked_sub(ms)).ok_or_else(wrong);
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(at.as_millisecond());
+    }
+    let at =
+        text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(|d| d.at(0, 0, 0, 0)));
+    let zoned = at.ok().and_then(|at| at.to_zoned(jiff::tz::TimeZone::system()).ok());
+    zoned.map(|at| at.timestamp().as_millisecond()).ok_or_else(wrong)
+}

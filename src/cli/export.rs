@@ -1,0 +1,116 @@
+//! `sfs export`.
+
+use super::Context;
+use crate::error::{Context as _, Error, Result};
+use crate::export::{self, ArchivedSession};
+use crate::store::{SessionRow, Store};
+use crate::tools::{self, Target};
+use argh::{ArgsInfo, FromArgs};
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// Write a session to files: portable, native, or for reading
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "export")]
+#[argh(example = "sfs export last --format native -o /tmp/copy
+  sfs export last --format markdown > session.md
+  sfs export last --format sfs -o .")]
+#[argh(note = "Formats:
+  sfs          a folder ID.sfs with messages, manifest and the original bytes (the default)
+  native       the tool's own files, byte for byte, with their paths below the tool's folder
+  markdown     the conversation for people; to stdout unless -o is given
+  claude-code  one file in Claude Code's form
+  codex        one file in Codex's form")]
+pub(super) struct Export {
+    /// the session: an id, a prefix of one, the tool's own id, or `last`
+    #[argh(positional)]
+    id: String,
+    /// sfs, native, markdown, claude-code or codex
+    #[argh(option, default = "String::from(\"sfs\")")]
+    format: String,
+    /// the folder to write into; the current one by default
+    #[argh(option, short = 'o')]
+    output: Option<PathBuf>,
+}
+
+impl Export {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let store = context.open()?;
+        let row = store.resolve(&self.id)?;
+        let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("."));
+        match self.format.as_str() {
+            "sfs" => {
+                let path = folder.join(format!("{}.sfs", row.public_id));
+                let tool = tools::find(&row.tool)?;
+                export::export_sfs(&store, &ArchivedSession::open(&store, row)?, tool, &path)?;
+                context.ui.line(&path.display().to_string())
+            }
+            "native" => {
+                let copies = export::export_native(&store, &folder, &row)?;
+                copies.iter().try_for_each(|copy| context.ui.line(&copy.path.display().to_string()))
+            }
+            "markdown" | "md" => self.markdown(context, &store, row),
+            other => self.converted(context, &store, &row, other, &folder),
+        }
+    }
+
+    fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
+        let tool = tools::find(&row.tool)?;
+        let summary = store.summary(row.id)?;
+        let name = format!("{}.md", row.public_id);
+        let session = ArchivedSession::open(store, row)?;
+        let about = session.about(tool.id(), &summary);
+        match &self.output {
+            None => {
+                let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+                export::markdown(&session, tool, &about, &mut out)
+            }
+            Some(folder) => {
+                let path = folder.join(name);
+                let mut out = create(&path)?;
+                export::markdown(&session, tool, &about, &mut out)?;
+                context.ui.line(&path.display().to_string())
+            }
+        }
+    }
+
+    fn converted(&self, context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
+        let formats = "sfs, native, markdown, claude-code, codex";
+        let tool = tools::find(format)
+            .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
+        let writer = tool.writer().ok_or_else(|| Error::usage(format!("{} has no writer", tool.name())))?;
+        let summary = store.summary(row.id)?;
+        let about = ArchivedSession::open(store, row.clone())?.about(tools::find(&row.tool)?.id(), &summary);
+        let cwd = summary.project.map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let target = Target { home: context.home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
+        let plan = writer.plan(&about, &target)?;
+        let path = folder.join(plan.file.file_name().unwrap_or_default());
+        let mut out = create(&path)?;
+        let ledger = export::write_conversation(store, row, writer, &plan, &target, &mut out)?;
+        out.flush().context(|| format!("{} can't be written", path.display()))?;
+        if std::io::stderr().is_terminal() {
+            context.ui.ledger(&ledger);
+        }
+        context.ui.line(&path.display().to_string())
+    }
+}
+
+/// A new file, readable by its owner only.
+fn create(path: &Path) -> Result<std::io::BufWriter<File>> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).context(|| format!("{} can't be made", folder.display()))?;
+    }
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map(std::io::BufWriter::new).map_err(|error| {
+        let there = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let what = if there { "is already there" } else { "can't be written" };
+        let base = if there {
+            Error::conflict(format!("{} {what}", path.display()))
+        } else {
+            Error::failed(format!("{} {what}", path.display()))
+        };
+        base.because(error).hint("choose another folder with -o DIR")
+    })
+}

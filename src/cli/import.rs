@@ -1,0 +1,87 @@
+//! `sfs import`: the daemon's capture, once.
+
+use super::{Context, ui};
+use crate::capture::{Capture, Report};
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::settings;
+use crate::tools::{self, Tool};
+use argh::{ArgsInfo, FromArgs};
+use std::path::PathBuf;
+
+/// Capture once: everything that your tools have, or the sessions in another home folder
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "import")]
+#[argh(example = "sfs import
+  sfs import --from codex
+  sfs import /mnt/old-laptop/home/me")]
+pub(super) struct Import {
+    /// only this tool: claude-code or codex
+    #[argh(option)]
+    from: Option<String>,
+    /// print what was captured as JSON
+    #[argh(switch)]
+    json: bool,
+    /// another home folder, such as a copy from an old machine; your own by default
+    #[argh(positional)]
+    path: Option<PathBuf>,
+}
+
+impl Import {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let home = match &self.path {
+            Some(path) if !path.is_dir() => {
+                return Err(Error::not_found(format!("{} is not a folder", path.display()))
+                    .hint("give a home folder that has .claude or .codex in it"));
+            }
+            Some(path) => {
+                let path = path.canonicalize().map_err(|e| Error::failed("the path can't be read").because(e))?;
+                Home::at(&path, &context.home.data)
+            }
+            None => context.home.clone(),
+        };
+        let tools: Vec<&'static dyn Tool> = match &self.from {
+            Some(name) => vec![tools::find(name)?],
+            None => tools::ALL.to_vec(),
+        };
+        let mut store = context.open()?;
+        let mut total = Report::default();
+        for tool in tools {
+            if self.from.is_none() && !settings::captures(&store, tool.id())? {
+                continue;
+            }
+            let mut capture = Capture { home: &home, store: &mut store, tool };
+            let report = capture.all(&mut |report| {
+                let text = format!("{}: {} files, {}", tool.name(), report.files, ui::bytes(report.bytes));
+                context.ui.progress(Some(&text));
+            })?;
+            total.absorb(report);
+        }
+        context.ui.progress(None);
+        self.tell(context, &total)
+    }
+
+    fn tell(&self, context: &Context, total: &Report) -> Result<()> {
+        for (path, error) in &total.errors {
+            context.ui.note(&format!("not captured: {}: {}", path.display(), error.message()));
+        }
+        if self.json {
+            context.ui.json(&serde_json::json!({"sessions": total.sessions.len(), "files": total.files,
+                "bytes": total.bytes, "errors": total.errors.len()}))?;
+        } else if total.files == 0 && total.errors.is_empty() {
+            context.ui.line("Nothing new.")?;
+        } else {
+            context.ui.line(&format!(
+                "Captured {} files of {} sessions ({}).",
+                total.files,
+                total.sessions.len(),
+                ui::bytes(total.bytes)
+            ))?;
+        }
+        if total.errors.is_empty() {
+            return Ok(());
+        }
+        Err(Error::failed(format!("{} files could not be captured", total.errors.len()))
+            .hint("everything else is safe; run `sfs import` again after mending the cause"))
+    }
+}

@@ -1,0 +1,210 @@
+//! `sfs list`.
+
+use super::ui::{self, Style};
+use super::{Context, arguments};
+use crate::error::{Error, Result};
+use crate::export;
+use crate::store::{Filter, SessionRow, Sort, Store, Summary};
+use crate::tools;
+use argh::{ArgsInfo, FromArgs};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// So many rows where no limit is given and a person reads them.
+const ROWS: u64 = 50;
+
+/// List sessions, the most recently active first
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "list")]
+#[argh(example = "sfs list --tool codex --since 7d
+  sfs list --project . --sort tokens -n5
+  sfs list --json")]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches")]
+pub(super) struct List {
+    /// only this tool: claude-code or codex
+    #[argh(option)]
+    tool: Option<String>,
+    /// only sessions that worked in this folder or below it
+    #[argh(option)]
+    project: Option<String>,
+    /// only sessions active since: 30m, 24h, 7d, 2w, or a date such as 2026-11-22
+    #[argh(option)]
+    since: Option<String>,
+    /// only sessions last active before: as --since
+    #[argh(option)]
+    until: Option<String>,
+    /// only sessions with this tag
+    #[argh(option)]
+    tag: Option<String>,
+    /// only sessions with at least so many messages (default 1)
+    #[argh(option, default = "1")]
+    min_messages: u64,
+    /// order: recent, oldest, messages, tokens, cost
+    #[argh(option, default = "String::from(\"recent\")")]
+    sort: String,
+    /// at most so many (default 50; all with --json or -q)
+    #[argh(option, short = 'n')]
+    limit: Option<u64>,
+    /// everything: no limit, empty sessions too
+    #[argh(switch, short = 'a')]
+    all: bool,
+    /// only the ids, one a line
+    #[argh(switch, short = 'q')]
+    quiet: bool,
+    /// print as a JSON array
+    #[argh(switch)]
+    json: bool,
+}
+
+impl List {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let filter = self.filter()?;
+        let store = context.open()?;
+        let rows = store.list(&filter)?;
+        if self.json {
+            let rows: Result<Vec<Value>> = rows.iter().map(|(row, summary)| as_json(&store, row, summary)).collect();
+            return context.ui.json(&rows?);
+        }
+        if self.quiet {
+            return rows.iter().try_for_each(|(row, _)| context.ui.line(row.public_id.as_str()));
+        }
+        if rows.is_empty() {
+            context.ui.note(if store.count(&Filter::default())? == 0 {
+                "No sessions yet. Capture what your tools have: sfs import"
+            } else {
+                "No session matches. See all of them: sfs list --all"
+            });
+            return Ok(());
+        }
+        table(context, &rows)?;
+        let total = store.count(&filter)?;
+        if total > rows.len() as u64 {
+            context.ui.note(&format!("{} of {total} sessions; more with -n {total} or --all", rows.len()));
+        }
+        Ok(())
+    }
+
+    fn filter(&self) -> Result<Filter> {
+        let limit = if self.all || ((self.json || self.quiet) && self.limit.is_none()) {
+            None
+        } else {
+            Some(self.limit.unwrap_or(ROWS))
+        };
+        Ok(Filter {
+            tool: self.tool.as_deref().map(|name| tools::find(name).map(|tool| tool.id().to_owned())).transpose()?,
+            project: self.project.as_deref().map(absolute),
+            since: self.since.as_deref().map(arguments::moment).transpose()?,
+            until: self.until.as_deref().map(arguments::moment).transpose()?,
+            tag: self.tag.clone(),
+            min_messages: if self.all { 0 } else { self.min_messages },
+            deleted: false,
+            sort: sort(&self.sort)?,
+            limit,
+        })
+    }
+}
+
+fn sort(word: &str) -> Result<Sort> {
+    Ok(match word {
+        "recent" => Sort::Recent,
+        "oldest" => Sort::Oldest,
+        "messages" => Sort::Messages,
+        "tokens" => Sort::Tokens,
+        "cost" => Sort::Cost,
+        _ => {
+            return Err(Error::usage(format!("{word:?} is not an order"))
+                .hint("orders: recent, oldest, messages, tokens, cost"));
+        }
+    })
+}
+
+/// A folder that exists is resolved; any other is taken as it was recorded.
+fn absolute(path: &str) -> String {
+    Path::new(path).canonicalize().map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+/// One session as `sfs list --json` and `sfs show --json` give it.
+pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Value> {
+    Ok(json!({
+        "id": row.public_id.as_str(),
+        "tool": row.tool,
+        "native_id": row.native_id,
+        "title": export::title(row, summary),
+        "project": summary.project,
+        "model": summary.model,
+        "created_at": summary.created_at.and_then(ui::rfc3339),
+        "updated_at": summary.updated_at.and_then(ui::rfc3339),
+        "message_count": summary.message_count,
+        "turn_count": summary.turn_count,
+        "tool_call_count": summary.tool_call_count,
+        "input_tokens": summary.prompt_tokens(),
+        "output_tokens": summary.output_tokens,
+        "cost_usd": summary.cost().map(|cost| (cost * 1e6).round() / 1e6),
+        "tags": store.tags(row.id)?,
+        "parent_id": parent(store, row, summary)?,
+        "native_present": store.native_present(row.id)?,
+    }))
+}
+
+/// The session that this one continues: announced by us, or told by the tool.
+pub(super) fn parent(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Option<String>> {
+    if let Some((parent, _)) = &row.parent {
+        return Ok(Some(parent.clone()));
+    }
+    let Some(native_id) = &summary.forked_from else { return Ok(None) };
+    Ok(store.find_native(&row.tool, native_id)?.map(|parent| parent.public_id.to_string()))
+}
+
+const HEADINGS: [&str; 8] = ["ID", "TOOL", "PROJECT", "MSGS", "TOKENS", "COST", "ACTIVE", "TITLE"];
+
+fn table(context: &Context, rows: &[(SessionRow, Summary)]) -> Result<()> {
+    let cells: Vec<[String; 8]> = rows.iter().map(|(row, summary)| cells(context, row, summary)).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(unicode_width::UnicodeWidthStr::width(cell.as_str()));
+        }
+    }
+    widths[2] = widths[2].min(32);
+    let before_title: usize = widths[..7].iter().map(|width| width + 2).sum();
+    widths[7] = context.ui.width().saturating_sub(before_title).max(20);
+    context.ui.line(&context.ui.paint(Style::Dim, &line(&HEADINGS.map(str::to_owned), &widths)))?;
+    cells.iter().try_for_each(|row| context.ui.line(&line(row, &widths)))
+}
+
+fn line(row: &[String; 8], widths: &[usize; 8]) -> String {
+    let mut text = String::new();
+    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        let cell = ui::fit(cell, *width);
+        match column {
+            3..=5 => text.push_str(&ui::pad_left(&cell, *width)),
+            7 => text.push_str(&cell),
+            _ => text.push_str(&ui::pad(&cell, *width)),
+        }
+        text.push_str("  ");
+    }
+    text.trim_end().to_owned()
+}
+
+fn cells(context: &Context, row: &SessionRow, summary: &Summary) -> [String; 8] {
+    let tokens = summary.prompt_tokens() + summary.output_tokens;
+    [
+        row.public_id.as_str()[..12].to_owned(),
+        row.tool.clone(),
+        summary.project.as_deref().map(|path| context.home.short(Path::new(path))).unwrap_or_default(),
+        summary.message_count.to_string(),
+        ui::short_count(tokens),
+        money(summary),
+        summary.updated_at.map(ui::age).unwrap_or_default(),
+        export::title(row, summary).unwrap_or_else(|| "(untitled)".to_owned()),
+    ]
+}
+
+/// Dollars, `?` where a price is not known.
+pub(super) fn money(summary: &Summary) -> String {
+    match summary.cost() {
+        Some(cost) if summary.prompt_tokens() + summary.output_tokens > 0 => format!("${cost:.2}"),
+        Some(_) => "-".to_owned(),
+        None => "?".to_owned(),
+    }
+}

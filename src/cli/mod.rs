@@ -1,0 +1,112 @@
+//! The command line, and the only module that prints. One file a command: the arguments and what is done with them side by
+//! side; the doc comment of an argument is its help text.
+
+mod admin;
+mod arguments;
+mod config;
+mod daemon;
+mod export;
+mod import;
+mod list;
+mod overview;
+mod resume;
+mod show;
+pub mod ui;
+
+use crate::error::Result;
+use crate::home::Home;
+use crate::store::Store;
+use argh::{ArgsInfo, FromArgs};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use ui::Ui;
+
+/// Captures your AI coding sessions as they happen, keeps them for ever, resumes them in any tool.
+///
+/// Without a command: what is captured, whether the daemon runs, and what to do next.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(example = "Capture what is there, then look at it:
+  sfs import
+  sfs list
+  sfs show last -m")]
+#[argh(example = "Go on in another tool:
+  sfs resume last --in codex")]
+struct Sfs {
+    #[argh(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand)]
+enum Command {
+    List(list::List),
+    Show(show::Show),
+    Resume(resume::Resume),
+    Restore(resume::Restore),
+    Export(export::Export),
+    Import(import::Import),
+    Config(config::Config),
+    Daemon(daemon::Daemon),
+    Admin(admin::Admin),
+}
+
+/// What every command gets.
+struct Context {
+    home: Home,
+    ui: Ui,
+}
+
+impl Context {
+    fn open(&self) -> Result<Store> {
+        Store::open(&self.home)
+    }
+}
+
+/// Runs what `args` (without the program's name) say; `name` is what the program was called by.
+pub fn main(name: &str, args: Vec<OsString>) -> ExitCode {
+    let mut ui = Ui::new();
+    let outcome = arguments::utf8(args).and_then(|args| {
+        ui.json_errors = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+        dispatch(name, args, &ui)
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) if ui::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
+    let args = arguments::words_of(name, args);
+    if args.first().is_some_and(|word| word == "--version" || word == "-V") {
+        ui.line(&format!("sessionfs {}", env!("CARGO_PKG_VERSION")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let args = arguments::normalise(&args);
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let sfs = match Sfs::from_args(&["sfs"], &words) {
+        Ok(sfs) => sfs,
+        Err(exit) if exit.status.is_ok() => {
+            ui.line(exit.output.trim_end())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(exit) => return Err(arguments::usage_error(&exit.output, &words)),
+    };
+    let context = Context { home: Home::from_env()?, ui: ui.clone() };
+    match sfs.command {
+        None => overview::run(&context),
+        Some(Command::List(command)) => command.run(&context),
+        Some(Command::Show(command)) => command.run(&context),
+        Some(Command::Resume(command)) => command.run(&context),
+        Some(Command::Restore(command)) => command.run(&context),
+        Some(Command::Export(command)) => command.run(&context),
+        Some(Command::Import(command)) => command.run(&context),
+        Some(Command::Config(command)) => command.run(&context),
+        Some(Command::Daemon(command)) => command.run(&context),
+        Some(Command::Admin(command)) => command.run(&context),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,161 @@
+//! `sfs resume` and `sfs restore`.
+
+use super::{Context, ui};
+use crate::error::{Error, Result};
+use crate::export::{self, How, ResumeOptions, Resumed};
+use crate::tools;
+use argh::{ArgsInfo, FromArgs};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Continue a session in its own tool or in another one
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "resume")]
+#[argh(example = "sfs resume last
+  sfs resume last --in codex
+  sfs resume last --in claude-code --dry-run
+  sfs resume last --in codex --no-launch --json")]
+#[argh(
+    note = "On a terminal, with the tool installed, the tool is started. Otherwise the command to start it is printed."
+)]
+pub(super) struct Resume {
+    /// the session: an id, a prefix of one, the tool's own id, or `last`
+    #[argh(positional)]
+    id: String,
+    /// the tool to continue in: claude-code or codex; its own by default
+    #[argh(option, long = "in")]
+    tool: Option<String>,
+    /// the project folder; the session's own by default
+    #[argh(option)]
+    project: Option<PathBuf>,
+    /// say what would be carried over, write nothing
+    #[argh(switch)]
+    dry_run: bool,
+    /// write the session, but do not start the tool
+    #[argh(switch)]
+    no_launch: bool,
+    /// print the outcome as JSON and do not start the tool
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Resume {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let mut store = context.open()?;
+        let row = store.resolve(&self.id)?;
+        let tool = tools::find(self.tool.as_deref().unwrap_or(&row.tool))?;
+        let project = self.project.as_deref().map(existing_folder).transpose()?;
+        let options = ResumeOptions { project, dry_run: self.dry_run };
+        let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
+        drop(store);
+        for warning in &resumed.warnings {
+            context.ui.note(&format!("note: {warning}"));
+        }
+        if self.json {
+            return context.ui.json(&json!({"id": row.public_id.as_str(), "tool": tool.id(),
+                "native_id": resumed.native_id, "cwd": resumed.cwd, "files": resumed.files,
+                "command": resumed.command, "ledger": resumed.ledger}));
+        }
+        self.tell(context, tool.name(), &resumed)?;
+        let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        if terminal && !self.no_launch && !self.dry_run && installed(&resumed.command) {
+            if !resumed.cwd.is_dir() {
+                return Err(Error::not_found(format!("the project folder {} does not exist", resumed.cwd.display()))
+                    .hint(format!("sfs resume {} --project DIR", self.id)));
+            }
+            return export::launch(&resumed);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, context: &Context, tool: &str, resumed: &Resumed) -> Result<()> {
+        let done = match (resumed.how, self.dry_run) {
+            (How::Native, _) => format!("{tool} still has this session."),
+            (How::Restored, false) => format!("{tool} had deleted this session; its files are back."),
+            (How::Restored, true) => format!("{tool} has deleted this session; its files would be put back."),
+            (How::Written, false) => format!("Written for {tool} as {}.", resumed.native_id),
+            (How::Written, true) => format!("Would be written for {tool}:"),
+        };
+        context.ui.note(&done);
+        context.ui.ledger(&resumed.ledger);
+        if self.dry_run {
+            return Ok(());
+        }
+        for file in &resumed.files {
+            context.ui.note(&format!("  wrote {}", context.home.short(file)));
+        }
+        if !resumed.cwd.is_dir() {
+            context.ui.note(&format!(
+                "note: the project folder {} does not exist here; choose one with --project DIR",
+                resumed.cwd.display()
+            ));
+        }
+        context.ui.line(&format!("cd {} && {}", quote(&resumed.cwd.to_string_lossy()), command_line(&resumed.command)))
+    }
+}
+
+/// Put a session that its tool deleted back, byte for byte
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "restore")]
+#[argh(example = "sfs restore last")]
+pub(super) struct Restore {
+    /// the session: an id, a prefix of one, or the tool's own id
+    #[argh(positional)]
+    id: String,
+    /// print the outcome as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Restore {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let mut store = context.open()?;
+        let row = store.resolve(&self.id)?;
+        let copies = export::restore(&store, &context.home, &row)?;
+        let written: Vec<&Path> = copies.iter().filter(|copy| copy.written).map(|copy| copy.path.as_path()).collect();
+        if !written.is_empty() {
+            let tool = tools::find(&row.tool)?;
+            let files = written.iter().map(|path| (*path).to_owned()).collect();
+            let mut capture = crate::capture::Capture { home: &context.home, store: &mut store, tool };
+            capture.files(files, &mut |_| {})?;
+        }
+        if self.json {
+            let present = copies.len() - written.len();
+            return context
+                .ui
+                .json(&json!({"id": row.public_id.as_str(), "written": written, "already_there": present}));
+        }
+        if written.is_empty() {
+            return context.ui.line("Nothing to do: all of the session's files are there.");
+        }
+        written.iter().try_for_each(|path| context.ui.line(&format!("restored {}", context.home.short(path))))
+    }
+}
+
+fn existing_folder(path: &Path) -> Result<PathBuf> {
+    let folder = path.canonicalize().ok().filter(|path| path.is_dir());
+    folder.ok_or_else(|| {
+        Error::not_found(format!("{} is not a folder", path.display()))
+            .hint("give the folder of the project with --project")
+    })
+}
+
+fn installed(command: &[String]) -> bool {
+    let Some(program) = command.first() else { return false };
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn command_line(command: &[String]) -> String {
+    command.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// For a POSIX shell.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", ui::printable(word).replace('\'', r"'\''"))
+}

@@ -1,0 +1,233 @@
+//! A session's own files, byte for byte.
+
+use super::source::ArchivedSession;
+use crate::error::{Context, Error, Result};
+use crate::home::Home;
+use crate::store::{ChunkCache, SessionRow, Store, Stream};
+use crate::tools::{self, Source, Tool};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// One file that was written, or was there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeCopy {
+    /// Where.
+    pub path: PathBuf,
+    /// False: it was there already, with the same bytes or more.
+    pub written: bool,
+}
+
+/// Puts the files of a session that its tool deleted back in their place. What the session stands on (the parent of a
+/// fork by reference) is put back too. A file that is there is left alone if it has our bytes, completed if it is a
+/// part of them, and a conflict otherwise.
+pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<NativeCopy>> {
+    let tool = tools::find(&session.tool)?;
+    let root = tool.root(home);
+    let mut copies = Vec::new();
+    let mut waiting = vec![session.clone()];
+    let mut done = Vec::new();
+    while let Some(row) = waiting.pop() {
+        let parent = store.summary(row.id)?.forked_from;
+        done.push(row.id);
+        for stream in newest(store, &row)? {
+            copies.push(put_back(store, tool, home, &root, &row, &stream)?);
+        }
+        if let Some(parent) = parent.map(|id| store.find_native(&row.tool, &id)).transpose()?.flatten()
+            && !done.contains(&parent.id)
+        {
+            waiting.push(parent);
+        }
+    }
+    if copies.is_empty() {
+        return Err(Error::failed(format!("session {} has no native files", session.public_id))
+            .hint("it was imported without them; use `sfs resume` to write it anew"));
+    }
+    Ok(copies)
+}
+
+/// Copies a session's files into `folder`, with their paths below the tool's folder kept.
+pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Result<Vec<NativeCopy>> {
+    let mut copies = Vec::new();
+    for stream in newest(store, session)? {
+        let Some(relative) = relative_path(&stream) else { continue };
+        let path = folder.join(relative);
+        if path.exists() {
+            return Err(Error::conflict(format!("{} is already there", path.display()))
+                .hint("export into an empty folder with -o DIR"));
+        }
+        write_stream(store, &stream, &path)?;
+        copies.push(NativeCopy { path, written: true });
+    }
+    Ok(copies)
+}
+
+/// The newest generation of each stream that has a native file.
+fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
+    let mut streams = store.streams(session.id)?;
+    streams.retain(|stream| stream.native_path.is_some());
+    streams.reverse();
+    streams.dedup_by(|older, newer| older.name == newer.name);
+    streams.reverse();
+    Ok(streams)
+}
+
+/// Where the stream lies below the tool's folder. An archived rollout is put back uncompressed.
+fn relative_path(stream: &Stream) -> Option<PathBuf> {
+    let path = stream.native_path.as_deref()?;
+    let path = Path::new(path.strip_suffix(".zst").unwrap_or(path));
+    path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then(|| path.to_owned())
+}
+
+fn put_back(
+    store: &Store,
+    tool: &dyn Tool,
+    home: &Home,
+    root: &Path,
+    session: &SessionRow,
+    stream: &Stream,
+) -> Result<NativeCopy> {
+    let relative = relative_path(stream)
+        .ok_or_else(|| Error::failed(format!("stream {} has an unsafe native path", stream.name)))?;
+    let path = root.join(relative);
+    if stream.native_path.as_deref().is_some_and(|p| p.ends_with(".zst"))
+        && root.join(stream.native_path.as_deref().unwrap_or_default()).exists()
+    {
+        return Ok(NativeCopy { path, written: false });
+    }
+    match compare(store, stream, &path)? {
+        Comparison::Same => return Ok(NativeCopy { path, written: false }),
+        Comparison::Part if tool.writer().is_some_and(|w| w.is_open(home, &session.native_id)) => {
+            return Err(Error::conflict(format!("{} is in use by a running {}", path.display(), tool.name()))
+                .hint("end that client first"));
+        }
+        Comparison::Missing | Comparison::Part => {}
+        Comparison::Different => {
+            return Err(Error::conflict(format!("{} has other content than the archive", path.display()))
+                .hint(format!("sfs resume {} writes the session under a new id", session.public_id)));
+        }
+    }
+    write_stream(store, stream, &path)?;
+    Ok(NativeCopy { path, written: true })
+}
+
+enum Comparison {
+    Missing,
+    /// The file has all of our bytes.
+    Same,
+    /// The file has the first part of our bytes.
+    Part,
+    Different,
+}
+
+fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
+    let unreadable = || format!("{} can't be read", path.display());
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Comparison::Missing),
+        Err(error) => return Err(Error::failed(unreadable()).because(error)),
+    };
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    while at < stream.length {
+        let ours = store.read_piece(stream, at, &mut cache)?;
+        let mut theirs = Vec::with_capacity(ours.len());
+        (&mut file).take(ours.len() as u64).read_to_end(&mut theirs).context(unreadable)?;
+        if !ours.starts_with(&theirs) || ours.is_empty() {
+            return Ok(Comparison::Different);
+        }
+        if theirs.len() < ours.len() {
+            return Ok(Comparison::Part);
+        }
+        at += ours.len() as u64;
+    }
+    Ok(Comparison::Same)
+}
+
+/// Writes a stream to `path`: beside it first, then renamed over it.
+fn write_stream(store: &Store, stream: &Stream, path: &Path) -> Result<()> {
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    write_atomically(path, true, &mut |out| {
+        while at < stream.length {
+            let piece = store.read_piece(stream, at, &mut cache)?;
+            if piece.is_empty() {
+                return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
+            }
+            out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a file of mode 0600 under a name that tools ignore, syncs it and gives it its name. Missing folders are made.
+pub(super) fn write_atomically(
+    path: &Path,
+    replace: bool,
+    fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let unwritable = || format!("{} can't be written", path.display());
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).context(unwritable)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".sessionfs-")
+        .suffix(".tmp")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .context(unwritable)?;
+    let mut out = std::io::BufWriter::with_capacity(256 << 10, temporary);
+    fill(&mut out)?;
+    let temporary = out.into_inner().map_err(std::io::IntoInnerError::into_error).context(unwritable)?;
+    temporary.as_file().sync_all().context(unwritable)?;
+    if replace {
+        temporary.persist(path).map_err(|e| e.error).context(unwritable)?;
+    } else {
+        temporary.persist_noclobber(path).map_err(|e| {
+            let there = e.error.kind() == std::io::ErrorKind::AlreadyExists;
+            let error = if there {
+                Error::conflict(format!("{} is already there", path.display()))
+            } else {
+                Error::failed(unwritable())
+            };
+            error.because(e.error)
+        })?;
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).context(unwritable)
+}
+
+impl ArchivedSession<'_> {
+    /// Whether the tool still has the session's main file, and with all of our bytes.
+    pub(super) fn native_state(&self, store: &Store, root: &Path) -> Result<NativeState> {
+        let Some(info) = self.newest("main") else { return Ok(NativeState::Never) };
+        let main = self.native_streams().iter().find(|s| s.name == "main" && s.generation == info.generation);
+        let Some(main) = main.filter(|main| main.native_path.is_some()) else { return Ok(NativeState::Never) };
+        let compressed = main.native_path.as_deref().is_some_and(|path| path.ends_with(".zst"));
+        if compressed && root.join(main.native_path.as_deref().unwrap_or_default()).exists() {
+            return Ok(NativeState::Intact);
+        }
+        let Some(relative) = relative_path(main) else { return Ok(NativeState::Never) };
+        Ok(match compare(store, main, &root.join(relative))? {
+            Comparison::Missing => NativeState::Missing,
+            Comparison::Same => NativeState::Intact,
+            Comparison::Part => NativeState::Part,
+            Comparison::Different => NativeState::Different,
+        })
+    }
+}
+
+/// What became of a session's main native file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NativeState {
+    /// The session did not come from a native file.
+    Never,
+    /// The tool deleted it.
+    Missing,
+    /// It has all of our bytes.
+    Intact,
+    /// It has the first part of our bytes.
+    Part,
+    /// It has other bytes.
+    Different,
+}

@@ -1,0 +1,242 @@
+//! Continues a session in a tool: its own or another one.
+//!
+//! First a decision ([`Decision`], pure), then the work, in this order: announce the child to the archive, write the file
+//! beside its place, rename it, register it. On an error all of it is taken back.
+
+use super::native::{self, NativeState, write_atomically};
+use super::source::ArchivedSession;
+use crate::capture::Capture;
+use crate::error::{Context, Error, Result};
+use crate::home::Home;
+use crate::model::ledger::Ledger;
+use crate::store::{NewSession, Relation, SessionRow, Store};
+use crate::tools::{Plan, Target, Tool, Writer};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What a person asked for.
+#[derive(Clone, Debug, Default)]
+pub struct ResumeOptions {
+    /// Another project folder than the session's own.
+    pub project: Option<PathBuf>,
+    /// Decide and count, write nothing.
+    pub dry_run: bool,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Resumed {
+    /// The session's id in the target tool.
+    pub native_id: String,
+    /// How.
+    pub how: How,
+    /// The folder in which the tool has to be started.
+    pub cwd: PathBuf,
+    /// Files that were written.
+    pub files: Vec<PathBuf>,
+    /// The command that continues the session.
+    pub command: Vec<String>,
+    /// What became of each piece; empty where the tool's own file is used.
+    pub ledger: Ledger,
+    /// What could not be done, in words.
+    pub warnings: Vec<String>,
+}
+
+/// How a session was continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The tool still has its own file.
+    Native,
+    /// The tool's own file was put back.
+    Restored,
+    /// It was written in the target's form, under a new id.
+    Written,
+}
+
+/// Continues `session` in `tool`.
+pub fn resume(
+    store: &mut Store,
+    home: &Home,
+    session: &SessionRow,
+    tool: &'static dyn Tool,
+    options: &ResumeOptions,
+) -> Result<Resumed> {
+    let writer = tool.writer().ok_or_else(|| {
+        Error::usage(format!("{} can only be captured, not written", tool.name()))
+            .hint("sfs resume ID --in claude-code | codex")
+    })?;
+    let summary = store.summary(session.id)?;
+    let project = summary.project.as_deref().map(PathBuf::from);
+    let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
+        Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
+            .hint(format!("sfs resume {} --project DIR", session.public_id))
+    })?;
+    let cwd = cwd.canonicalize().unwrap_or(cwd);
+    if tool.id() == session.tool && options.project.as_ref().is_none_or(|_| project.as_ref() == Some(&cwd)) {
+        if let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
+            return Ok(resumed);
+        }
+    }
+    let target = Target { home: home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
+    write_new(store, session, tool, writer, &target, options)
+}
+
+/// The same tool: its own file, which may have to be put back. `None` where that file can't be used.
+fn resume_own(
+    store: &Store,
+    home: &Home,
+    session: &SessionRow,
+    tool: &'static dyn Tool,
+    writer: &dyn Writer,
+    cwd: &Path,
+    options: &ResumeOptions,
+) -> Result<Option<Resumed>> {
+    let source = ArchivedSession::open(store, session.clone())?;
+    let state = source.native_state(store, &tool.root(home))?;
+    if !writer.accepts_own(&source)? {
+        return Ok(None);
+    }
+    let mut resumed = Resumed {
+        native_id: session.native_id.clone(),
+        how: How::Native,
+        cwd: cwd.to_owned(),
+        files: Vec::new(),
+        command: writer.command(&session.native_id),
+        ledger: Ledger::default(),
+        warnings: Vec::new(),
+    };
+    match state {
+        NativeState::Intact => Ok(Some(resumed)),
+        NativeState::Missing | NativeState::Part if options.dry_run => {
+            resumed.how = How::Restored;
+            Ok(Some(resumed))
+        }
+        NativeState::Missing | NativeState::Part => {
+            let copies = native::restore(store, home, session)?;
+            resumed.how = How::Restored;
+            resumed.files = copies.into_iter().filter(|copy| copy.written).map(|copy| copy.path).collect();
+            Ok(Some(resumed))
+        }
+        NativeState::Different | NativeState::Never => Ok(None),
+    }
+}
+
+fn write_new(
+    store: &mut Store,
+    session: &SessionRow,
+    tool: &'static dyn Tool,
+    writer: &dyn Writer,
+    target: &Target,
+    options: &ResumeOptions,
+) -> Result<Resumed> {
+    let origin = crate::tools::find(&session.tool)?;
+    let (plan, about) = {
+        let source = ArchivedSession::open(store, session.clone())?;
+        let about = source.about(origin.id(), &store.summary(session.id)?);
+        (writer.plan(&about, target)?, about)
+    };
+    let mut resumed = Resumed {
+        native_id: plan.native_id.clone(),
+        how: How::Written,
+        cwd: plan.cwd.clone(),
+        files: vec![plan.file.clone()],
+        command: plan.command.clone(),
+        ledger: Ledger::default(),
+        warnings: Vec::new(),
+    };
+    if options.dry_run {
+        resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut std::io::sink())?;
+        resumed.files.clear();
+        return Ok(resumed);
+    }
+    let mut length = 0;
+    write_atomically(&plan.file, false, &mut |out| {
+        let mut counted = Counted { out, bytes: 0 };
+        resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut counted)?;
+        length = counted.bytes;
+        Ok(())
+    })?;
+    let finish = |store: &mut Store| -> Result<Option<String>> {
+        announce(store, session, tool, &plan, length)?;
+        writer.register(&plan, &about, target)
+    };
+    match finish(store) {
+        Ok(warning) => resumed.warnings.extend(warning),
+        Err(error) => {
+            take_back(store, tool, writer, &plan, target);
+            return Err(error);
+        }
+    }
+    // The daemon would do the same in a moment; without one the child must be in the archive all the same.
+    let mut capture = Capture { home: &target.home, store, tool };
+    capture.files(vec![plan.file.clone()], &mut |_| {})?;
+    Ok(resumed)
+}
+
+fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Plan, inherited: u64) -> Result<()> {
+    store.write(|store| {
+        store.announce(&NewSession {
+            tool: tool.id(),
+            native_id: &plan.native_id,
+            parent: &session.public_id,
+            relation: Relation::Resume,
+            inherited,
+        })?;
+        if let Some(title) = &session.title {
+            let child = store.ensure_session(tool.id(), &plan.native_id)?;
+            store.set_title(child.id, Some(title))?;
+        }
+        Ok(())
+    })
+}
+
+/// Undoes what a failed write left; what can't be undone must not hide the first error.
+fn take_back(store: &mut Store, tool: &dyn Tool, writer: &dyn Writer, plan: &Plan, target: &Target) {
+    let _ = writer.unregister(plan, target);
+    let _ = std::fs::remove_file(&plan.file);
+    let _ = store.write(|store| match store.find_native(tool.id(), &plan.native_id)? {
+        Some(child) => store.unannounce(&child),
+        None => Ok(()),
+    });
+}
+
+/// Writes the live conversation of `session` in `writer`'s form to `out`.
+pub fn write_conversation(
+    store: &Store,
+    session: &SessionRow,
+    writer: &dyn Writer,
+    plan: &Plan,
+    target: &Target,
+    out: &mut dyn Write,
+) -> Result<Ledger> {
+    let origin = crate::tools::find(&session.tool)?;
+    let source = ArchivedSession::open(store, session.clone())?;
+    let about = source.about(origin.id(), &store.summary(session.id)?);
+    let conversation = origin.conversation(&source)?;
+    writer.write(plan, &about, target, conversation, out)
+}
+
+struct Counted<'a> {
+    out: &'a mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Replaces this process by the tool, in the session's folder.
+pub fn launch(resumed: &Resumed) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let Some((program, arguments)) = resumed.command.split_first() else { return Ok(()) };
+    let error = std::process::Command::new(program).args(arguments).current_dir(&resumed.cwd).exec();
+    Err::<(), _>(error).context(|| format!("{program} can't be started in {}", resumed.cwd.display()))
+}

@@ -1,0 +1,166 @@
+//! The portable .sfs folder: manifest, messages, workspace, and under `native/` the session's own bytes, so that an import
+//! restores the original exactly. `contract` of the format: .sfs 0.1.0; what it has no field for stands in `metadata`.
+
+use super::log::for_each_message;
+use super::native::write_atomically;
+use super::source::{self, ArchivedSession};
+use crate::error::{Context, Error, Result};
+use crate::store::{ChunkCache, Store, Stream, Summary};
+use crate::tools::{Source, Tool};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The version of the format that we write.
+const SFS_VERSION: &str = "0.1.0";
+
+/// What is known of a session, as `manifest.json` says it (without the list of native files).
+pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary) -> Result<Value> {
+    let at = |ms: Option<i64>| ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let main = session.native_streams().iter().rev().find(|stream| stream.name == "main");
+    let duration = summary.updated_at.zip(summary.created_at).map(|(last, first)| last - first);
+    Ok(json!({
+        "sfs_version": SFS_VERSION,
+        "session_id": session.row.public_id.as_str(),
+        "title": source::title(&session.row, summary),
+        "tags": store.tags(session.row.id)?,
+        "created_at": at(summary.created_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        "updated_at": at(summary.updated_at),
+        "source": {
+            "tool": session.row.tool,
+            "tool_version": summary.tool_version,
+            "sfs_converter_version": env!("CARGO_PKG_VERSION"),
+            "original_session_id": session.row.native_id,
+            "original_path": main.and_then(|stream| stream.native_path.clone()),
+            "interface": summary.interface,
+        },
+        "model": summary.model.as_ref().map(|model| json!({
+            "provider": provider(&session.row.tool), "model_id": model,
+        })),
+        "stats": {
+            "message_count": summary.message_count,
+            "turn_count": summary.turn_count,
+            "tool_use_count": summary.tool_call_count,
+            "total_input_tokens": summary.prompt_tokens(),
+            "total_output_tokens": summary.output_tokens,
+            "estimated_cost_usd": summary.cost(),
+            "duration_ms": duration,
+        },
+        "parent_session_id": session.row.parent.as_ref().map(|(parent, _)| parent),
+        "sub_agents": sub_agents(session),
+        "metadata": {},
+    }))
+}
+
+fn provider(tool: &str) -> &'static str {
+    match tool {
+        "claude-code" => "anthropic",
+        "codex" => "openai",
+        _ => "unknown",
+    }
+}
+
+fn sub_agents(session: &ArchivedSession<'_>) -> Vec<Value> {
+    let lines = session.streams().iter().filter(|s| s.format.has_lines() && s.name != "main");
+    let names: std::collections::BTreeSet<&str> = lines.map(|s| s.name.as_str()).collect();
+    let stem = |name: &str| name.rsplit('/').next().unwrap_or(name).trim_end_matches(".jsonl").to_owned();
+    names.into_iter().map(|name| json!({"agent_id": stem(name)})).collect()
+}
+
+/// Writes `session` as a folder. `folder` must not exist.
+pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, tool: &dyn Tool, folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Err(Error::conflict(format!("{} is already there", folder.display()))
+            .hint("remove it, or export to another folder with -o DIR"));
+    }
+    let unwritable = || format!("{} can't be written", folder.display());
+    let place = folder.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(place).context(unwritable)?;
+    // All of it under a temporary name first: a folder that is there is whole.
+    let temporary = tempfile::Builder::new().prefix(".sessionfs-").tempdir_in(place).context(unwritable)?;
+    let summary = store.summary(session.row.id)?;
+    write_messages(session, tool, &temporary.path().join("messages.jsonl"))?;
+    let native = write_native(store, session, temporary.path())?;
+    let mut manifest = manifest(store, session, &summary)?;
+    manifest["metadata"]["native"] = native.into();
+    write_json(&temporary.path().join("manifest.json"), &manifest)?;
+    if let Some(workspace) = workspace(&summary) {
+        write_json(&temporary.path().join("workspace.json"), &workspace)?;
+    }
+    std::fs::rename(temporary.keep(), folder).context(unwritable)
+}
+
+fn workspace(summary: &Summary) -> Option<Value> {
+    let root = summary.project.as_ref().filter(|path| path.starts_with('/'))?;
+    let git = (summary.git_branch.is_some() || summary.git_commit.is_some()).then(
+        || json!({"remote_url": summary.git_remote, "branch": summary.git_branch, "commit_sha": summary.git_commit}),
+    );
+    Some(json!({"root_path": root, "git": git}))
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let text = serde_json::to_vec_pretty(value).context(|| format!("{} can't be written", path.display()))?;
+    write_atomically(path, false, &mut |out| {
+        out.write_all(&text).context(|| format!("{} can't be written", path.display()))
+    })
+}
+
+/// Every message with at least one block; ids unique, parents only where they stand in the file before.
+fn write_messages(session: &ArchivedSession<'_>, tool: &dyn Tool, path: &Path) -> Result<()> {
+    write_atomically(path, false, &mut |out| {
+        let mut ids = HashSet::new();
+        let mut created = jiff::Timestamp::UNIX_EPOCH;
+        for_each_message(session, tool, true, &mut |mut message| {
+            if message.content.is_empty() {
+                return Ok(ControlFlow::Continue(()));
+            }
+            while !ids.insert(message.id.clone()) {
+                message.id.push('\'');
+            }
+            message.parent_id = message.parent_id.filter(|parent| ids.contains(parent));
+            created = message.timestamp.unwrap_or(created);
+            message.timestamp = Some(created);
+            let mut line = serde_json::to_vec(&message).context(|| "a message can't be written")?;
+            line.push(b'\n');
+            out.write_all(&line).context(|| format!("{} can't be written", path.display()))?;
+            Ok(ControlFlow::Continue(()))
+        })
+    })
+}
+
+/// The streams, one file each; says which.
+fn write_native(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -> Result<Vec<Value>> {
+    let mut listed = Vec::new();
+    for stream in session.native_streams() {
+        let name = match stream.generation {
+            0 => stream.name.clone(),
+            generation => format!("{}.generation-{generation}", stream.name),
+        };
+        let path = folder.join("native").join(&name);
+        let sha256 = write_stream(store, stream, &path)?;
+        listed.push(json!({"file": format!("native/{name}"), "stream": stream.name, "generation": stream.generation,
+            "format": stream.format, "native_path": stream.native_path, "bytes": stream.length, "sha256": sha256}));
+    }
+    Ok(listed)
+}
+
+fn write_stream(store: &Store, stream: &Stream, path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    write_atomically(path, false, &mut |out| {
+        while at < stream.length {
+            let piece = store.read_piece(stream, at, &mut cache)?;
+            if piece.is_empty() {
+                return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
+            }
+            hash.update(&piece);
+            out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    })?;
+    Ok(crate::id::Hash(hash.finalize().into()).hex())
+}

@@ -1,0 +1,157 @@
+//! An archived session as a tool's reader sees it.
+
+use crate::error::{Error, Result};
+use crate::model::conversation::About;
+use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
+use crate::tools::{Format, Line, OnLine, Source, StreamInfo};
+use jiff::Timestamp;
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+
+/// One archived session, open for reading.
+pub struct ArchivedSession<'a> {
+    store: &'a Store,
+    /// Its row.
+    pub row: SessionRow,
+    streams: Vec<Stream>,
+    infos: Vec<StreamInfo>,
+    cache: RefCell<ChunkCache>,
+    /// The chunk that was read last: messages lie close together.
+    piece: RefCell<Option<Piece>>,
+}
+
+struct Piece {
+    stream: i64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> ArchivedSession<'a> {
+    /// Opens the session in `row`.
+    pub fn open(store: &'a Store, row: SessionRow) -> Result<ArchivedSession<'a>> {
+        let mut streams = store.streams(row.id)?;
+        streams.retain(|stream| Format::parse(&stream.format).is_some());
+        let infos = streams.iter().filter_map(info).collect();
+        Ok(ArchivedSession { store, row, streams, infos, cache: RefCell::default(), piece: RefCell::default() })
+    }
+
+    /// The archived streams that came from native files.
+    pub fn native_streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    /// What is known of the session beside its messages.
+    pub fn about(&self, tool: &'static str, summary: &Summary) -> About {
+        let at = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        About {
+            tool,
+            native_id: self.row.native_id.clone(),
+            cwd: summary.project.clone(),
+            title: title(&self.row, summary),
+            git_branch: summary.git_branch.clone(),
+            model: summary.model.clone(),
+            created_at: at(summary.created_at),
+            updated_at: at(summary.updated_at),
+        }
+    }
+
+    fn stream(&self, info: &StreamInfo) -> Result<&Stream> {
+        let found = self.streams.iter().find(|s| s.name == info.name && s.generation == info.generation);
+        found.ok_or_else(|| {
+            Error::failed(format!(
+                "session {} has no stream {} (generation {})",
+                self.row.public_id, info.name, info.generation
+            ))
+        })
+    }
+}
+
+/// The title that is shown: a person's, else the tool's, else the first prompt's.
+pub fn title(row: &SessionRow, summary: &Summary) -> Option<String> {
+    row.title.clone().or_else(|| summary.tool_title.clone()).or_else(|| summary.prompt_title.clone())
+}
+
+fn info(stream: &Stream) -> Option<StreamInfo> {
+    let format = Format::parse(&stream.format)?;
+    Some(StreamInfo { name: stream.name.clone(), generation: stream.generation, format, length: stream.length })
+}
+
+impl Source for ArchivedSession<'_> {
+    fn native_id(&self) -> &str {
+        &self.row.native_id
+    }
+
+    fn streams(&self) -> &[StreamInfo] {
+        &self.infos
+    }
+
+    fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()> {
+        let stream = self.stream(stream)?;
+        let mut cache = ChunkCache::default();
+        let (mut offset, mut number) = (from, 0);
+        // The beginning of a line whose end is in the next piece.
+        let mut begun: Vec<u8> = Vec::new();
+        let mut read_to = from;
+        loop {
+            let piece = self.store.read_piece(stream, read_to, &mut cache)?;
+            if piece.is_empty() {
+                break;
+            }
+            read_to += piece.len() as u64;
+            let mut rest = &piece[..];
+            while let Some(end) = memchr::memchr(b'\n', rest) {
+                let bytes = if begun.is_empty() {
+                    &rest[..end]
+                } else {
+                    begun.extend_from_slice(&rest[..end]);
+                    &begun
+                };
+                if each(Line { stream: &stream.name, number, offset, bytes })? == ControlFlow::Break(()) {
+                    return Ok(());
+                }
+                offset += bytes.len() as u64 + 1;
+                number += 1;
+                begun.clear();
+                rest = &rest[end + 1..];
+            }
+            begun.extend_from_slice(rest);
+        }
+        if !begun.is_empty() {
+            let _ = each(Line { stream: &stream.name, number, offset, bytes: &begun })?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let stream = self.stream(stream)?;
+        let mut out = Vec::with_capacity(length as usize);
+        let mut piece = self.piece.borrow_mut();
+        while (out.len() as u64) < length {
+            let at = offset + out.len() as u64;
+            let wanted = (length as usize) - out.len();
+            let hit = piece.as_ref().filter(|p| p.stream == stream.id && p.start <= at);
+            if let Some(rest) = hit.and_then(|p| p.bytes.get((at - p.start) as usize..)).filter(|rest| !rest.is_empty())
+            {
+                out.extend_from_slice(&rest[..rest.len().min(wanted)]);
+                continue;
+            }
+            let bytes = self.store.read_piece(stream, at, &mut self.cache.borrow_mut())?;
+            if bytes.is_empty() {
+                return Err(Error::failed(format!(
+                    "stream {} of {} ends before byte {}",
+                    stream.name,
+                    self.row.public_id,
+                    offset + length
+                ))
+                .hint("sfs admin check"));
+            }
+            *piece = Some(Piece { stream: stream.id, start: at, bytes });
+        }
+        Ok(out)
+    }
+
+    fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>> {
+        let Some(row) = self.store.find_native(&self.row.tool, native_id)? else { return Ok(None) };
+        Ok(Some(Box::new(ArchivedSession::open(self.store, row)?)))
+    }
+}
