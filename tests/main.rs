@@ -2,6 +2,7 @@
 //! the binary, in a throw-away home.
 
 mod claude_code;
+mod daemon;
 mod support;
 
 mod codex;

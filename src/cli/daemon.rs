@@ -98,9 +98,10 @@ fn stop(context: &Context) -> Result<()> {
 }
 
 fn run(context: &Context) -> Result<()> {
-    daemon::detach();
-    let log = context.home.short(&context.home.log());
-    context.ui.note(&format!("sessionfs {} captures; its log is {log}", env!("CARGO_PKG_VERSION")));
+    if !daemon::detach() {
+        let log = context.home.short(&context.home.log());
+        context.ui.note(&format!("sessionfs {} captures; its log is {log}", env!("CARGO_PKG_VERSION")));
+    }
     daemon::run(&context.home)
 }
 

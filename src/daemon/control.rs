@@ -5,6 +5,7 @@ use super::{log, status};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::store::Store;
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -51,6 +52,8 @@ pub fn start(home: &Home) -> Result<Started> {
     let mut child = Command::new(&program)
         .args(["daemon", "run"])
         .env(DETACHED, "1")
+        // glibc: give back what an import needed. Without it the heap keeps its largest size for weeks.
+        .env("MALLOC_TRIM_THRESHOLD_", "65536")
         .env("SFS_HOME", &home.data)
         .current_dir("/")
         .stdin(Stdio::null())
@@ -84,21 +87,20 @@ fn captures(home: &Home, pid: u32) -> bool {
             .is_ok_and(|s| s.is_some_and(|s| s.pid == pid))
 }
 
-/// Leaves the terminal and the process group of whoever started us, if that was [`start`].
-pub fn detach() {
-    if std::env::var_os(DETACHED).is_some() {
+/// Leaves the terminal and the process group of whoever started us, if that was [`start`]; says whether it was.
+pub fn detach() -> bool {
+    let detached = std::env::var_os(DETACHED).is_some();
+    if detached {
         // It can only fail where we lead a group already, which is as good.
         let _ = rustix::process::setsid();
     }
+    detached
 }
 
 /// Asks the daemon to end and waits until it has.
 pub fn stop(home: &Home) -> Result<Stopped> {
     let Some(pid) = running_pid(home)? else { return Ok(Stopped::Before) };
-    let process = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let process = process.ok_or_else(|| Error::failed(format!("{} holds no process id", home.lock().display())))?;
-    rustix::process::kill_process(process, rustix::process::Signal::TERM)
-        .context(|| format!("the daemon (pid {pid}) can't be asked to stop"))?;
+    signal(home, pid, Signal::TERM)?;
     let deadline = Instant::now() + STOP_WITHIN;
     while Instant::now() < deadline {
         if lock::holder(home) != Holder::Process(Some(pid)) {
@@ -108,6 +110,18 @@ pub fn stop(home: &Home) -> Result<Stopped> {
     }
     Err(Error::failed(format!("the daemon (pid {pid}) is still busy after {} s", STOP_WITHIN.as_secs()))
         .hint(format!("sfs daemon status; `kill -9 {pid}` loses nothing")))
+}
+
+/// Makes a running daemon read its settings and compare everything; says whether one runs.
+pub fn reload(home: &Home) -> Result<bool> {
+    let Some(pid) = running_pid(home)? else { return Ok(false) };
+    signal(home, pid, Signal::HUP).map(|()| true)
+}
+
+fn signal(home: &Home, pid: u32, signal: Signal) -> Result<()> {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let process = process.ok_or_else(|| Error::failed(format!("{} holds no process id", home.lock().display())))?;
+    kill_process(process, signal).context(|| format!("the daemon (pid {pid}) can't be sent a signal"))
 }
 
 /// A daemon writes its process id a moment after it has taken the lock.

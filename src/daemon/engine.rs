@@ -10,6 +10,7 @@ use super::watch::{Change, Told, Watch};
 use crate::capture::{Capture, Report, Scan};
 use crate::error::{Error, Result};
 use crate::home::Home;
+use crate::settings;
 use crate::store::Store;
 use crate::tools::{self, Tool};
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ struct Work {
     backlog: VecDeque<PathBuf>,
     /// Why the newest scan or capture failed.
     error: Option<String>,
+    /// The person does not want it captured; looked up at every scan of everything.
+    off: bool,
 }
 
 /// A running capture into one archive.
@@ -78,7 +81,8 @@ impl<'a> Engine<'a> {
         tell: smol::channel::Sender<Told>,
         since: jiff::Timestamp,
     ) -> Result<Engine<'a>> {
-        let store = Store::open(home)?;
+        let mut store = Store::open(home)?;
+        store.keep_small()?;
         let log = Log::open(home, Level::configured(&store))?;
         let now = Instant::now();
         let work = |tool: &&'static dyn Tool| Work {
@@ -86,6 +90,7 @@ impl<'a> Engine<'a> {
             pending: Pending::default(),
             backlog: VecDeque::new(),
             error: None,
+            off: false,
         };
         let mut engine = Engine {
             home,
@@ -176,7 +181,7 @@ impl<'a> Engine<'a> {
     }
 
     fn touch(&mut self, tool: usize, item: Item, now: Instant) {
-        if let Some(work) = self.works.get_mut(tool) {
+        if let Some(work) = self.works.get_mut(tool).filter(|work| !work.off) {
             work.pending.touch(item, now);
         }
     }
@@ -202,6 +207,8 @@ impl<'a> Engine<'a> {
         let now = Instant::now();
         self.safety_at = now + SAFETY;
         self.tally = Tally { begun: Some(now), files: 0, bytes: 0 };
+        self.log.set_level(Level::configured(&self.store));
+        // What this finds new is compared below with everything else.
         let _ = self.watch.renew();
         for tool in 0..self.works.len() {
             self.scan(tool);
@@ -219,6 +226,13 @@ impl<'a> Engine<'a> {
     }
 
     fn scan(&mut self, tool: usize) {
+        let work = &mut self.works[tool];
+        work.off = !settings::captures(&self.store, work.tool.id()).unwrap_or(true);
+        if work.off {
+            work.pending.take_all();
+            work.backlog.clear();
+            return;
+        }
         let outcome = self.capture(tool).scan();
         let work = &mut self.works[tool];
         work.error = None;
@@ -372,7 +386,7 @@ impl<'a> Engine<'a> {
         let mut polling = false;
         let mut watchers = std::collections::BTreeMap::new();
         for (number, work) in self.works.iter().enumerate() {
-            let (state, trouble) = self.watch.state(number);
+            let (state, trouble) = if work.off { (State::Off, None) } else { self.watch.state(number) };
             polling |= state == State::Polling;
             watchers.insert(work.tool.id().to_owned(), SavedWatcher { state, error: trouble.or(work.error.clone()) });
         }

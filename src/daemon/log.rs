@@ -60,6 +60,11 @@ impl Log {
         Ok(Log { path, file: Some(file), size, level })
     }
 
+    /// Changes how much is logged.
+    pub(super) fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
     /// Writes one line, if `level` is wanted.
     pub(super) fn line(&mut self, level: Level, text: &str) {
         if level > self.level {

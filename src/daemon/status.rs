@@ -22,6 +22,8 @@ pub enum State {
     Polling,
     /// The folders can't be read.
     Failed,
+    /// The setting `capture.<tool>` is false.
+    Off,
     /// No daemon runs.
     Stopped,
 }
@@ -34,6 +36,7 @@ impl State {
             State::Waiting => "waiting",
             State::Polling => "polling",
             State::Failed => "failed",
+            State::Off => "off",
             State::Stopped => "stopped",
         }
     }
