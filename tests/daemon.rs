@@ -443,17 +443,17 @@ fn recorded_text(folder: &Path) -> Vec<u8> {
     sessions.flat_map(|file| fs::read(file.path()).unwrap()).collect()
 }
 
-/// Appends pieces of `text`, cut anywhere, mostly small, with pauses between bursts; at last a whole line.
+/// Appends pieces of `text`, over and over, cut anywhere, mostly small, with pauses between bursts; at last a whole line.
 fn write_in_bursts(path: &Path, text: &[u8], seed: u64, stop: &AtomicBool) {
     let mut file = File::create(path).unwrap();
     let mut random = Random(seed);
     let mut at = 0;
-    while !stop.load(Ordering::Relaxed) && at < text.len() {
+    while !stop.load(Ordering::Relaxed) {
         for _ in 0..random.below(20) {
             let most = if random.below(50) == 0 { 200_000 } else { 3_000 };
             let end = text.len().min(at + 1 + random.below(most) as usize);
             file.write_all(&text[at..end]).unwrap();
-            at = end;
+            at = end % text.len();
         }
         std::thread::sleep(Duration::from_millis(random.below(60)));
     }
