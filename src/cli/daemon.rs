@@ -98,6 +98,7 @@ fn stop(context: &Context) -> Result<()> {
 }
 
 fn run(context: &Context) -> Result<()> {
+    daemon::tune_memory();
     if !daemon::detach() {
         let log = context.home.short(&context.home.log());
         context.ui.note(&format!("sessionfs {} captures; its log is {log}", env!("CARGO_PKG_VERSION")));

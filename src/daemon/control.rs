@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,8 +53,6 @@ pub fn start(home: &Home) -> Result<Started> {
     let mut child = Command::new(&program)
         .args(["daemon", "run"])
         .env(DETACHED, "1")
-        // glibc: give back what an import needed. Without it the heap keeps its largest size for weeks.
-        .env("MALLOC_TRIM_THRESHOLD_", "65536")
         .env("SFS_HOME", &home.data)
         .current_dir("/")
         .stdin(Stdio::null())
@@ -95,6 +94,19 @@ pub fn detach() -> bool {
         let _ = rustix::process::setsid();
     }
     detached
+}
+
+/// Starts this program over, in the same process, with an allocator that gives back what an import needed; else the heap
+/// keeps its largest size for weeks. glibc reads this from the environment alone, and only at the start.
+pub fn tune_memory() {
+    const VARIABLE: &str = "MALLOC_TRIM_THRESHOLD_";
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    let mut words = std::env::args_os();
+    let Some((name, program)) = words.next().zip(std::env::current_exe().ok()) else { return };
+    // It only returns if it fails, and then all is as before.
+    let _ = Command::new(program).arg0(name).args(words).env(VARIABLE, "65536").exec();
 }
 
 /// Asks the daemon to end and waits until it has.

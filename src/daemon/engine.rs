@@ -17,8 +17,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Files of a scan that are captured before signals and fresh events are looked at again.
-const BATCH: usize = 64;
+/// Files of a scan, and about how many bytes of them, that are captured before signals and fresh events are looked at
+/// again.
+const BATCH: (usize, u64) = (64, 4 << 20);
 /// After so long without work, memory is given back.
 const REST_AFTER: Duration = Duration::from_secs(2);
 /// Everything is compared so often, in case an event was missed.
@@ -261,14 +262,15 @@ impl<'a> Engine<'a> {
             worked = true;
             if let Err(error) = self.perform(tool, &items) {
                 // What was done of them is found unchanged the next time.
-                items.into_iter().for_each(|item| self.touch(tool, item, now));
+                for item in items {
+                    self.touch(tool, item, now);
+                }
                 return self.back_off(tool, &error);
             }
         }
         if !worked && let Some(tool) = self.works.iter().position(|work| !work.backlog.is_empty()) {
             worked = true;
-            let backlog = &mut self.works[tool].backlog;
-            let batch: Vec<PathBuf> = backlog.drain(..backlog.len().min(BATCH)).collect();
+            let batch = take_batch(&mut self.works[tool].backlog);
             if let Err(error) = self.files(tool, batch.clone()) {
                 self.works[tool].backlog.extend(batch);
                 return self.back_off(tool, &error);
@@ -377,7 +379,9 @@ impl<'a> Engine<'a> {
         if let Some(begun) = self.tally.begun.take() {
             let Tally { files, bytes, .. } = self.tally;
             let seconds = begun.elapsed().as_secs_f32();
-            self.log.line(Level::Info, &format!("caught up: {files} files, {bytes} bytes in {seconds:.1} s"));
+            // The safety scan finds nothing, as a rule.
+            let level = if files == 0 { Level::Debug } else { Level::Info };
+            self.log.line(level, &format!("caught up: {files} files, {bytes} bytes in {seconds:.1} s"));
         }
     }
 
@@ -405,6 +409,17 @@ impl<'a> Engine<'a> {
             self.log.line(Level::Warn, &format!("the state could not be stored: {}", error.message()));
         }
     }
+}
+
+fn take_batch(backlog: &mut VecDeque<PathBuf>) -> Vec<PathBuf> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while batch.len() < BATCH.0 && bytes < BATCH.1 {
+        let Some(path) = backlog.pop_front() else { break };
+        bytes += path.metadata().map_or(0, |metadata| metadata.len());
+        batch.push(path);
+    }
+    batch
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {

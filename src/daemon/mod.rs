@@ -17,7 +17,7 @@ mod pending;
 mod status;
 mod watch;
 
-pub use control::{Started, Stopped, detach, follow_log, recent_log, reload, start, stop};
+pub use control::{Started, Stopped, detach, follow_log, recent_log, reload, start, stop, tune_memory};
 pub use status::{State, Status, Sync, Watcher, status};
 
 use crate::error::{Context, Result};

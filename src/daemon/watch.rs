@@ -188,10 +188,10 @@ impl Watch {
         if event.need_rescan() {
             return vec![Change::Lost];
         }
-        event.paths.iter().flat_map(|path| self.meaning(&event.kind, path)).collect()
+        event.paths.iter().flat_map(|path| self.meaning(event.kind, path)).collect()
     }
 
-    fn meaning(&self, kind: &EventKind, path: &Path) -> Vec<Change> {
+    fn meaning(&self, kind: EventKind, path: &Path) -> Vec<Change> {
         // Both is the sum of From and To, which were told before.
         if matches!(kind, EventKind::Modify(ModifyKind::Name(RenameMode::Both))) {
             return Vec::new();
@@ -224,7 +224,7 @@ impl Watch {
 }
 
 const TOO_MANY: &str = "the system's limit of watched folders is reached, so this tool is looked at every few seconds; \
-                        raise fs.inotify.max_user_watches";
+                        raise fs.inotify.max_user_watches (and max_user_instances)";
 
 impl Territory {
     fn of(tool: &'static dyn Tool, home: &Home) -> Territory {
@@ -267,7 +267,7 @@ impl Trouble {
 /// What the system answers when the number of watchers (not of watched folders) is at its limit.
 const TOO_MANY_OPEN_FILES: i32 = rustix::io::Errno::MFILE.raw_os_error();
 
-fn item(kind: &EventKind, actual: &Path, logical: PathBuf) -> Item {
+fn item(kind: EventKind, actual: &Path, logical: PathBuf) -> Item {
     let moved_away = matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)));
     match actual.symlink_metadata() {
         Err(_) => Item::Gone(logical),
