@@ -298,7 +298,7 @@ fn codex_sub_agent_is_a_stream_of_its_root() {
     assert!(side.observations.iter().all(|o| matches!(o, Observation::Activity(_))));
     assert_eq!(
         codex().conversation(&all[0]).unwrap().left_out,
-        [("sub-agents", "their conversations are not part of this one", 1)]
+        [("sub-agent transcripts", "the main conversation has their results only", 1)]
     );
 }
 
@@ -448,19 +448,41 @@ fn codex_rollback_removes_the_last_turns() {
     assert_eq!(codex().conversation(&source).unwrap().left_out, [("messages", "rolled back", 7)]);
 }
 
+/// Each case was put before the real client 0.169.0, which sent exactly this.
 #[test]
-fn codex_rollback_after_a_compaction_reaches_into_it() {
-    let compacted =
-        format!(r#"{{"message":"sum","replacement_history":[{},{}]}}"#, said("user", "one"), said("user", "two"));
-    let source = rollout(&[
-        META,
-        &item("user", "zero"),
-        &line("compacted", &compacted),
-        &item("user", "three"),
-        &line("event_msg", r#"{"type":"thread_rolled_back","num_turns":2}"#),
-        &item("user", "four"),
-    ]);
-    assert_eq!(texts(&source), [r#""one""#, r#""four""#]);
+fn codex_rollback_over_a_compaction_undoes_it() {
+    let summary = "Another language model started to solve this problem and produced a summary";
+    let with = |texts: &[&str]| {
+        let history: Vec<String> = texts.iter().chain([&summary]).map(|text| said("user", text)).collect();
+        line("compacted", &format!(r#"{{"message":"sum","replacement_history":[{}]}}"#, history.join(",")))
+    };
+    let without = || line("compacted", &format!(r#"{{"message":"{summary}"}}"#));
+    let back = |turns: u8| line("event_msg", &format!(r#"{{"type":"thread_rolled_back","num_turns":{turns}}}"#));
+    let turn = |text: &str| [item("user", text), item("assistant", &format!("to {text}"))].join("\n");
+    let sent = |lines: &[String]| {
+        let lines: Vec<&str> = std::iter::once(META).chain(lines.iter().map(String::as_str)).collect();
+        let all: Vec<String> = live(&rollout(&lines))
+            .iter()
+            .map(|m| if let Block::Summary { .. } = m.content[0] { "S".into() } else { m.text() })
+            .collect();
+        all.join(", ")
+    };
+    let (one, two, three, four) = (turn("one"), turn("two"), turn("three"), turn("four"));
+
+    let after = [one.clone(), two.clone(), with(&["one", "two"]), three.clone(), back(1), four.clone()];
+    assert_eq!(sent(&after), "one, two, S, four, to four");
+    let over = [one.clone(), two.clone(), with(&["one", "two"]), three.clone(), back(2), four.clone()];
+    assert_eq!(sent(&over), "one, to one, four, to four");
+    let within =
+        [one.clone(), item("user", "two"), with(&["one", "two"]), item("assistant", "b"), back(1), four.clone()];
+    assert_eq!(sent(&within), "one, to one, four, to four");
+    let all = [one.clone(), with(&["one"]), two.clone(), back(2), four.clone()];
+    assert_eq!(sent(&all), "four, to four");
+    // Without a history of its own the summary is taken for a turn.
+    let plain = [one.clone(), two.clone(), without(), three.clone(), back(1), four.clone()];
+    assert_eq!(sent(&plain), "one, two, S, four, to four");
+    let plain = [one, two, without(), three, back(2), four];
+    assert_eq!(sent(&plain), "one, two, four, to four");
 }
 
 #[test]
@@ -566,6 +588,38 @@ fn codex_hostile_lines_are_noted_and_skipped() {
     user: "still read"
     "#);
     assert_eq!(live(&source).last().unwrap().text(), "still read");
+}
+
+/// Every recorded line cut short, with a byte changed, and with its values replaced by ones of other types.
+#[test]
+fn codex_damaged_files_do_no_harm() {
+    for case in std::fs::read_dir(fixture("")).unwrap() {
+        for source in sessions(case.unwrap().file_name().to_str().unwrap()) {
+            let info = source.newest("main").unwrap();
+            let whole = source.bytes(info, 0, info.length).unwrap();
+            for step in [1, 7, 23] {
+                let mut damaged = Vec::new();
+                for (n, line) in whole.split(|b| *b == b'\n').filter(|line| line.len() < 20_000).enumerate() {
+                    let text = String::from_utf8_lossy(line);
+                    damaged.extend(&line[..line.len() * (n % 5) / 4]);
+                    damaged.push(b'\n');
+                    let mut changed = line.to_vec();
+                    for at in (n % 17..changed.len()).step_by(step * 31) {
+                        changed[at] = changed[at].wrapping_add(step as u8);
+                    }
+                    damaged.extend(changed);
+                    damaged.push(b'\n');
+                    damaged.extend(text.replace("\":\"", "\":[\"").replace("\",\"", "\"],\"").as_bytes());
+                    damaged.push(b'\n');
+                    damaged.extend(text.replace(":{", ":[{").replace("},\"", "}],\"").replace("null", "7").as_bytes());
+                    damaged.push(b'\n');
+                }
+                let damaged = FileSource::of(codex(), "t", "main", Format::CodexRollout, &damaged);
+                assert!(!read(&damaged, "main").notes.is_empty());
+                live(&damaged);
+            }
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::ledger::Ledger;
 use crate::store::{NewSession, Relation, SessionRow, Store};
-use crate::tools::{Plan, Target, Tool, Writer};
+use crate::tools::{Plan, Source, Target, Tool, Writer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,8 @@ fn resume_own(
 ) -> Result<Option<Resumed>> {
     let source = ArchivedSession::open(store, session.clone())?;
     let state = source.native_state(store, &tool.root(home))?;
-    if !writer.accepts_own(&source)? {
+    let path = source.newest("main").and_then(|main| source.native_path(main));
+    if !writer.accepts_own(&source, path)? {
         return Ok(None);
     }
     let mut resumed = Resumed {

@@ -55,6 +55,11 @@ impl<'a> ArchivedSession<'a> {
         }
     }
 
+    /// Where a stream's native file lies below the tool's folder.
+    pub fn native_path(&self, info: &StreamInfo) -> Option<&str> {
+        self.stream(info).ok()?.native_path.as_deref()
+    }
+
     fn stream(&self, info: &StreamInfo) -> Result<&Stream> {
         let found = self.streams.iter().find(|s| s.name == info.name && s.generation == info.generation);
         found.ok_or_else(|| {

@@ -74,7 +74,8 @@ const HOLD_MESSAGES: usize = 256;
 /// As many prompts: a result that has not come by the second prompt will not come.
 const HOLD_PROMPTS: usize = 2;
 
-/// Orders `messages` into steps. Ids of calls are made unique (a repeated one gets `_2`, `_3`, …), open calls are
+/// Orders `messages` into steps. Ids of calls are made unique (a repeated one gets `-2`, `-3`, …; Claude Code 2.1.330 takes
+/// `X_2` for a copy of `X` and loses its result), open calls are
 /// closed with [`NO_RESULT`], a call's result moves up to the reply that made the call.
 pub fn steps<'a>(messages: impl Iterator<Item = Result<Message>> + 'a) -> impl Iterator<Item = Result<Step>> + 'a {
     let mut order = Order::new(messages);
@@ -290,7 +291,7 @@ impl CallIds {
             match block {
                 Block::ToolUse { id, .. } => {
                     if !self.seen.insert(id.clone()) {
-                        let fresh = (2..).map(|n| format!("{id}_{n}")).find(|new| !self.seen.contains(new));
+                        let fresh = (2..).map(|n| format!("{id}-{n}")).find(|new| !self.seen.contains(new));
                         let fresh = fresh.unwrap_or_else(|| id.clone());
                         self.seen.insert(fresh.clone());
                         self.renamed.insert(std::mem::replace(id, fresh.clone()), fresh);
@@ -411,9 +412,9 @@ mod tests {
         let steps = show(vec![user("go"), call("a"), result("a"), call("a"), result("a"), result("q")]);
         insta::assert_snapshot!(steps, @r"
         prompt go
-        orphan q
         reply [call a] results [a]
-        reply [call a_2] results [a_2]
+        orphan q
+        reply [call a-2] results [a-2]
         ");
     }
 

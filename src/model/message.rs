@@ -137,6 +137,11 @@ pub enum Block {
     Other(Box<RawValue>),
 }
 
+/// The key in [`Message::metadata`] that marks a harness text whose content the conversation stands on: the content of a
+/// mentioned file, the outcome of a background agent or of a person's own command. Such a text is carried over although
+/// no person wrote it; the value says which kind it is.
+pub const CONTEXT: &str = "context";
+
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -189,6 +194,11 @@ impl Message {
             agent_id: None,
             metadata: serde_json::Map::new(),
         }
+    }
+
+    /// True for a harness text that has to be carried over: see [`CONTEXT`].
+    pub fn is_context(&self) -> bool {
+        self.metadata.contains_key(CONTEXT)
     }
 
     /// True where a person typed it: this is what counts as a turn.

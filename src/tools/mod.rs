@@ -224,8 +224,8 @@ pub trait Writer {
     /// The command line that resumes a session which the tool already has.
     fn command(&self, native_id: &str) -> Vec<String>;
     /// Whether the tool's client resumes the session's own native file as it is. Old forms and archived files it does
-    /// not; then the session is written anew.
-    fn accepts_own(&self, _source: &dyn Source) -> Result<bool> {
+    /// not; then the session is written anew. `native_path` is where the file lies below the tool's folder.
+    fn accepts_own(&self, _source: &dyn Source, _native_path: Option<&str>) -> Result<bool> {
         Ok(true)
     }
     /// Decides path, id and command; touches nothing.

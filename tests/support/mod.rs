@@ -1,3 +1,4 @@
 //! What several areas share.
 
 pub mod file_source;
+pub mod home;

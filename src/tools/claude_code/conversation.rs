@@ -11,8 +11,8 @@
 //!   all results of its calls belong to the branch.
 //! - A compaction cuts the branch at its summary; records it names as preserved come back right behind the summary.
 
-use super::reader::{ClaudeReader, is_agent_stream, is_uninteresting};
-use super::record::{ApiMessage, CompactMetadata, Content, Piece, Record, leading_type, part, text};
+use super::reader::{ClaudeReader, attachment_type, is_agent_stream, is_uninteresting};
+use super::record::{ApiMessage, CompactMetadata, Content, Piece, Record, part, text};
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
 use crate::model::message::Message;
@@ -32,10 +32,10 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let mut left_out = tree.left_out(&branch);
     left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents(source)?));
     left_out.retain(|(_, _, count)| *count > 0);
-    let lines = branch.live.into_iter().map(|at| tree.nodes[at].place()).collect::<Vec<_>>().into_iter();
+    let places = branch.live.into_iter().map(|at| tree.nodes[at].place()).collect::<Vec<_>>().into_iter();
     let reader = ClaudeReader::new(&main.name, None);
     let messages =
-        Lines { source, stream: main, lines, reader, reading: Reading::default(), ready: VecDeque::new(), last: None };
+        Lines { source, stream: main, places, reader, reading: Reading::default(), ready: VecDeque::new(), last: None };
     Ok(Conversation { messages: Box::new(messages), left_out })
 }
 
@@ -67,7 +67,7 @@ struct LinePlace {
 struct Lines<'a> {
     source: &'a dyn Source,
     stream: &'a StreamInfo,
-    lines: std::vec::IntoIter<LinePlace>,
+    places: std::vec::IntoIter<LinePlace>,
     reader: ClaudeReader,
     reading: Reading,
     ready: VecDeque<Message>,
@@ -96,7 +96,7 @@ impl Iterator for Lines<'_> {
                 message.parent_id = self.last.replace(message.id.clone());
                 return Some(Ok(message));
             }
-            let place = self.lines.next()?;
+            let place = self.places.next()?;
             if let Err(error) = self.read(place) {
                 return Some(Err(error));
             }
@@ -218,8 +218,8 @@ impl Tree {
                 self.note(api, at, |p| p.id.as_ref().map(|id| hash(&id.0)), false);
                 Kind::Reply
             }
-            "attachment" => match record.attachment.and_then(|a| leading_type(a.get().as_bytes())) {
-                Some(b"file" | b"queued_command") => Kind::Prompt,
+            "attachment" => match record.attachment.map(attachment_type).as_deref() {
+                Some("file" | "queued_command") => Kind::Prompt,
                 _ => Kind::Link,
             },
             "system" => {
@@ -276,31 +276,29 @@ impl Tree {
 
     /// The last record in the file that descends from `top`, or `top`.
     fn newest_below(&self, top: usize) -> usize {
-        let mut below = vec![None; self.nodes.len()];
-        below[top] = Some(true);
-        for at in (0..self.nodes.len()).rev().filter(|at| self.nodes[*at].kind != Kind::SideChain) {
-            let mut path = Vec::new();
-            let mut next = Some(at);
-            let found = loop {
-                match next {
-                    None => break false,
-                    Some(at) => match below[at] {
-                        Some(known) => break known,
-                        None => {
-                            // A record met again on the way up closes a loop: not below.
-                            below[at] = Some(false);
-                            path.push(at);
-                            next = self.parent(at);
-                        }
-                    },
-                }
-            };
-            path.into_iter().for_each(|at| below[at] = Some(found));
-            if found {
-                return at;
+        let mut is_below = vec![None; self.nodes.len()];
+        is_below[top] = Some(true);
+        let main_chain = (0..self.nodes.len()).rev().filter(|at| self.nodes[*at].kind != Kind::SideChain);
+        main_chain.into_iter().find(|at| self.is_below(*at, &mut is_below)).unwrap_or(top)
+    }
+
+    /// Walks up from `at` to a record of which it is known whether it descends from the one in question.
+    fn is_below(&self, at: usize, known: &mut [Option<bool>]) -> bool {
+        let (mut path, mut next) = (Vec::new(), Some(at));
+        let found = loop {
+            let Some(at) = next else { break false };
+            if let Some(known) = known[at] {
+                break known;
             }
+            // A record met again on the way up closes a loop: not below.
+            known[at] = Some(false);
+            path.push(at);
+            next = self.parent(at);
+        };
+        for at in path {
+            known[at] = Some(found);
         }
-        top
+        found
     }
 
     fn branch(&self) -> Branch {

@@ -11,8 +11,11 @@
 //! Settings, prompt history, credentials and `*.key` files are never opened.
 
 mod conversation;
+mod names;
 mod reader;
 mod record;
+mod running;
+mod shape;
 mod writer;
 
 use self::reader::ClaudeReader;
@@ -23,7 +26,7 @@ use crate::model::conversation::Conversation;
 use serde::Deserialize;
 use std::path::{Component, Path, PathBuf};
 
-pub use self::writer::folder_of;
+pub use self::names::folder_of;
 
 /// The tool.
 pub struct ClaudeCode;

@@ -8,7 +8,7 @@ use super::record::{
     ApiMessage, Attachment, Content, PictureSource, Piece, Record, Tokens, ToolUseResult, leading_type, owned, part,
     text,
 };
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, Usage, raw};
+use crate::model::message::{Block, CONTEXT, ImageKind, ImageSource, Message, Role, StopReason, Usage, raw};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
 use crate::tools::{Line, Reader, Reading};
@@ -40,14 +40,12 @@ const NOISE: [&str; 9] = [
 ];
 /// Beginnings of texts in the person's role that the client wrote and whose content matters to the conversation: the
 /// outcome of background agents, and the person's own commands of the `!` mode.
-const CONTEXT: [(&str, &str); 4] = [
+const CONTEXT_BEGINNINGS: [(&str, &str); 4] = [
     ("<task-notification>", "task-notification"),
     ("<bash-input>", "shell"),
     ("<bash-stdout>", "shell"),
     ("<bash-stderr>", "shell"),
 ];
-/// In a harness message's metadata: what it tells the model. A writer carries these over.
-pub(super) const CONTEXT_KEY: &str = "context";
 
 /// Reads one stream of a session.
 #[derive(Default, Serialize, Deserialize)]
@@ -109,7 +107,7 @@ impl ClaudeReader {
         if record.is_compact_summary {
             message.role = Role::System;
             let through = message.parent_id.clone();
-            message.content.push(Block::Summary { text: plain_text(&content), through });
+            message.content.push(Block::Summary { text: plain_text(content), through });
         } else {
             message.content = blocks(content);
             if message.content.iter().any(|b| matches!(b, Block::ToolResult { .. })) {
@@ -165,7 +163,7 @@ impl ClaudeReader {
             "file" => {
                 message.is_meta = true;
                 message.content = attached_file(raw, record.rendered).map(Block::Text).into_iter().collect();
-                message.metadata.insert(CONTEXT_KEY.into(), "file".into());
+                message.metadata.insert(CONTEXT.into(), "file".into());
             }
             "queued_command" => {
                 let attachment: Attachment<'_> = part(raw).unwrap_or_default();
@@ -325,18 +323,18 @@ fn stop_reason(record: &Record<'_>, word: &str) -> Result<Option<StopReason>, St
 fn mark_harness(message: &mut Message, is_meta: bool) {
     let first = message.content.iter().find_map(|b| if let Block::Text(text) = b { Some(text.as_str()) } else { None });
     let start = first.unwrap_or_default().trim_start();
-    let context = CONTEXT.iter().find(|(prefix, _)| start.starts_with(prefix)).map(|(_, word)| *word);
+    let context = CONTEXT_BEGINNINGS.iter().find(|(prefix, _)| start.starts_with(prefix)).map(|(_, word)| *word);
     let is_noise = NOISE.iter().any(|prefix| start.starts_with(prefix));
     message.is_meta = is_meta || context.is_some() || is_noise;
     let context =
         context.or((is_meta && !is_noise && !start.starts_with("<system-reminder>")).then_some("instructions"));
     if let Some(word) = context {
-        message.metadata.insert(CONTEXT_KEY.into(), word.into());
+        message.metadata.insert(CONTEXT.into(), word.into());
     }
 }
 
 /// The type is the first field in everything seen; reading it there saves parsing the large ones.
-fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
+pub(super) fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
     match leading_type(attachment.get().as_bytes()) {
         Some(word) => String::from_utf8_lossy(word),
         None => part::<Piece<'_>>(attachment).and_then(|piece| piece.kind).map_or(Cow::Borrowed(""), |kind| kind.0),
@@ -346,7 +344,7 @@ fn attachment_type(attachment: &RawValue) -> Cow<'_, str> {
 /// What the model was shown of a file that the person mentioned; older versions keep only the file's content.
 fn attached_file(attachment: &RawValue, rendered: Option<&RawValue>) -> Option<String> {
     let rendered: Vec<Piece<'_>> = rendered.and_then(part).unwrap_or_default();
-    let shown: Vec<String> = rendered.iter().map(|piece| plain_text(&Content::of(piece.content))).collect();
+    let shown: Vec<String> = rendered.iter().map(|piece| plain_text(Content::of(piece.content))).collect();
     if !shown.is_empty() {
         return Some(shown.join("\n"));
     }
@@ -362,7 +360,9 @@ fn blocks(content: Content<'_>) -> Vec<Block> {
         Content::Text(text) => vec![Block::Text(text.into_owned())],
         Content::Blocks(pieces) => {
             let mut blocks = Vec::with_capacity(pieces.len());
-            pieces.into_iter().for_each(|piece| add_block(piece, &mut blocks));
+            for piece in pieces {
+                add_block(piece, &mut blocks);
+            }
             blocks
         }
     }
@@ -448,15 +448,8 @@ pub(super) fn object(input: Option<&RawValue>) -> Box<RawValue> {
     }
 }
 
-fn plain_text(content: &Content<'_>) -> String {
-    match content {
-        Content::Text(text) => text.to_string(),
-        Content::Blocks(pieces) => {
-            let mut blocks = Vec::new();
-            pieces.iter().for_each(|piece| add_block(piece, &mut blocks));
-            let texts: Vec<String> =
-                blocks.into_iter().filter_map(|b| if let Block::Text(t) = b { Some(t) } else { None }).collect();
-            texts.join("\n")
-        }
-    }
+/// The text blocks of some content, joined by line breaks.
+fn plain_text(content: Content<'_>) -> String {
+    let texts = blocks(content).into_iter().filter_map(|b| if let Block::Text(text) = b { Some(text) } else { None });
+    texts.collect::<Vec<_>>().join("\n")
 }

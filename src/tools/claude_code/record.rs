@@ -12,6 +12,7 @@ use std::fmt;
 /// The envelope. Which fields a record has depends on its type and on the client's version.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the client's own flags")]
 pub(super) struct Record<'a> {
     #[serde(borrow, rename = "type", deserialize_with = "lax")]
     pub(super) kind: Option<Str<'a>>,
@@ -147,6 +148,7 @@ pub(super) struct PictureSource<'a> {
 /// `usage` of a reply. `input_tokens` leaves out what the cache read or stored.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub(super) struct Tokens {
     #[serde(deserialize_with = "lax")]
     pub(super) input_tokens: u64,
@@ -231,9 +233,10 @@ pub(super) enum Content<'a> {
 impl<'a> Content<'a> {
     pub(super) fn of(raw: Option<&'a RawValue>) -> Self {
         let Some(raw) = raw else { return Content::Blocks(Vec::new()) };
-        match raw.get().starts_with('"') {
-            true => Content::Text(part::<Str<'_>>(raw).map_or(Cow::Borrowed(""), |text| text.0)),
-            false => Content::Blocks(part(raw).unwrap_or_default()),
+        if raw.get().starts_with('"') {
+            Content::Text(part::<Str<'_>>(raw).map_or(Cow::Borrowed(""), |text| text.0))
+        } else {
+            Content::Blocks(part(raw).unwrap_or_default())
         }
     }
 }

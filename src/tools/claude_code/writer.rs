@@ -7,7 +7,10 @@
 //!
 //! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
 
-use super::reader::{CONTEXT_KEY, SYNTHETIC};
+use super::names::{CallIds, acceptable, folder_of};
+use super::reader::SYNTHETIC;
+use super::running;
+use super::shape::{Aside, Envelope, Input, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::action::{self, Action};
@@ -16,12 +19,10 @@ use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
 use crate::tools::{Plan, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
 use uuid::Uuid;
 
 /// The client whose records these resemble.
@@ -30,6 +31,10 @@ const VERSION: &str = "2.1.330";
 const NO_OUTPUT: &str = "(no output)";
 /// Before a conversation that does not begin with the person.
 const OPENING: &str = "[The beginning of this conversation is not in the session that was resumed.]";
+/// Before images that came with a failed call.
+const IMAGES_OF_FAILURE: &str = "[The failed tool call returned with this:]";
+/// What the client does with a conversation that does not end with the model.
+const UNANSWERED: &str = "the end is unanswered; Claude Code adds \"No response requested.\" when it resumes";
 /// The longest title and the longest copy of the last prompt.
 const TITLE_CHARACTERS: usize = 200;
 
@@ -83,163 +88,8 @@ impl Writer for ClaudeWriter {
     }
 
     fn is_open(&self, home: &Home, native_id: &str) -> bool {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Running {
-            pid: i32,
-            session_id: String,
-        }
-        let Ok(entries) = super::ClaudeCode.root(home).join("sessions").read_dir() else { return false };
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|path| serde_json::from_slice::<Running>(&std::fs::read(path).ok()?).ok())
-            .any(|running| running.session_id.eq_ignore_ascii_case(native_id) && is_alive(running.pid))
+        running::is_open(&super::ClaudeCode.root(home), native_id)
     }
-}
-
-/// A client that was killed leaves its file behind.
-fn is_alive(pid: i32) -> bool {
-    let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| pid > 0) else { return false };
-    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-}
-
-/// The name of a project's folder: every UTF-16 unit that is no ASCII letter or digit becomes a dash; a name over 200
-/// characters is cut there and gets a hash of the whole path.
-pub fn folder_of(cwd: &Path) -> String {
-    let path = cwd.to_string_lossy();
-    let dashed = |unit: u16| u8::try_from(unit).ok().filter(u8::is_ascii_alphanumeric).map_or('-', char::from);
-    let name: String = path.encode_utf16().map(dashed).collect();
-    if name.len() <= 200 {
-        return name;
-    }
-    let hash = path.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    format!("{}-{}", &name[..200], base36(hash.unsigned_abs()))
-}
-
-fn base36(mut number: u32) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
-        number /= 36;
-        if number == 0 {
-            return digits.iter().rev().map(|digit| char::from(*digit)).collect();
-        }
-    }
-}
-
-/// A record's uuid.
-#[derive(Clone, Copy)]
-struct RecordId(Uuid);
-
-impl RecordId {
-    fn fresh() -> Self {
-        RecordId(Uuid::new_v4())
-    }
-}
-
-impl Serialize for RecordId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
-    parent_uuid: Option<RecordId>,
-    is_sidechain: bool,
-    user_type: &'a str,
-    entrypoint: &'a str,
-    cwd: &'a str,
-    session_id: &'a str,
-    version: &'a str,
-    git_branch: &'a str,
-    #[serde(rename = "type")]
-    kind: Role,
-    message: &'a RawValue,
-    uuid: RecordId,
-    timestamp: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    is_meta: bool,
-}
-
-#[derive(Serialize)]
-struct UserMessage<'a> {
-    role: Role,
-    content: UserContent<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum UserContent<'a> {
-    Text(&'a str),
-    Blocks(Vec<Piece<'a>>),
-}
-
-#[derive(Serialize)]
-struct Reply<'a> {
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    role: Role,
-    model: &'a str,
-    content: Vec<Piece<'a>>,
-    stop_reason: &'a str,
-    stop_sequence: Option<&'a str>,
-    usage: NoUsage,
-}
-
-#[derive(Default, Serialize)]
-struct NoUsage {
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_creation_input_tokens: u64,
-    cache_read_input_tokens: u64,
-}
-
-/// A content block, with the keys that the API knows and no other.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Piece<'a> {
-    Text {
-        text: Cow<'a, str>,
-    },
-    Thinking {
-        thinking: &'a str,
-        signature: &'a str,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
-    ToolUse {
-        id: String,
-        name: Cow<'a, str>,
-        input: Cow<'a, RawValue>,
-    },
-    ToolResult {
-        tool_use_id: String,
-        content: UserContent<'a>,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        is_error: bool,
-    },
-    Image {
-        source: Picture<'a>,
-    },
-}
-
-#[derive(Serialize)]
-struct Picture<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    media_type: &'a str,
-    data: &'a str,
-}
-
-#[derive(Serialize)]
-struct Input<'a> {
-    command: &'a str,
 }
 
 /// A record that waits for its uuid: the last one's is promised in the first line.
@@ -264,7 +114,7 @@ struct Scribe<'a> {
     parent: Option<RecordId>,
     pending: Option<Pending>,
     clock: Timestamp,
-    calls: HashSet<String>,
+    calls: CallIds,
     last_prompt: Option<String>,
 }
 
@@ -283,7 +133,7 @@ impl<'a> Scribe<'a> {
             parent: None,
             pending: None,
             clock: start.checked_sub(SignedDuration::from_millis(1)).unwrap_or(start),
-            calls: HashSet::new(),
+            calls: CallIds::default(),
             last_prompt: None,
         }
     }
@@ -301,7 +151,7 @@ impl<'a> Scribe<'a> {
 
     fn prompt(&mut self, message: &Message) -> Result<()> {
         let is_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        let is_context = message.metadata.contains_key(CONTEXT_KEY);
+        let is_context = message.is_context();
         let is_harness = (message.is_meta && !is_context) || message.role != Role::User;
         if is_harness && !is_summary {
             self.tally.add(Fate::Dropped, "harness texts", "the target's own harness writes its own");
@@ -314,14 +164,18 @@ impl<'a> Scribe<'a> {
         };
         let pieces = self.prompt_pieces(message);
         if pieces.is_empty() {
-            self.tally.add(Fate::Dropped, what, "nothing in it that the API accepts");
+            // Other blocks are accounted for already.
+            if message.content.iter().any(|block| !matches!(block, Block::Other(_))) {
+                self.tally.add(Fate::Dropped, what, "blank: the API accepts no such message");
+            }
             return Ok(());
         }
         self.tally.add(Fate::Kept, what, "");
         if what == "user messages" {
             self.last_prompt = one_line(&message.text()).or(self.last_prompt.take());
         }
-        self.user(pieces, message.timestamp, message.is_meta)
+        // As in the client's own files, only what the person said looks like a prompt.
+        self.user(pieces, message.timestamp, what != "user messages")
     }
 
     fn prompt_pieces<'m>(&mut self, message: &'m Message) -> Vec<Piece<'m>> {
@@ -339,16 +193,42 @@ impl<'a> Scribe<'a> {
     }
 
     fn reply(&mut self, message: &Message, results: &[CallResult]) -> Result<()> {
-        let (mut pieces, mut ids) = (Vec::new(), Vec::new());
+        let (content, calls) = self.reply_pieces(message);
+        if content.is_empty() {
+            self.tally.add(Fate::Dropped, "assistant messages", "neither text nor a tool call in it");
+            return Ok(());
+        }
+        self.open(message.timestamp)?;
+        self.tally.add(Fate::Kept, "assistant messages", "");
+        let reply = Reply {
+            id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
+            kind: "message",
+            role: Role::Assistant,
+            model: message.model.as_deref().filter(|_| self.is_own).unwrap_or(SYNTHETIC),
+            content,
+            stop_reason: stop_reason(message, results),
+            stop_sequence: None,
+            usage: NoUsage::default(),
+        };
+        self.push(Role::Assistant, raw(&reply), message.timestamp, false)?;
+        if results.is_empty() { Ok(()) } else { self.results(results, calls) }
+    }
+
+    /// A reply's blocks and the ids of its calls. Thinking stands only beside something: the client drops a reply of
+    /// thinking alone.
+    fn reply_pieces<'m>(&mut self, message: &'m Message) -> (Vec<Piece<'m>>, Vec<String>) {
+        let (mut pieces, mut calls, mut thinking) = (Vec::new(), Vec::new(), 0);
         for block in &message.content {
             match block {
                 Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
                 Block::Thinking { text, signature, redacted, .. } => {
-                    pieces.extend(self.thinking(text, signature.as_deref(), *redacted));
+                    let piece = self.thinking(text, signature.as_deref(), *redacted);
+                    thinking += usize::from(piece.is_some());
+                    pieces.extend(piece);
                 }
                 Block::ToolUse { id, name, input } => {
-                    let id = self.call_id(id);
-                    ids.push(id.clone());
+                    let id = self.calls.unique(&acceptable(id, 128));
+                    calls.push(id.clone());
                     pieces.push(self.call(id, name, input));
                 }
                 Block::Image(_) => {
@@ -360,25 +240,13 @@ impl<'a> Scribe<'a> {
                 }
             }
         }
-        if pieces.iter().all(|p| matches!(p, Piece::Thinking { .. } | Piece::RedactedThinking { .. })) {
-            // The client drops a reply of thinking alone.
-            self.tally.add(Fate::Dropped, "assistant messages", "nothing in it but thinking");
-            return Ok(());
+        if pieces.len() == thinking {
+            pieces.clear();
+            self.tally.add_many(Fate::Dropped, "thinking", "nothing else in its reply", thinking as u64);
+        } else {
+            self.tally.add_many(Fate::Kept, "thinking", "", thinking as u64);
         }
-        self.open(message.timestamp)?;
-        self.tally.add(Fate::Kept, "assistant messages", "");
-        let reply = Reply {
-            id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
-            kind: "message",
-            role: Role::Assistant,
-            model: message.model.as_deref().filter(|_| self.is_own).unwrap_or(SYNTHETIC),
-            content: pieces,
-            stop_reason: stop_reason(message, results),
-            stop_sequence: None,
-            usage: NoUsage::default(),
-        };
-        self.push(Role::Assistant, raw(&reply), message.timestamp, false)?;
-        if results.is_empty() { Ok(()) } else { self.results(results, ids) }
+        (pieces, calls)
     }
 
     /// A first message has to be the person's.
@@ -397,11 +265,10 @@ impl<'a> Scribe<'a> {
             self.tally.add(Fate::Dropped, "thinking", why);
             return None;
         };
-        self.tally.add(Fate::Kept, "thinking", "");
-        Some(match redacted {
-            true => Piece::RedactedThinking { data: signature },
-            false => Piece::Thinking { thinking: text, signature },
-        })
+        if redacted {
+            return Some(Piece::RedactedThinking { data: signature });
+        }
+        Some(Piece::Thinking { thinking: text, signature })
     }
 
     fn call<'m>(&mut self, id: String, name: &'m str, input: &'m RawValue) -> Piece<'m> {
@@ -419,55 +286,41 @@ impl<'a> Scribe<'a> {
             return Piece::ToolUse { id, name: "Bash".into(), input: Cow::Owned(raw(&Input { command: &command })) };
         }
         let acceptable = acceptable(name, 128);
-        match acceptable == name {
-            true => self.tally.add(Fate::Kept, "tool calls", ""),
-            false => self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts"),
+        if acceptable == name {
+            self.tally.add(Fate::Kept, "tool calls", "");
+        } else {
+            self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
         }
         Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
     }
 
-    /// Unique in the session, of characters that the API accepts.
-    fn call_id(&mut self, id: &str) -> String {
-        let id = acceptable(id, 128);
-        let unique = (1..).map(|n| if n == 1 { id.to_string() } else { format!("{id}_{n}") });
-        let id = unique.into_iter().find(|id| !self.calls.contains(id)).unwrap_or_default();
-        self.calls.insert(id.clone());
-        id
-    }
-
-    /// All results of a reply in one record. Images of a failed call follow the results: inside of one that is marked as
-    /// an error the client drops them in silence.
+    /// All results of a reply in one record, which may hold nothing else: the client would lose results. Images of a
+    /// failed call follow in a record of their own, since from a result marked as an error the client drops them.
     fn results(&mut self, results: &[CallResult], ids: Vec<String>) -> Result<()> {
         let (mut pieces, mut behind) = (Vec::new(), Vec::new());
         for (result, tool_use_id) in results.iter().zip(ids) {
-            match result.synthetic {
-                true => self.tally.add(
-                    Fate::Degraded,
-                    "tool calls without a result",
-                    "closed with a note that it is missing",
-                ),
-                false => self.tally.add(Fate::Kept, "tool results", ""),
+            if result.synthetic {
+                self.tally.add(Fate::Degraded, "tool calls without a result", "closed with a note that it is missing");
+            } else {
+                self.tally.add(Fate::Kept, "tool results", "");
             }
-            let images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
-            let is_blank = result.content.trim().is_empty();
-            let content = match (is_blank, images.is_empty() || result.is_error) {
-                (true, true) => UserContent::Text(NO_OUTPUT),
-                (false, true) => UserContent::Text(&result.content),
-                (_, false) => UserContent::Blocks(Vec::new()),
-            };
-            let content = match content {
-                UserContent::Blocks(_) => {
-                    UserContent::Blocks(text_piece(&result.content).into_iter().chain(images).collect())
-                }
-                text => {
-                    behind.extend(images);
-                    text
-                }
+            let mut images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
+            if result.is_error {
+                behind.append(&mut images);
+            }
+            let content = match text_piece(&result.content) {
+                text if !images.is_empty() => UserContent::Blocks(text.into_iter().chain(images).collect()),
+                Some(_) => UserContent::Text(&result.content),
+                None => UserContent::Text(NO_OUTPUT),
             };
             pieces.push(Piece::ToolResult { tool_use_id, content, is_error: result.is_error });
         }
-        pieces.append(&mut behind);
-        self.push_user(UserContent::Blocks(pieces), None, false)
+        self.push_user(UserContent::Blocks(pieces), None, false)?;
+        if behind.is_empty() {
+            return Ok(());
+        }
+        behind.insert(0, Piece::Text { text: IMAGES_OF_FAILURE.into() });
+        self.push_user(UserContent::Blocks(behind), None, true)
     }
 
     /// An image that the API accepts, or a note in its place.
@@ -535,51 +388,25 @@ impl<'a> Scribe<'a> {
 
     /// The only title that 1.0 knows.
     fn head(&mut self) -> Result<()> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Summary<'a> {
-            r#type: &'a str,
-            summary: &'a str,
-            leaf_uuid: RecordId,
-        }
-        match &self.title {
-            Some(title) => write_line(self.out, &Summary { r#type: "summary", summary: title, leaf_uuid: self.leaf }),
-            None => Ok(()),
-        }
+        let Some(title) = self.title.as_deref() else { return Ok(()) };
+        write_line(self.out, &Aside { leaf_uuid: Some(self.leaf), summary: Some(title), ..Aside::of("summary") })
     }
 
     fn finish(mut self) -> Result<Ledger> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Tail<'a> {
-            r#type: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            custom_title: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            last_prompt: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            leaf_uuid: Option<RecordId>,
-            session_id: &'a str,
-        }
         let Some(last) = self.pending.take() else {
             return Err(Error::failed(format!("session {} holds nothing to resume", self.about.native_id))
                 .hint("look at it with `sfs show`"));
         };
-        self.record(&last, self.leaf)?;
-        let session_id = self.plan.native_id.as_str();
-        if let Some(title) = self.title.as_deref() {
-            let tail = Tail {
-                r#type: "custom-title",
-                custom_title: Some(title),
-                last_prompt: None,
-                leaf_uuid: None,
-                session_id,
-            };
-            write_line(self.out, &tail)?;
+        if last.kind == Role::User {
+            self.tally.add(Fate::Degraded, "assistant messages", UNANSWERED);
         }
-        let last_prompt = Some(self.last_prompt.as_deref().unwrap_or_default());
-        let leaf_uuid = Some(self.leaf);
-        write_line(self.out, &Tail { r#type: "last-prompt", custom_title: None, last_prompt, leaf_uuid, session_id })?;
+        self.record(&last, self.leaf)?;
+        let session_id = Some(self.plan.native_id.as_str());
+        if let Some(title) = self.title.as_deref() {
+            write_line(self.out, &Aside { custom_title: Some(title), session_id, ..Aside::of("custom-title") })?;
+        }
+        let (last_prompt, leaf_uuid) = (self.last_prompt.as_deref(), Some(self.leaf));
+        write_line(self.out, &Aside { last_prompt, leaf_uuid, session_id, ..Aside::of("last-prompt") })?;
         Ok(self.tally.close())
     }
 }
@@ -606,16 +433,6 @@ fn stop_reason(message: &Message, results: &[CallResult]) -> &'static str {
     }
 }
 
-/// `name` in the characters that ids and names of tools may have.
-fn acceptable(name: &str, longest: usize) -> Cow<'_, str> {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.len() <= longest && name.chars().all(is_fine) {
-        return Cow::Borrowed(name);
-    }
-    let name: String = name.chars().take(longest).map(|c| if is_fine(c) { c } else { '_' }).collect();
-    if name.is_empty() { "unnamed".into() } else { name.into() }
-}
-
 /// An input as an object on one line. Line breaks in JSON stand only between tokens.
 fn one_line_object(input: &RawValue) -> Cow<'_, RawValue> {
     let object = if input.get().starts_with('{') {
@@ -637,7 +454,7 @@ fn one_line(text: &str) -> Option<String> {
 
 /// What base64 text is an image of, by its first bytes: a wrong type is as bad as no image.
 fn media_type(data: &str) -> Option<&'static str> {
-    let is_base64 = data.len() % 4 == 0
+    let is_base64 = data.len().is_multiple_of(4)
         && data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
     let known =
         [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];

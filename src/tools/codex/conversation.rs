@@ -29,7 +29,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let agents: std::collections::BTreeSet<&str> =
         source.streams().iter().map(|s| s.name.as_str()).filter(|name| name.starts_with("subagents/")).collect();
     if !agents.is_empty() {
-        left_out.push(("sub-agents", "their conversations are not part of this one", agents.len() as u64));
+        left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents.len() as u64));
     }
     let walk = Walk::new(segments, survey);
     Ok(Conversation { messages: Box::new(walk), left_out })
@@ -128,6 +128,8 @@ struct Turn {
     offset: u64,
     /// Live items before it.
     items_before: u64,
+    /// The summary of a compaction without history: the client takes it for a turn when it rolls back.
+    is_summary: bool,
 }
 
 /// The turn and the model at some place.
@@ -149,20 +151,28 @@ impl Situation {
     }
 }
 
-/// The first pass: what counts.
+/// What counts since the last compaction.
 #[derive(Default)]
-struct Survey {
-    /// The last compaction: what is before it does not count, but for `kept`.
+struct History {
+    /// The compaction: what is before it does not count, but for `kept`.
     restart: Position,
     restart_offset: u64,
     at_restart: Situation,
     /// Turns before a compaction that has no replacement history: it keeps the person's words.
     kept: Vec<Turn>,
-    /// Rolled back: from, and up to but without.
-    cuts: Vec<(Position, Position)>,
     turns: Vec<Turn>,
     items: u64,
     compacted_away: u64,
+    /// What counted before the compaction: rolling back further than to it undoes it.
+    before: Option<Box<History>>,
+}
+
+/// The first pass. How the client rolls back over compactions was observed on 0.169.0.
+#[derive(Default)]
+struct Survey {
+    history: History,
+    /// Rolled back: from, and up to but without.
+    cuts: Vec<(Position, Position)>,
     rolled_back: u64,
     now: Situation,
 }
@@ -197,32 +207,33 @@ impl Survey {
 
     fn item(&mut self, at: Position, offset: u64, item: &RawValue) {
         if record::kind_of(item) == "message" && is_turn(item) {
-            self.turns.push(Turn { at, offset, items_before: self.items });
+            let items_before = self.history.items;
+            self.history.turns.push(Turn { at, offset, items_before, is_summary: false });
         }
-        self.items += 1;
+        self.history.items += 1;
     }
 
     fn compaction(&mut self, at: Position, offset: u64, payload: &RawValue) {
         let Some(compacted) = record::fields::<Compacted<'_>>(Some(payload)) else { return };
-        self.compacted_away += self.items;
-        self.items = 0;
-        self.restart = at;
-        self.restart_offset = offset;
-        self.at_restart = self.now.clone();
-        if compacted.replacement_history.is_some() {
-            self.kept.clear();
-            self.turns.clear();
-            for (item, raw) in record::elements(compacted.replacement_history).into_iter().enumerate() {
-                self.item(Position { item, ..at }, offset, raw);
+        let before = std::mem::take(&mut self.history);
+        let restarted =
+            History { restart: at, restart_offset: offset, at_restart: self.now.clone(), ..History::default() };
+        self.history = if compacted.replacement_history.is_some() {
+            History {
+                items: record::elements(compacted.replacement_history).len() as u64,
+                compacted_away: before.compacted_away + before.items,
+                before: Some(Box::new(before)),
+                ..restarted
             }
         } else {
-            for (count, turn) in self.turns.iter_mut().enumerate() {
-                turn.items_before = count as u64;
-            }
-            self.items = self.turns.len() as u64 + 1;
-            self.compacted_away = self.compacted_away.saturating_sub(self.turns.len() as u64);
-            self.kept.clone_from(&self.turns);
-        }
+            let kept: Vec<Turn> = before.turns.into_iter().filter(|turn| !turn.is_summary).collect();
+            let count = kept.len() as u64;
+            let mut turns: Vec<Turn> =
+                kept.iter().zip(0..).map(|(turn, items_before)| Turn { items_before, ..*turn }).collect();
+            turns.push(Turn { at, offset, items_before: count, is_summary: true });
+            let compacted_away = (before.compacted_away + before.items).saturating_sub(count);
+            History { kept, turns, items: count + 1, compacted_away, before: before.before, ..restarted }
+        };
     }
 
     fn rollback(&mut self, at: Position, payload: &RawValue) {
@@ -231,18 +242,33 @@ impl Survey {
             num_turns: u64,
         }
         let Some(RolledBack { num_turns }) = record::fields(Some(payload)) else { return };
-        let keep = self.turns.len().saturating_sub(num_turns as usize);
-        let Some(first) = self.turns.get(keep).copied() else { return };
-        self.turns.truncate(keep);
-        self.rolled_back += self.items.saturating_sub(first.items_before);
-        self.items = first.items_before;
-        self.cuts.retain(|(from, _)| *from < first.at);
-        self.cuts.push((first.at, at));
+        let mut left = usize::try_from(num_turns).unwrap_or(usize::MAX);
+        let mut from = None;
+        while left > self.history.turns.len()
+            && let Some(before) = self.history.before.take()
+        {
+            left -= self.history.turns.len();
+            from = Some(self.history.restart);
+            self.rolled_back += self.history.items;
+            self.history = *before;
+        }
+        let history = &mut self.history;
+        let keep = history.turns.len().saturating_sub(left);
+        if let Some(first) = history.turns.get(keep).copied() {
+            history.turns.truncate(keep);
+            self.rolled_back += history.items.saturating_sub(first.items_before);
+            history.items = first.items_before;
+            from = Some(first.at);
+        }
+        if let Some(from) = from {
+            self.cuts.retain(|(other, _)| *other < from);
+            self.cuts.push((from, at));
+        }
     }
 
     fn left_out(&self) -> Vec<(&'static str, &'static str, u64)> {
         let fates = [
-            ("messages", "replaced by a compaction", self.compacted_away),
+            ("messages", "replaced by a compaction", self.history.compacted_away),
             ("messages", "rolled back", self.rolled_back),
         ];
         fates.into_iter().filter(|(_, _, count)| *count > 0).collect()
@@ -250,8 +276,8 @@ impl Survey {
 
     /// True where the item at `at` is part of the live conversation.
     fn counts(&self, at: Position) -> bool {
-        let kept = || self.kept.binary_search_by_key(&at, |turn| turn.at).is_ok();
-        (at >= self.restart || kept()) && !self.is_cut(at)
+        let kept = || self.history.kept.binary_search_by_key(&at, |turn| turn.at).is_ok();
+        (at >= self.history.restart || kept()) && !self.is_cut(at)
     }
 
     fn is_cut(&self, at: Position) -> bool {
@@ -281,11 +307,11 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(segments: Vec<Segment<'a>>, mut survey: Survey) -> Self {
-        let (start, offset) = match survey.kept.first() {
-            Some(turn) => (turn.at, turn.offset),
-            None => (survey.restart, survey.restart_offset),
+        let history = &mut survey.history;
+        let (start, offset, now) = match history.kept.first() {
+            Some(turn) => (turn.at, turn.offset, Situation::default()),
+            None => (history.restart, history.restart_offset, std::mem::take(&mut history.at_restart)),
         };
-        let now = if survey.kept.is_empty() { std::mem::take(&mut survey.at_restart) } else { Situation::default() };
         let lines = segments.get(start.segment).map(|segment| Lines::new(offset, start.line, segment.end));
         Walk { segments, survey, lines, segment: start.segment, now, ready: VecDeque::new(), failed: false }
     }

@@ -1,6 +1,7 @@
-//! Codex: one rollout file a thread, below `sessions` by date and below `archived_sessions`. `session_index.jsonl` keeps
+//! Codex: one rollout file a thread, below `sessions` by date and below `archived_sessions`; `session_index.jsonl` has
 //! the titles. Nothing else in its folder is opened, above all not `auth.json`.
 
+mod call;
 mod conversation;
 mod items;
 mod reader;
@@ -99,6 +100,11 @@ fn thread_of(line: &[u8]) -> Option<(String, String)> {
         Some(root) => Some((root, format!("subagents/{id}"))),
         None => Some((id, "main".to_owned())),
     }
+}
+
+/// True where a rollout begins as the client wants it: with a `session_meta` in an envelope.
+fn has_session_meta(line: &[u8]) -> bool {
+    matches!(record::parse(line), Ok(record::Record::Enveloped { kind, .. }) if kind == "session_meta")
 }
 
 /// Ids become parts of paths.

@@ -6,23 +6,23 @@
 //! that the model's maker did not issue, an image that is not a data URL. Nothing of that can be repaired later, so a
 //! written file is never rewritten either.
 
-use super::{Codex, items, state_db};
+use super::call::{Call, Part, call_id};
+use super::{Codex, state_db};
 use crate::error::{Context, Result};
 use crate::home::Home;
 use crate::id::Hash;
-use crate::model::action::{self, Action};
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage};
-use crate::tools::{Plan, Target, Tool, Writer};
+use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 /// See the module's description.
 pub(super) struct CodexWriter;
@@ -33,6 +33,20 @@ pub(super) const CLIENT_VERSION: &str = "0.169.0";
 impl Writer for CodexWriter {
     fn command(&self, native_id: &str) -> Vec<String> {
         ["codex", "resume", native_id].map(str::to_owned).to_vec()
+    }
+
+    /// Version 0.169 refuses archived threads, and the bare rollouts of 2025, whose first line is no `session_meta`.
+    fn accepts_own(&self, source: &dyn Source, native_path: Option<&str>) -> Result<bool> {
+        if native_path.is_some_and(|path| path.starts_with("archived_sessions")) {
+            return Ok(false);
+        }
+        let Some(main) = source.newest("main") else { return Ok(false) };
+        let mut accepted = false;
+        source.for_each_line(main, 0, &mut |line| {
+            accepted = super::has_session_meta(line.bytes);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(accepted)
     }
 
     /// The listing shows only files whose name and folder carry a valid local time.
@@ -226,18 +240,20 @@ impl<'w> Rollout<'w> {
     fn prompt(&mut self, message: Message) -> Result<()> {
         self.advance_clock(&message);
         let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        if !has_summary && (message.is_meta || message.role != Role::User) {
+        let what = if message.is_meta { "harness texts" } else { "user messages" };
+        let is_harness = (message.is_meta && !message.is_context()) || message.role != Role::User;
+        if is_harness && !has_summary {
             self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
             return Ok(());
         }
         let parts: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
         let is_empty = |part: &Part| matches!(part, Part::Text(text) if text.trim().is_empty());
         if parts.iter().all(is_empty) {
-            self.tally.add(Fate::Dropped, "user messages", "empty");
+            self.tally.add(Fate::Dropped, what, "empty");
             return Ok(());
         }
         if !has_summary {
-            self.tally.add(Fate::Kept, "user messages", "");
+            self.tally.add(Fate::Kept, what, "");
         }
         self.close_turn()?;
         self.open_turn()?;
@@ -348,8 +364,8 @@ impl<'w> Rollout<'w> {
     fn call(&mut self, id: &str, name: &str, input: &RawValue, result: CallResult) -> Result<()> {
         let call_id = call_id(id);
         let call = Call::of(name, input);
-        match &call.renamed {
-            Some(how) => self.tally.add(Fate::Mapped, "tool calls", how.as_str()),
+        match call.renamed() {
+            Some(how) => self.tally.add(Fate::Mapped, "tool calls", how),
             None => self.tally.add(Fate::Kept, "tool calls", ""),
         }
         if result.synthetic {
@@ -370,159 +386,6 @@ impl<'w> Rollout<'w> {
         };
         self.response_item(&json!({ "type": output, "call_id": call_id, "output": content }))
     }
-}
-
-/// A piece of a prompt or of a result.
-enum Part {
-    Text(String),
-    /// A data URL.
-    Image(String),
-}
-
-impl Part {
-    fn text(&self) -> Option<&str> {
-        if let Part::Text(text) = self { Some(text) } else { None }
-    }
-
-    fn input(&self) -> Value {
-        match self {
-            Part::Text(text) => json!({ "type": "input_text", "text": text }),
-            Part::Image(url) => json!({ "type": "input_image", "image_url": url }),
-        }
-    }
-
-    fn shown(&self) -> Value {
-        match self {
-            Part::Text(text) => json!({ "type": "text", "text": text, "text_elements": [] }),
-            Part::Image(url) => json!({ "type": "image", "image_url": url }),
-        }
-    }
-}
-
-/// A call in this client's terms.
-struct Call<'a> {
-    name: Cow<'a, str>,
-    form: Form<'a>,
-    /// What the ledger says where name or form changed.
-    renamed: Option<String>,
-}
-
-enum Form<'a> {
-    /// A JSON object; `shell` where it runs a command.
-    Function { arguments: Cow<'a, str>, shell: Option<Shell> },
-    /// This client's own tools that take bare text.
-    FreeForm { input: String },
-}
-
-struct Shell {
-    command: String,
-    directory: Option<String>,
-}
-
-/// Tools of this client that take bare text instead of a JSON object.
-const FREE_FORM: [&str; 2] = ["apply_patch", "exec"];
-
-/// Names under which this client has offered a shell itself.
-const OWN_SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
-
-impl<'a> Call<'a> {
-    fn of(name: &'a str, input: &'a RawValue) -> Self {
-        if FREE_FORM.contains(&name)
-            && let Some(input) = free_form(input)
-        {
-            return Call { name: name.into(), form: Form::FreeForm { input }, renamed: None };
-        }
-        let shell = match action::of(name, input) {
-            Action::Shell { command, directory } => Some(Shell { command, directory }),
-            Action::Other => None,
-        };
-        match shell {
-            Some(shell) if !OWN_SHELLS.contains(&name) => {
-                let mut arguments = json!({ "cmd": shell.command });
-                if let Some(directory) = &shell.directory {
-                    arguments["workdir"] = directory.as_str().into();
-                }
-                let arguments = arguments.to_string().into();
-                let renamed = Some(format!("{name} as exec_command"));
-                Call { name: "exec_command".into(), form: Form::Function { arguments, shell: Some(shell) }, renamed }
-            }
-            shell => {
-                let clean = tool_name(name);
-                let renamed = (clean != name).then(|| format!("{name} as {clean}"));
-                Call { name: clean, form: Form::Function { arguments: input.get().into(), shell }, renamed }
-            }
-        }
-    }
-
-    /// The response item, and the type of the one that answers it.
-    fn items(&self, call_id: &str) -> (Value, &'static str) {
-        let name = &self.name;
-        match &self.form {
-            Form::Function { arguments, .. } => (
-                json!({ "type": "function_call", "name": name, "arguments": arguments, "call_id": call_id }),
-                "function_call_output",
-            ),
-            Form::FreeForm { input } => (
-                json!({ "type": "custom_tool_call", "name": name, "input": input, "call_id": call_id }),
-                "custom_tool_call_output",
-            ),
-        }
-    }
-
-    /// The display item.
-    fn shown(&self, call_id: &str, cwd: &str, result: &CallResult) -> Value {
-        let status = if result.is_error { "failed" } else { "completed" };
-        let duration = json!({ "secs": 0, "nanos": 0 });
-        let arguments = match &self.form {
-            Form::Function { shell: Some(shell), .. } => {
-                let told = items::outcome(&result.content).exit_code;
-                let directory = shell.directory.as_deref().filter(|dir| dir.starts_with('/')).unwrap_or(cwd);
-                return json!({
-                    "type": "CommandExecution", "id": call_id, "process_id": null,
-                    "command": ["/bin/bash", "-lc", shell.command], "cwd": format!("file://{directory}"),
-                    "parsed_cmd": [{ "type": "unknown", "cmd": shell.command }], "source": "agent", "status": status,
-                    "aggregated_output": result.content, "exit_code": told.unwrap_or(i64::from(result.is_error)),
-                    "duration": duration,
-                });
-            }
-            Form::Function { arguments, .. } => serde_json::from_str(arguments).unwrap_or_default(),
-            Form::FreeForm { input } => json!({ "input": input }),
-        };
-        json!({
-            "type": "DynamicToolCall", "id": call_id, "namespace": null, "tool": self.name, "arguments": arguments,
-            "status": status, "content_items": [{ "type": "inputText", "text": result.content }],
-            "success": !result.is_error, "duration": duration,
-        })
-    }
-}
-
-/// The text of an input that was free-form: an object with nothing but `input`.
-fn free_form(input: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct FreeForm {
-        input: String,
-    }
-    serde_json::from_str::<FreeForm>(input.get()).ok().map(|free| free.input)
-}
-
-/// At most 64 characters.
-fn call_id(id: &str) -> Cow<'_, str> {
-    if (1..=64).contains(&id.chars().count()) {
-        id.into()
-    } else {
-        format!("call_{}", &Hash::of(id.as_bytes()).hex()[..32]).into()
-    }
-}
-
-/// `^[a-zA-Z0-9_-]{1,64}$`
-fn tool_name(name: &str) -> Cow<'_, str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if (1..=64).contains(&name.len()) && name.chars().all(fits) {
-        return name.into();
-    }
-    let clean: String = name.chars().take(64).map(|c| if fits(c) { c } else { '_' }).collect();
-    if clean.is_empty() { "tool".into() } else { clean.into() }
 }
 
 /// A version 7 UUID that is the same at every writing.

@@ -1,0 +1,214 @@
+//! What a model received, in one form for all APIs, without the text that the clients' harnesses add.
+//!
+//! Texts of one role with nothing of the conversation between them are joined by a line feed, because one side may send
+//! in one message what the other sends in two.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// What the model received before our own prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// What the person wrote, in order; consecutive texts joined.
+    pub user_texts: Vec<String>,
+    /// What the model wrote, in order; consecutive texts joined.
+    pub assistant_texts: Vec<String>,
+    /// Tool calls in order, each with its result.
+    pub calls: Vec<Call>,
+    /// The person's images: the first 16 hexadecimal digits of the SHA-256 of their base64 text, else their URL.
+    pub images: Vec<String>,
+    /// The order of it all: `u`ser text, `a`ssistant text, tool `c`all.
+    pub shape: String,
+    /// What the API would have refused.
+    pub rejections: Vec<String>,
+    /// Calls without a result and results without a call.
+    pub orphans: Vec<String>,
+    /// The client's exit status; none if it had to be killed.
+    pub exit: Option<i32>,
+    /// What the client wrote to stderr.
+    pub stderr: String,
+    /// Requests to the model that carried a conversation.
+    pub requests: usize,
+}
+
+/// A tool call and its result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The tool's name.
+    pub name: String,
+    /// The parsed arguments; `{"input": text}` of a free-form call.
+    pub input: Value,
+    /// The result's texts, joined by line feeds.
+    pub result: String,
+    /// The result's images.
+    pub images: usize,
+}
+
+/// One thing in a request, in the order of the request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Of the person.
+    User(String),
+    /// Of the model.
+    Assistant(String),
+    /// An image's URL or base64 text.
+    Image(String),
+    /// A tool call.
+    Call { id: String, name: String, input: Value },
+    /// Its result.
+    Result { id: String, text: String, images: usize },
+}
+
+impl Received {
+    /// Reads the parts of a request whose last text of the user is `prompt`.
+    pub fn read(parts: Vec<Part>, prompt: &str) -> Received {
+        let parts: Vec<Part> = parts.into_iter().filter_map(without_harness).collect();
+        let probe = parts.iter().rposition(|part| matches!(part, Part::User(text) if text.trim() == prompt));
+        let mut received = Received::default();
+        let mut open = Vec::new();
+        for part in parts.into_iter().take(probe.unwrap_or(usize::MAX)) {
+            received.add(part, &mut open);
+        }
+        for (id, call) in open {
+            received.orphans.push(format!("call {id} ({}) has no result", received.calls[call].name));
+        }
+        received
+    }
+
+    /// Adds a part; `open` are the calls that wait for a result, by id and position.
+    fn add(&mut self, part: Part, open: &mut Vec<(String, usize)>) {
+        match part {
+            Part::User(text) => join(&mut self.user_texts, &mut self.shape, 'u', text),
+            Part::Assistant(text) => join(&mut self.assistant_texts, &mut self.shape, 'a', text),
+            Part::Image(source) => self.images.push(fingerprint(&source)),
+            Part::Call { id, name, input } => {
+                open.push((id, self.calls.len()));
+                self.calls.push(Call { name, input, ..Call::default() });
+                self.shape.push('c');
+            }
+            Part::Result { id, text, images } => match open.iter().position(|(call, _)| *call == id) {
+                Some(found) => {
+                    let call = &mut self.calls[open.remove(found).1];
+                    (call.result, call.images) = (text, images);
+                }
+                None => self.orphans.push(format!("result {id} has no call")),
+            },
+        }
+    }
+}
+
+/// A result's texts as one: each begins on a line of its own.
+pub fn joined_parts(texts: &[&str]) -> String {
+    texts.iter().fold(String::new(), |mut joined, text| {
+        if !joined.is_empty() && !joined.ends_with('\n') {
+            joined.push('\n');
+        }
+        joined + text
+    })
+}
+
+/// The command line of a shell call, whichever tool's.
+pub fn shell_command(call: &Call) -> Option<String> {
+    let argument = match call.name.as_str() {
+        "Bash" | "shell" | "local_shell" | "shell_command" => call.input.get("command")?,
+        "exec_command" => call.input.get("cmd")?,
+        _ => return None,
+    };
+    match argument {
+        Value::String(line) => Some(line.clone()),
+        Value::Array(words) => {
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            match words[..] {
+                ["bash" | "/bin/bash" | "sh" | "/bin/sh" | "zsh" | "/bin/zsh", "-lc" | "-c", line] => Some(line.into()),
+                _ => Some(words.join(" ")),
+            }
+        }
+        _ => None,
+    }
+}
+
+fn join(texts: &mut Vec<String>, shape: &mut String, letter: char, text: String) {
+    match texts.last_mut() {
+        Some(last) if shape.ends_with(letter) => {
+            last.push('\n');
+            last.push_str(&text);
+        }
+        _ => {
+            texts.push(text);
+            shape.push(letter);
+        }
+    }
+}
+
+fn fingerprint(source: &str) -> String {
+    if source.starts_with("http") {
+        return source.to_owned();
+    }
+    let base64 = source.split_once(";base64,").map_or(source, |(_, data)| data);
+    let hash = Sha256::digest(base64);
+    format!("{:016x}", hash.iter().take(8).fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte)))
+}
+
+/// The part as far as it is conversation: none where a harness wrote all of it.
+fn without_harness(part: Part) -> Option<Part> {
+    match part {
+        Part::User(text) => conversation(&text).map(Part::User),
+        Part::Assistant(text) if text.trim().is_empty() => None,
+        part => Some(part),
+    }
+}
+
+/// What a user's text starts with when a harness wrote it.
+const HARNESS: &[&str] = &[
+    // Claude Code
+    "<command-name>",
+    "<command-message>",
+    "<command-args>",
+    "<local-command-stdout>",
+    "<local-command-stderr>",
+    "<local-command-caveat>",
+    "Caveat: The messages below were generated by the user while running local commands",
+    "<bash-input>",
+    "<bash-stdout>",
+    "<bash-stderr>",
+    "<task-notification>",
+    "[Request interrupted by user",
+    "[Image: source: ",
+    // Codex
+    "<environment_context>",
+    "<user_instructions>",
+    "# AGENTS.md instructions",
+    "<turn_aborted>",
+    "<skills_instructions>",
+    "<permissions instructions>",
+    "<skill>",
+    "<model_switch>",
+    "<subagent_notification>",
+    "<multi_agent",
+    "<collaboration_mode>",
+    "<user_shell_command>",
+    "<goal_context>",
+    "<image ",
+    "</image>",
+];
+
+/// A user's text without what a harness put in, if anything is left.
+fn conversation(text: &str) -> Option<String> {
+    let text = without_reminders(text);
+    let text = text.trim();
+    let harness = text.is_empty() || HARNESS.iter().any(|start| text.starts_with(start));
+    (!harness).then(|| text.to_owned())
+}
+
+/// Cuts every `<system-reminder>` out; one that is not closed reaches to the end.
+fn without_reminders(text: &str) -> String {
+    const OPEN: &str = "<system-reminder>";
+    const CLOSE: &str = "</system-reminder>";
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some(start) = rest.find(OPEN) {
+        kept.push_str(&rest[..start]);
+        rest = rest[start..].split_once(CLOSE).map_or("", |(_, after)| after);
+    }
+    kept + rest
+}
