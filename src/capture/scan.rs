@@ -66,7 +66,8 @@ fn walk(folder: &Path, known: &mut Known, scan: &mut Scan) {
             Err(error) => {
                 let path = error.path().unwrap_or(folder).to_owned();
                 let what = format!("{} can't be read", path.display());
-                scan.errors.push((path, Error::failed(what).because(error)));
+                let cause = error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
+                scan.errors.push((path, Error::failed(what).because(cause)));
                 continue;
             }
         };

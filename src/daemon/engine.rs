@@ -194,6 +194,12 @@ impl<'a> Engine<'a> {
                 self.touch(tool, item, now);
             }
         }
+        // What could not be read may be readable now.
+        for tool in 0..self.works.len() {
+            if self.works[tool].error.is_some() {
+                self.scan(tool);
+            }
+        }
     }
 
     /// Monotonic time stands still while a machine sleeps, the wall clock does not. Whatever the cause of a difference,

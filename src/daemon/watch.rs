@@ -260,7 +260,8 @@ impl Trouble {
         if out_of_watchers || matches!(error.kind, ErrorKind::MaxFilesWatch) {
             return Trouble::TooMany;
         }
-        Trouble::Failed(format!("can't be watched: {error}"))
+        let why = if let ErrorKind::Io(error) = &error.kind { error.to_string() } else { error.to_string() };
+        Trouble::Failed(format!("its folder can't be watched: {why}"))
     }
 }
 
