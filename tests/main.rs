@@ -6,5 +6,6 @@
 mod claude_code;
 mod clients;
 mod codex;
+mod daemon;
 mod directions;
 mod support;

@@ -142,6 +142,11 @@ impl Store {
         Ok(())
     }
 
+    /// For a process that lives long: a page cache of 2 MiB. Capture is no slower with it.
+    pub fn keep_small(&mut self) -> Result<()> {
+        Ok(self.connection.pragma_update(None, "cache_size", -2048)?)
+    }
+
     /// Gives memory back and lets `SQLite` refresh its statistics; for the daemon when it goes idle.
     pub fn rest(&mut self) -> Result<()> {
         self.packer.forget();

@@ -47,6 +47,12 @@ fn file_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<NativeFile> {
     })
 }
 
+#[expect(clippy::type_complexity, reason = "a row of `known_files`")]
+fn known_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, (u64, i64, u64, bool, bool))> {
+    let inode: i64 = row.get(3)?;
+    Ok((row.get(0)?, (row.get(1)?, row.get(2)?, inode as u64, row.get(4)?, row.get(5)?)))
+}
+
 impl Store {
     /// The file at `path`.
     pub fn native_file(&self, path: &str) -> Result<Option<NativeFile>> {
@@ -67,10 +73,18 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT path, size, mtime_ns, inode, gone_at IS NOT NULL, error IS NOT NULL FROM native_file WHERE tool = ?1",
         )?;
-        let rows = statement.query_map([tool], |row| {
-            let inode: i64 = row.get(3)?;
-            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, inode as u64, row.get(4)?, row.get(5)?)))
-        })?;
+        let rows = statement.query_map([tool], known_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The same for what is at or below `place`: a new or a vanished folder costs what is in it.
+    #[expect(clippy::type_complexity, reason = "as `known_files`")]
+    pub fn known_below(&self, tool: &str, place: &str) -> Result<HashMap<String, (u64, i64, u64, bool, bool)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, size, mtime_ns, inode, gone_at IS NOT NULL, error IS NOT NULL FROM native_file
+              WHERE tool = ?1 AND (path = ?2 OR path > ?2 || '/' AND path < ?2 || '0')",
+        )?;
+        let rows = statement.query_map([tool, place], known_from)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
