@@ -5,7 +5,6 @@
 
 use super::native::{self, NativeState, write_atomically};
 use super::source::ArchivedSession;
-use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::ledger::Ledger;
@@ -168,9 +167,6 @@ fn write_new(
             return Err(error);
         }
     }
-    // The daemon would do the same in a moment; without one the child must be in the archive all the same.
-    let mut capture = Capture { home: &target.home, store, tool };
-    capture.files(vec![plan.file.clone()], &mut |_| {})?;
     Ok(resumed)
 }
 
