@@ -23,7 +23,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// A transaction takes about so many new bytes; a larger file goes through in several.
-const STEP: usize = 16 << 20;
+const STEP: usize = 8 << 20;
 /// And at most so many files.
 const STEP_FILES: usize = 1024;
 
