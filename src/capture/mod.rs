@@ -205,7 +205,7 @@ impl Step<'_> {
                 }
             };
             let budget = STEP - (self.report.bytes as usize).min(STEP);
-            let bytes = progress.advance(store, self.tool, budget)?;
+            let bytes = progress.advance(store, budget)?;
             self.report.bytes += bytes as u64;
             self.report.files += u64::from(progress.is_done());
             self.report.sessions.insert(progress.session());
