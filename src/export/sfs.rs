@@ -5,7 +5,7 @@ use super::log::for_each_message;
 use super::native::write_atomically;
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
-use crate::store::{ChunkCache, Store, Stream, Summary};
+use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
 use crate::tools::Source;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -50,8 +50,24 @@ pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary)
         },
         "parent_session_id": session.row.parent.as_ref().map(|(parent, _)| parent),
         "sub_agents": sub_agents(session),
-        "metadata": {},
+        "metadata": metadata(&session.row, summary),
     }))
+}
+
+/// What an import needs to know and the format has no field for.
+fn metadata(row: &SessionRow, summary: &Summary) -> Value {
+    let mut metadata = serde_json::Map::new();
+    if let Some((_, relation)) = &row.parent {
+        metadata.insert("relation".into(), relation.as_str().into());
+        metadata.insert("inherited".into(), row.inherited.into());
+    }
+    let title_from = match (&row.title, &summary.tool_title) {
+        (Some(_), _) => "person",
+        (None, Some(_)) => "tool",
+        (None, None) => "prompt",
+    };
+    metadata.insert("title_from".into(), title_from.into());
+    metadata.into()
 }
 
 fn provider(tool: &str) -> &'static str {
