@@ -7,4 +7,5 @@ mod claude_code;
 mod clients;
 mod codex;
 mod directions;
+mod sfs;
 mod support;

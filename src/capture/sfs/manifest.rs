@@ -1,7 +1,7 @@
 //! `manifest.json` of a .sfs folder: which session it is, and what a person said of it.
 
 use super::folder::open;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::id::SessionId;
 use crate::tools::{self, Format};
 use jiff::Timestamp;
@@ -66,7 +66,7 @@ impl Manifest {
         }
         let bytes = content.read(LIMIT as usize)?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let json: Value = serde_json::from_slice(bytes).context(|| format!("{} is not JSON", path.display()))?;
+        let json: Value = serde_json::from_slice(bytes).map_err(|cause| broken("is not JSON".into()).because(cause))?;
         if !json.is_object() {
             return Err(broken("is not a JSON object".into()));
         }
