@@ -186,6 +186,8 @@ fn a_foreign_folder_is_imported_listed_and_shown() {
     let folder = Folder::aider(&home);
     insta::assert_snapshot!(folder.import(&home), @"Captured 4 files of 1 sessions (1.7 kB).");
     insta::assert_snapshot!(folder.import(&home), @"Nothing new.");
+    assert_eq!(home.json(&["list", "--tool", "aider", "--json"]).as_array().unwrap().len(), 1);
+    assert_eq!(home.sfs(&["list", "--tool", "aidr"]).code, Some(2));
     let list = sessions(&home);
     insta::assert_snapshot!(serde_json::to_string_pretty(&list[0]).unwrap().replace(home.path().to_str().unwrap(), "$HOME"), @r#"
     {
@@ -311,6 +313,31 @@ fn a_foreign_session_survives_our_own_export_and_a_rebuild() {
 }
 
 #[test]
+fn what_a_summary_stands_for_is_shown_but_not_resumed() {
+    let home = TestHome::new();
+    let folder = Folder::aider(&home);
+    let mut all = conversation();
+    all.push(json!({"msg_id": "m5", "role": "system", "timestamp": "2026-03-20T09:14:00Z", "content": [
+        {"type": "summary", "text": "A parser was ported.", "summarized_through_msg_id": "m3"}]}));
+    folder.write("messages.jsonl", lines(&all));
+    folder.import(&home);
+    assert!(home.sfs(&["show", "last", "-m"]).stdout.contains("please port the parser"));
+    insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
+    ---- stderr
+    Would be written for Codex:
+      kept          2  assistant messages
+      mapped        1  summaries  (as a user message)
+      dropped       3  messages before a compaction  (the summary stands for them)
+      dropped       1  other content  (the target has no place for it)
+      dropped       1  sub-agent messages  (the main conversation has their results only)
+    ");
+    let resumed = home.json(&["resume", "last", "--in", "codex", "--no-launch", "--json"]);
+    let written = fs::read_to_string(resumed["files"][0].as_str().unwrap()).unwrap();
+    assert!(!written.contains("please port the parser"), "{written}");
+    assert!(written.contains("A parser was ported.") && written.contains("The parser is ported."), "{written}");
+}
+
+#[test]
 fn a_signature_survives_where_it_is_valid() {
     let home = TestHome::new();
     let folder = Folder::aider(&home);
@@ -379,6 +406,36 @@ fn garbage_between_the_messages_is_noted_and_kept() {
     let export = home.path().join("out/ses_ab12cd34ef56ab78.sfs");
     assert_eq!(faults(&export), Vec::<String>::new());
     assert_eq!(fs::read_to_string(export.join("native/main")).unwrap(), text);
+}
+
+#[test]
+fn what_nests_too_deep_is_no_trouble() {
+    let home = TestHome::new();
+    let folder = Folder::aider(&home);
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let with = |content: &str| {
+        format!(r#"{{"msg_id": "d", "role": "assistant", "content": {content}, "timestamp": "2026-03-20T09:13:01Z"}}"#)
+    };
+    let blocks = [
+        deep.clone(),
+        format!("[{deep}]"),
+        format!(r#"[{{"type": "tool_use", "tool_use_id": "t", "name": "n", "input": {deep}}}]"#),
+        format!(r#"[{{"type": "tool_result", "tool_use_id": "t", "content": {deep}}}]"#),
+        format!(r#"[{{"type": "other", "value": {deep}}}]"#),
+    ];
+    folder.write("messages.jsonl", lines(&conversation()) + &blocks.map(|block| with(&block)).join("\n"));
+    assert_eq!(folder.import(&home).code, Some(0));
+    let commands: [&[&str]; 5] = [
+        &["show", "last", "-m", "--full"],
+        &["show", "last", "-m", "--json"],
+        &["export", "last"],
+        &["resume", "last", "--in", "codex", "--no-launch"],
+        &["resume", "last", "--in", "claude-code", "--no-launch"],
+    ];
+    for command in commands {
+        let run = home.sfs(command);
+        assert_eq!(run.code, Some(0), "{command:?}: {}", run.stderr);
+    }
 }
 
 #[test]
@@ -838,7 +895,9 @@ fn a_session_without_its_own_bytes_reaches_the_model_all_the_same() {
     if !ready(name, &[Client::ClaudeCode, Client::Codex]) {
         return;
     }
-    let cases = ["claude/multi", "claude/thinktool", "claude/readpng", "codex/shell", "codex/image", "codex/patch"];
+    let claude = ["claude/multi", "claude/thinktool", "claude/readpng", "claude/unicode", "claude/v2.1.5-sub"];
+    let codex = ["codex/shell", "codex/image", "codex/patch", "codex/codemode_openai", "codex/interrupted"];
+    let cases = [claude, codex].concat();
     let mut problems = Vec::new();
     for case in cases {
         let (home, folder, session) = stripped(case);

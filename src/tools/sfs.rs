@@ -11,11 +11,12 @@ use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage,
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// A larger picture beside the messages stays a path.
@@ -64,38 +65,78 @@ pub fn observations(bytes: &[u8]) -> Vec<Observation> {
     all.into_iter().flatten().collect()
 }
 
-/// The live conversation: what does not belong to a sub-agent, in the order of the file.
+/// The live conversation: the messages in the order of the file, without those of sub-agents, and without those for which
+/// a later summary says that it stands. Where a person went back and said something else, both are in it: foreign files
+/// link their messages in too many ways to tell.
 pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let main = source.newest("main").ok_or_else(|| {
         Error::not_found(format!("session {} has no messages", source.native_id()))
             .hint("its files are archived all the same: sfs export ID --format sfs")
     })?;
-    let (mut places, mut sidechains) = (VecDeque::new(), 0);
+    let mut log = Log::default();
     let mut reading = Reading::default();
     source.for_each_line(main, 0, &mut |line| {
         SfsReader.line(line, &mut reading);
-        match reading.messages.first() {
-            Some(message) if message.is_sidechain => sidechains += 1,
-            Some(_) => places.push_back((line.number, line.offset, line.bytes.len() as u64)),
-            None => {}
-        }
+        reading.messages.drain(..).for_each(|message| log.add(message, line));
         reading.clear();
         Ok(ControlFlow::Continue(()))
     })?;
-    let mut left_out = vec![("sub-agent messages", "the main conversation has their results only", sidechains)];
+    let mut left_out = vec![
+        ("sub-agent messages", "the main conversation has their results only", log.sidechains),
+        ("messages before a compaction", "the summary stands for them", log.summarized),
+    ];
     left_out.retain(|(_, _, count)| *count > 0);
-    let messages = places.into_iter().filter_map(move |place| message_at(source, main, place).transpose());
+    let messages = log.live.into_iter().filter_map(move |place| message_at(source, main, &place).transpose());
     Ok(Conversation { messages: Box::new(messages), left_out })
 }
 
-fn message_at(
-    source: &dyn Source,
-    stream: &StreamInfo,
-    (number, offset, length): (u64, u64, u64),
-) -> Result<Option<Message>> {
-    let bytes = source.bytes(stream, offset, length)?;
+/// Which messages are live, and how many are not.
+#[derive(Default)]
+struct Log {
+    live: Vec<Place>,
+    sidechains: u64,
+    summarized: u64,
+}
+
+/// Where a message stands.
+struct Place {
+    id: String,
+    number: u64,
+    offset: u64,
+    length: u64,
+}
+
+impl Log {
+    fn add(&mut self, message: Message, line: Line<'_>) {
+        if message.is_sidechain {
+            self.sidechains += 1;
+            return;
+        }
+        // The call around it, which the model made, tells the same.
+        if message.metadata.contains_key("nested_in") {
+            return;
+        }
+        for block in &message.content {
+            if let Block::Summary { through: Some(last), .. } = block
+                && let Some(at) = self.live.iter().rposition(|place| place.id == *last)
+            {
+                self.summarized += self.live.drain(..=at).len() as u64;
+            }
+        }
+        self.live.push(Place {
+            id: message.id,
+            number: line.number,
+            offset: line.offset,
+            length: line.bytes.len() as u64,
+        });
+    }
+}
+
+fn message_at(source: &dyn Source, stream: &StreamInfo, place: &Place) -> Result<Option<Message>> {
+    let bytes = source.bytes(stream, place.offset, place.length)?;
     let mut reading = Reading::default();
-    SfsReader.line(Line { stream: &stream.name, number, offset, bytes: &bytes }, &mut reading);
+    let line = Line { stream: &stream.name, number: place.number, offset: place.offset, bytes: &bytes };
+    SfsReader.line(line, &mut reading);
     let Some(mut message) = reading.messages.pop() else { return Ok(None) };
     take_pictures_in(source, &mut message)?;
     Ok(Some(message))
@@ -247,7 +288,15 @@ fn block(source: &RawValue) -> Vec<Block> {
     }
     let fields = Fields::of(source.get().as_bytes());
     let known = fields.as_ref().and_then(|fields| known_block(fields, source));
-    known.unwrap_or_else(|| vec![Block::Other(raw(&json!({"type": "unknown", "value": source})))])
+    known.unwrap_or_else(|| vec![Block::Other(raw(&Unknown { kind: "unknown", value: source }))])
+}
+
+/// What the schema has no block for. Written without being read: it may nest deeper than a parser goes.
+#[derive(Serialize)]
+struct Unknown<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    value: &'a RawValue,
 }
 
 /// `None` where the block lacks what its type demands.
@@ -263,7 +312,7 @@ fn known_block(fields: &Fields<'_>, source: &RawValue) -> Option<Vec<Block>> {
         "tool_use" => Block::ToolUse {
             id: fields.text("tool_use_id").or_else(|| fields.text("id"))?,
             name: fields.text("name")?,
-            input: fields.raw("input").map_or_else(|| raw(&json!({})), object),
+            input: fields.raw("input").map_or_else(|| raw(&serde_json::Map::new()), object),
         },
         "tool_result" => return tool_result(fields),
         "image" => Block::Image(picture(&Fields::of(fields.raw("source")?.get().as_bytes())?)?),
@@ -275,7 +324,11 @@ fn known_block(fields: &Fields<'_>, source: &RawValue) -> Option<Vec<Block>> {
 
 /// An input is an object; anything else is put into one.
 fn object(input: &RawValue) -> Box<RawValue> {
-    if input.get().starts_with('{') { input.to_owned() } else { raw(&json!({"input": input})) }
+    #[derive(Serialize)]
+    struct Input<'a> {
+        input: &'a RawValue,
+    }
+    if input.get().starts_with('{') { input.to_owned() } else { raw(&Input { input }) }
 }
 
 /// The schema wants a string; some write blocks, as the API has them.
