@@ -520,6 +520,14 @@ fn a_session_that_came_as_a_copy_is_completed_by_its_own_file() {
     fs::rename(home.path().join("away"), home.path().join(".claude")).unwrap();
     assert_eq!(home.sfs(&["import"]).code, Some(0));
     assert_eq!(sessions(&home), sessions(&source));
+    // Both forms travel on together.
+    let (out, other) = (home.path().join("both"), TestHome::new());
+    export_all(&home, "sfs", &out);
+    assert_eq!(other.sfs(&["import", out.to_str().unwrap()]).stderr, "");
+    assert_eq!(other.sfs(&["import", out.to_str().unwrap()]).stdout, "Nothing new.\n");
+    let shown = |home: &TestHome| home.json(&["show", "last", "-m", "--json"]);
+    assert_eq!(shown(&other)["messages"], shown(&source)["messages"]);
+    assert_eq!(shown(&other)["streams"], shown(&home)["streams"]);
 }
 
 #[test]

@@ -106,9 +106,12 @@ impl List {
 
 /// A tool that we know, or one whose sessions came as .sfs folders.
 fn tool_id(store: &Store, name: &str) -> Result<String> {
-    let tool = tools::find(name).map(|tool| tool.id());
     let imported = Filter { tool: Some(name.to_owned()), ..Filter::default() };
-    if tool.is_err() && store.count(&imported)? > 0 { Ok(name.to_owned()) } else { tool.map(str::to_owned) }
+    match tools::find(name) {
+        Ok(tool) => Ok(tool.id().to_owned()),
+        Err(_) if store.count(&imported)? > 0 => Ok(name.to_owned()),
+        Err(error) => Err(error),
+    }
 }
 
 fn sort(word: &str) -> Result<Sort> {

@@ -81,14 +81,14 @@ impl Session {
 
     /// Where we hold the session in its tool's own form, a copy in the portable one tells less: it is kept unread.
     fn keep_aside(&self, store: &Store, members: &mut [Member]) -> Result<Option<String>> {
-        let is_foreign = |member: &Member| member.name == "main" && member.format == Format::SfsJsonl;
+        let theirs = members.iter().filter(|member| member.name == "main").max_by_key(|member| member.generation);
         let ours = store.newest_stream(self.row.id, "main")?;
-        let Some(ours) = ours.filter(|main| main.format != Format::SfsJsonl.as_str()) else { return Ok(None) };
-        if !members.iter().any(is_foreign) || ours.length == 0 {
+        let tells_more = |ours: &Stream| ours.length > 0 && ours.format != Format::SfsJsonl.as_str();
+        if theirs.is_none_or(|main| main.format != Format::SfsJsonl) || !ours.as_ref().is_some_and(tells_more) {
             return Ok(None);
         }
         for member in members {
-            let name = if is_foreign(member) { folder::MESSAGES } else { &member.name };
+            let name = if member.name == "main" { folder::MESSAGES } else { &member.name };
             (member.name, member.format) = (format!("sfs/{name}"), Format::File);
         }
         Ok(Some(format!(
@@ -121,7 +121,8 @@ impl Session {
 
     /// Says whether the session got a parent.
     fn tell_parent(&mut self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
-        let Some(parent) = manifest.parent.as_ref().filter(|_| self.row.parent.is_none()) else { return Ok(false) };
+        let is_news = |parent: &&SessionId| self.row.parent.is_none() && **parent != self.row.public_id;
+        let Some(parent) = manifest.parent.as_ref().filter(is_news) else { return Ok(false) };
         self.row = store.announce(&NewSession {
             tool: &manifest.tool,
             native_id: &manifest.native_id,
@@ -149,21 +150,18 @@ impl Session {
     fn tell_rest(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
         let summary = store.summary(self.row.id)?;
         let (tool, native_id) = (&self.row.tool, &self.row.native_id);
-        let mut told = false;
         if let Some(title) = manifest.title.clone()
             && manifest.title_is_a_tools
             && summary.tool_title.is_none()
         {
             facts::observe(store, tool, native_id, Observation::Title(TitleRank::Chosen, title))?;
-            told = true;
         }
         if summary.updated_at.is_none() {
             for at in [manifest.created_at, manifest.updated_at].into_iter().flatten() {
                 facts::observe(store, tool, native_id, Observation::Activity(at))?;
-                told = true;
             }
         }
-        Ok(told)
+        Ok(store.summary(self.row.id)? != summary)
     }
 }
 
