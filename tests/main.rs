@@ -6,6 +6,7 @@
 mod claude_code;
 mod clients;
 mod codex;
+mod daemon;
 mod directions;
 mod sfs;
 mod support;

@@ -65,6 +65,7 @@ pub fn resume(
         Error::usage(format!("{} can only be captured, not written", tool.name()))
             .hint("sfs resume ID --in claude-code | codex")
     })?;
+    refresh(store, home, session)?;
     let summary = store.summary(session.id)?;
     let project = summary.project.as_deref().map(PathBuf::from);
     let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
@@ -79,6 +80,18 @@ pub fn resume(
     }
     let target = Target { home: home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
     write_new(store, session, tool, writer, &target, options)
+}
+
+/// What the session's own tool wrote since the last capture must not be left behind where no daemon runs. An unchanged
+/// file costs one `stat`.
+fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
+    let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
+    let mut files = Vec::new();
+    for stream in store.streams(session.id)? {
+        files.extend(store.native_files_of(stream.id)?.into_iter().map(|file| PathBuf::from(file.path)));
+    }
+    files.retain(|file| file.exists());
+    Capture { home, store, tool }.files(files, &mut |_| {}).map(drop)
 }
 
 /// The same tool: its own file, which may have to be put back. `None` where that file can't be used.
@@ -167,9 +180,6 @@ fn write_new(
             return Err(error);
         }
     }
-    // The daemon would do the same in a moment; without one the child must be in the archive all the same.
-    let mut capture = Capture { home: &target.home, store, tool };
-    capture.files(vec![plan.file.clone()], &mut |_| {})?;
     Ok(resumed)
 }
 

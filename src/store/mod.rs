@@ -133,6 +133,20 @@ impl Store {
         outcome
     }
 
+    /// Stores a row that may be there already. Not `INSERT OR REPLACE` nor an upsert: for those `SQLite` opens a savepoint
+    /// around the statement, at which the full-text index writes out what it has gathered, and gathers nothing.
+    fn update_or_insert(&self, update: &str, insert: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
+        if self.connection.prepare_cached(update)?.execute(values)? == 0 {
+            self.connection.prepare_cached(insert)?.execute(values)?;
+        }
+        Ok(())
+    }
+
+    /// For a process that lives long: a page cache of 2 MiB. Capture is no slower with it.
+    pub fn keep_small(&mut self) -> Result<()> {
+        Ok(self.connection.pragma_update(None, "cache_size", -2048)?)
+    }
+
     /// Gives memory back and lets `SQLite` refresh its statistics; for the daemon when it goes idle.
     pub fn rest(&mut self) -> Result<()> {
         self.packer.forget();
