@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use crate::clients::{Client, differences, ready, receive};
+use crate::support::file_source::FileSource;
 use crate::support::home::{Run, TestHome, fixture};
 use crate::support::schema::Schema;
 use serde_json::{Value, json};
+use sessionfs::tools::{Format, Reading, Source, conversation as conversation_of, find, reader};
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A .sfs folder as another program might have written it: manifest, messages, workspace.
@@ -559,6 +562,48 @@ fn what_a_person_said_comes_with_the_session() {
 }
 
 #[test]
+fn a_title_that_the_tool_keeps_elsewhere_comes_too() {
+    let home = TestHome::with(&["codex/chat"]);
+    home.sfs(&["import"]);
+    let id = sessions(&home)[0]["native_id"].clone();
+    fs::write(home.path().join(".codex/session_index.jsonl"), json!({"id": id, "thread_name": "Named"}).to_string())
+        .unwrap();
+    home.sfs(&["import"]);
+    let (out, other) = (home.path().join("out"), TestHome::new());
+    export_all(&home, "sfs", &out);
+    other.sfs(&["import", out.to_str().unwrap()]);
+    assert_eq!(sessions(&other)[0]["title"], "Named");
+    assert_eq!(other.sfs(&["import", out.to_str().unwrap()]).stdout, "Nothing new.\n");
+    other.sfs(&["admin", "reindex", "--local"]);
+    assert_eq!(sessions(&other)[0]["title"], "Named");
+}
+
+#[test]
+fn devices_that_went_different_ways_keep_both() {
+    let home = TestHome::with(&["claude/multi"]);
+    let files = walkdir::WalkDir::new(home.path().join(".claude")).into_iter().map(Result::unwrap);
+    let path = files.filter(|entry| entry.file_type().is_file()).last().unwrap().into_path();
+    home.sfs(&["import"]);
+    let theirs = home.path().join("theirs");
+    export_all(&home, "sfs", &theirs);
+    let other = TestHome::with(&["claude/multi"]);
+    let path = other.path().join(path.strip_prefix(home.path()).unwrap());
+    let mine = fs::read_to_string(&path).unwrap().replacen("2026-11-22", "2026-11-21", 1) + "{}\n";
+    fs::write(&path, &mine).unwrap();
+    other.sfs(&["import"]);
+    assert_eq!(other.sfs(&["import", theirs.to_str().unwrap()]).code, Some(0));
+    assert_eq!(other.sfs(&["import", theirs.to_str().unwrap()]).stdout, "Nothing new.\n");
+    assert_eq!(other.json(&["show", "last", "--json"])["streams"].as_array().unwrap().len(), 2);
+    // The tool's own file is as it was, and is still captured.
+    assert_eq!(fs::read_to_string(&path).unwrap(), mine);
+    assert_eq!(other.sfs(&["import"]).stdout, "Nothing new.\n");
+    fs::write(&path, mine + "{}\n").unwrap();
+    assert_eq!(other.sfs(&["import"]).code, Some(0));
+    assert_eq!(other.json(&["show", "last", "--json"])["streams"].as_array().unwrap().len(), 2);
+    assert_eq!(other.sfs(&["admin", "check"]).code, Some(0));
+}
+
+#[test]
 fn a_growing_session_is_extended_by_a_later_export() {
     let home = TestHome::with(&["claude/multi"]);
     let path = walkdir::WalkDir::new(home.path().join(".claude")).into_iter().map(Result::unwrap);
@@ -937,4 +982,32 @@ fn stripped(case: &str) -> (TestHome, Folder, Value) {
     fs::remove_dir_all(folder.0.join("native")).unwrap();
     folder.edit(|manifest| manifest["metadata"] = json!({}));
     (home, folder, session)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever happened to the messages: reading them and walking them never panics, and every line is a message, a note
+    /// or empty.
+    #[test]
+    fn damaged_messages_never_panic(
+        damage in proptest::collection::vec((0usize..4_000, proptest::prelude::any::<u8>()), 1..60),
+        cut in 0usize..4_000,
+    ) {
+        let mut bytes = lines(&conversation()).repeat(2).into_bytes();
+        for (at, byte) in damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.drain(..cut % bytes.len());
+        let source = FileSource::of(find("codex").unwrap(), "s", "main", Format::SfsJsonl, &bytes);
+        let mut reader = reader(Format::SfsJsonl, "main", None).unwrap();
+        source.for_each_line(&source.streams()[0], 0, &mut |line| {
+            let mut reading = Reading::default();
+            reader.line(line, &mut reading);
+            assert_eq!(reading.messages.len() + reading.notes.len(), usize::from(!line.bytes.trim_ascii().is_empty()));
+            Ok(ControlFlow::Continue(()))
+        }).unwrap();
+        assert!(conversation_of(&source).unwrap().messages.all(|message| message.is_ok()));
+    }
 }
