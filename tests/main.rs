@@ -8,4 +8,5 @@ mod clients;
 mod codex;
 mod daemon;
 mod directions;
+mod sfs;
 mod support;
