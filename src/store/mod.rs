@@ -71,7 +71,8 @@ impl Store {
                     .hint("move that file away; the next command starts a new archive")
             })?;
         let version: usize = self.connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if application != APPLICATION_ID && (application != 0 || version != 0) {
+        let tables: u32 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
             return Err(Error::failed(format!("{} belongs to another program", path.display()))
                 .hint("set SFS_HOME to another folder"));
         }
