@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "export")]
 #[argh(example = "sfs export last --format native -o /tmp/copy
-  sfs export last --format markdown > session.md
-  sfs export last --format sfs -o .")]
+sfs export last --format markdown > session.md
+sfs export last --format sfs -o .")]
 #[argh(note = "Formats:
   sfs          a folder ID.sfs with messages, manifest and the original bytes (the default)
   native       the tool's own files, byte for byte, with their paths below the tool's folder

@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
         };
         context.ui.line(&format!("{:<12} {state}", tool.name()))?;
         if let Some((path, error)) = error {
-            context.ui.line(&format!("{:<12} last error: {}: {}", "", path, ui::printable(&error)))?;
+            context.ui.line(&format!("{:<12} last error: {}: {}", "", ui::printable(&path), ui::printable(&error)))?;
         }
     }
     context.ui.line("")?;
