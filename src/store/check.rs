@@ -64,6 +64,16 @@ impl Store {
                 report.damage.push(Damage { session: None, what: format!("database: {line}") });
             }
         }
+        let mut statement = self
+            .connection
+            .prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check ORDER BY 1, 2 LIMIT 20")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+            let number = row.get::<_, Option<i64>>(1)?.map(|number| format!(" {number}")).unwrap_or_default();
+            let what = format!("{table}{number} belongs to a {parent} that does not exist");
+            report.damage.push(Damage { session: None, what });
+        }
         Ok(())
     }
 
@@ -118,7 +128,9 @@ impl Store {
                 return Ok(());
             }
         };
-        if end + tail.len() as u64 != stream.length {
+        if !stream.is_cut_at(end) {
+            damaged(format!("its chunks end at byte {end}, which is not where its tail begins"));
+        } else if end + tail.len() as u64 != stream.length {
             damaged(format!("holds {} of {} bytes", end + tail.len() as u64, stream.length));
         } else if !stream.has_hashes(&chain, &tail) {
             damaged("its bytes do not have its hash".to_owned());

@@ -72,6 +72,11 @@ impl Stream {
         Hash(hash.finalize().into())
     }
 
+    /// True where the tail begins at byte `end`.
+    pub(super) fn is_cut_at(&self, end: u64) -> bool {
+        self.cut == end
+    }
+
     /// True where chunks with this chain and this tail are what was appended.
     pub(super) fn has_hashes(&self, chain: &[u8], tail: &[u8]) -> bool {
         self.chain == chain && (self.length == 0 || self.tail_hash == Hash::of(tail).0)
