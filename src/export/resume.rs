@@ -73,7 +73,8 @@ pub fn resume(
     })?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
     if tool.id() == session.tool && options.project.as_ref().is_none_or(|_| project.as_ref() == Some(&cwd)) {
-        if let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
+        if let Some(mut resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
+            capture_written(store, home, tool, &mut resumed);
             return Ok(resumed);
         }
     }
@@ -168,10 +169,19 @@ fn write_new(
             return Err(error);
         }
     }
-    // The daemon would do the same in a moment; without one the child must be in the archive all the same.
-    let mut capture = Capture { home: &target.home, store, tool };
-    capture.files(vec![plan.file.clone()], &mut |_| {})?;
+    capture_written(store, &target.home, tool, &mut resumed);
     Ok(resumed)
+}
+
+/// The daemon would do the same in a moment; without one the child must be in the archive all the same. The session can
+/// be continued even where this fails.
+fn capture_written(store: &mut Store, home: &Home, tool: &'static dyn Tool, resumed: &mut Resumed) {
+    let mut capture = Capture { home, store, tool };
+    let errors = match capture.files(resumed.files.clone(), &mut |_| {}) {
+        Ok(report) => report.errors.into_iter().map(|(_, error)| error).collect(),
+        Err(error) => vec![error],
+    };
+    resumed.warnings.extend(errors.iter().map(|e| format!("not yet captured (sfs import): {}", e.message())));
 }
 
 fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Plan, inherited: u64) -> Result<()> {
