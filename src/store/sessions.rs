@@ -311,7 +311,7 @@ impl Store {
                 .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"));
         }
         let prefix = words.strip_prefix("ses_").unwrap_or(words);
-        if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Err(Error::usage(format!("{words:?} is too short or not an id"))
                 .hint("give at least four characters of the id, or `last`"));
         }
