@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod capture;
 mod claude_code;
 mod clients;
 mod codex;

@@ -2,3 +2,4 @@
 
 pub mod file_source;
 pub mod home;
+pub mod written;
