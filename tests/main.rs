@@ -7,5 +7,7 @@ mod capture;
 mod claude_code;
 mod clients;
 mod codex;
+mod damage;
 mod directions;
+mod resume;
 mod support;
