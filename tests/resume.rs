@@ -2,7 +2,9 @@
 //! resume which fails leaves nothing.
 
 use crate::support::home::{Run, TestHome, fixture};
-use crate::support::written::{Files, append, claude_file, claude_line, files_below, id, import, sessions, write};
+use crate::support::written::{
+    Files, append, claude_file, claude_line, files_below, home_with_a_session, id, import, sessions, write,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
@@ -209,15 +211,21 @@ fn an_empty_conversation_is_refused() {
         write(&claude_file(&home, &id(1)), format!("{}\n", json!({"type": "summary", "summary": "Nothing was said"})));
         import(&home);
         let run = refused(&home, &[&id(1), "--in", tool, "--project", "."], 1);
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(run, @"
-            ---- stderr
-            error: session 11111111-2222-4333-8444-000000000001 holds nothing to resume
-            hint: look at it with `sfs show`
-            ---- exit Some(1)
-            ");
-        }
+        assert!(run.stderr.contains("holds nothing to resume\nhint: "), "{run}");
+        let run = home.sfs(&["export", &id(1), "--format", tool, "-o", "out"]);
+        assert_eq!(run.code, Some(1), "{run}");
+        assert!(files_below(&home.path().join("out")).is_empty(), "half a file is left");
     }
+}
+
+#[test]
+fn lines_that_were_not_understood_are_in_the_ledger() {
+    let (home, file) = home_with_a_session();
+    append(&file, "{\"type\":\"user\",\n");
+    import(&home);
+    let dropped = resume(&home, "last", "codex")["ledger"]["dropped"].clone();
+    assert_eq!((&dropped[0]["what"], &dropped[0]["count"]), (&json!("lines not understood"), &json!(1)));
+    assert!(dropped[0]["detail"].as_str().unwrap().starts_with("first: main:5: "), "{dropped}");
 }
 
 #[test]

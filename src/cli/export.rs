@@ -69,7 +69,7 @@ impl Export {
             Some(folder) => {
                 let path = folder.join(name);
                 let mut out = create(&path)?;
-                export::markdown(&session, tool, &about, &mut out)?;
+                whole_or_none(&path, export::markdown(&session, tool, &about, &mut out))?;
                 context.ui.line(&path.display().to_string())
             }
         }
@@ -87,13 +87,21 @@ impl Export {
         let plan = writer.plan(&about, &target)?;
         let path = folder.join(plan.file.file_name().unwrap_or_default());
         let mut out = create(&path)?;
-        let ledger = export::write_conversation(store, row, writer, &plan, &target, &mut out)?;
-        out.flush().context(|| format!("{} can't be written", path.display()))?;
+        let written = export::write_conversation(store, row, writer, &plan, &target, &mut out).and_then(|ledger| {
+            out.flush().context(|| format!("{} can't be written", path.display()))?;
+            Ok(ledger)
+        });
+        let ledger = whole_or_none(&path, written)?;
         if std::io::stderr().is_terminal() {
             context.ui.ledger(&ledger);
         }
         context.ui.line(&path.display().to_string())
     }
+}
+
+/// Takes a file that could not be finished away.
+fn whole_or_none<T>(path: &Path, written: Result<T>) -> Result<T> {
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 /// A new file, readable by its owner only.

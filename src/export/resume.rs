@@ -8,7 +8,7 @@ use super::source::ArchivedSession;
 use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
-use crate::model::ledger::Ledger;
+use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store};
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use std::io::Write;
@@ -224,7 +224,18 @@ pub fn write_conversation(
     let source = ArchivedSession::open(store, session.clone())?;
     let about = source.about(origin.id(), &store.summary(session.id)?);
     let conversation = origin.conversation(&source)?;
-    writer.write(plan, &about, target, conversation, out)
+    let mut ledger = writer.write(plan, &about, target, conversation, out)?;
+    if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
+        return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
+            .hint(format!("sfs show {} -m", session.public_id)));
+    }
+    let mut unread = store.notes(session.id)?;
+    unread.retain(|(stream, ..)| stream == "main");
+    if let Some((stream, line, reason)) = unread.first() {
+        let detail = format!("first: {stream}:{}: {reason}", line + 1);
+        ledger.dropped.push(Entry { what: "lines not understood".into(), count: unread.len() as u64, detail });
+    }
+    Ok(ledger)
 }
 
 struct Counted<'a> {
