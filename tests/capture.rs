@@ -6,7 +6,7 @@ use crate::support::written::{
     append, assert_faithful, assert_same_files, assert_sound, claude_file, claude_line, claude_session, codex_file,
     codex_session, exported, files_below, home_with_a_session, id, import, native_files, sessions, told, write,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -277,6 +277,57 @@ fn a_damaged_compressed_file_is_an_error_and_stops_nothing() {
     assert_sound(&home);
 }
 
+#[test]
+fn several_imports_at_once_archive_everything_once() {
+    let home = home_with_all("claude");
+    let mut imports: Vec<_> = (0..4).map(|_| home.command(&["import"]).spawn().unwrap()).collect();
+    for import in &mut imports {
+        assert_eq!(import.wait().unwrap().code(), Some(0));
+    }
+    let once = home_with_all("claude");
+    import(&once);
+    assert_eq!(sessions(&home).len(), sessions(&once).len());
+    assert_faithful(&home);
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_read_is_captured_whole() {
+    let home = TestHome::new();
+    let file = claude_file(&home, &id(1));
+    write(&file, "");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for turn in 0..200 {
+                append(&file, format!("{}\n", claude_line(&id(1), turn, "user", &"word ".repeat(500))));
+            }
+        });
+        while !writer.is_finished() {
+            import(&home);
+        }
+    });
+    import(&home);
+    assert_eq!(streams(&home).len(), 1);
+    assert_eq!(texts(&home).len(), 200);
+    assert_faithful(&home);
+}
+
+#[test]
+fn file_times_of_another_age_are_taken_as_they_are() {
+    let home = TestHome::new();
+    for (number, seconds) in [(1, -2_000_000_000i64), (2, 0), (3, 40_000_000_000)] {
+        let file = claude_file(&home, &id(number));
+        write(&file, "no time in it\n");
+        let distance = std::time::Duration::from_secs(seconds.unsigned_abs());
+        let epoch = std::time::SystemTime::UNIX_EPOCH;
+        let time = if seconds < 0 { epoch - distance } else { epoch + distance };
+        fs::File::options().append(true).open(&file).unwrap().set_modified(time).unwrap();
+    }
+    import(&home);
+    assert_eq!(home.sfs(&["list", "--all"]).code, Some(0));
+    assert_eq!(import(&home).stdout, "Nothing new.\n");
+    assert_faithful(&home);
+}
+
 // What disappears.
 
 #[test]
@@ -462,12 +513,20 @@ fn broken_contents() -> Vec<(&'static str, Vec<u8>)> {
         let roles = ["user", "assistant"];
         (0..4).map(|n| claude_line(session, n, roles[n as usize % 2], &format!("Text {n}"))).collect()
     };
-    let joined = |lines: &[Value], end: &str| lines.iter().map(|line| format!("{line}{end}")).collect::<String>();
+    let joined =
+        |lines: &[Value], end: &str| lines.iter().flat_map(|line| [line.to_string(), end.into()]).collect::<String>();
     let whole = lines("%");
     let all = joined(&whole, "\n");
     let with_field = |name: &str, value: Value| {
         let mut lines = whole.clone();
         lines[2][name] = value;
+        joined(&lines, "\n").into_bytes()
+    };
+    let with_message = |name: &str, value: Value| {
+        let mut lines = whole.clone();
+        lines[1]["message"]["id"] = json!("msg_1");
+        lines[1]["message"]["model"] = json!("claude-opus-4-1");
+        lines[1]["message"][name] = value;
         joined(&lines, "\n").into_bytes()
     };
     let mut without_times = whole.clone();
@@ -491,6 +550,17 @@ fn broken_contents() -> Vec<(&'static str, Vec<u8>)> {
         ("twice the same ids", all.repeat(2).into_bytes()),
         ("no times", joined(&without_times, "\n").into_bytes()),
         ("wrong times", with_field("timestamp", "yesterday".into())),
+        ("times far away", with_field("timestamp", "9999-12-31T23:59:59.999Z".into())),
+        (
+            "impossible tokens",
+            with_message(
+                "usage",
+                json!({"input_tokens": u64::MAX, "output_tokens": u64::MAX,
+            "cache_read_input_tokens": u64::MAX, "cache_creation_input_tokens": u64::MAX}),
+            ),
+        ),
+        ("negative tokens", with_message("usage", json!({"input_tokens": -5, "output_tokens": 1.5}))),
+        ("tokens in words", with_message("usage", json!({"input_tokens": "many"}))),
         ("carriage returns", joined(&whole, "\r\n").into_bytes()),
         ("a byte order mark", format!("\u{feff}{all}").into_bytes()),
         ("no last line break", all.trim_end().as_bytes().to_vec()),
@@ -550,13 +620,17 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     claude-code, deep JSON inside: 4 messages.
     claude-code, deep JSON: 4 messages.
     claude-code, empty: 0 messages.
+    claude-code, impossible tokens: 4 messages.
     claude-code, invalid UTF-8 in a text: 4 messages.
     claude-code, invalid UTF-8: 4 messages.
     claude-code, its own parent: 4 messages.
+    claude-code, negative tokens: 4 messages.
     claude-code, no last line break: 4 messages.
     claude-code, no times: 4 messages.
     claude-code, not objects: 0 messages. 4 lines not understood, first: main:1: line 1: invalid type: integer `7`, expected struct Record at column 1 (1 bytes)
     claude-code, one line break: 0 messages.
+    claude-code, times far away: 4 messages.
+    claude-code, tokens in words: 4 messages.
     claude-code, truncated JSON: 7 messages. 1 lines not understood, first: main:4: line 4: EOF while parsing a string at column 311 (311 bytes)
     claude-code, twice the same ids: 8 messages.
     claude-code, wrong times: 4 messages.
@@ -571,13 +645,17 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     codex, deep JSON inside: 2 messages.
     codex, deep JSON: 2 messages.
     codex, empty: 2 messages.
+    codex, impossible tokens: 2 messages.
     codex, invalid UTF-8 in a text: 2 messages. 1 lines not understood, first: main:7: main:7: not UTF-8
     codex, invalid UTF-8: 2 messages. 1 lines not understood, first: main:9: main:9: not UTF-8
     codex, its own parent: 2 messages.
+    codex, negative tokens: 2 messages.
     codex, no last line break: 2 messages.
     codex, no times: 2 messages.
     codex, not objects: 2 messages. 6 lines not understood, first: main:5: main:5: not a JSON object
     codex, one line break: 2 messages.
+    codex, times far away: 2 messages.
+    codex, tokens in words: 2 messages.
     codex, truncated JSON: 2 messages. 1 lines not understood, first: main:8: main:8: EOF while parsing a string at line 1 column 311
     codex, twice the same ids: 2 messages.
     codex, wrong times: 2 messages.

@@ -197,8 +197,11 @@ fn incompressible_sessions(home: &TestHome, count: u32) {
         (0..length).map(next).filter(|c| *c != '\\').collect()
     };
     for session in 0..count {
-        let lines = (0..30).map(|n| claude_line(&id(session), n, "user", &noise(10_000)));
-        write(&claude_file(home, &id(session)), lines.map(|line| format!("{line}\n")).collect::<String>());
+        let mut lines = String::new();
+        for number in 0..30 {
+            writeln!(lines, "{}", claude_line(&id(session), number, "user", &noise(10_000))).unwrap();
+        }
+        write(&claude_file(home, &id(session)), lines);
     }
 }
 

@@ -166,8 +166,8 @@ impl Store {
             Some((_, model, usage)) => summary.count(model.as_deref(), &usage, -1),
             None => {}
         }
-        summary.count(record.model.as_deref(), &record.usage, 1);
-        let usage = &record.usage;
+        let usage = record.usage.plausible();
+        summary.count(record.model.as_deref(), &usage, 1);
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO usage

@@ -303,10 +303,11 @@ impl Store {
         let not_found =
             || Error::not_found(format!("no session is called {words:?}")).hint("see the ids in `sfs list`");
         if words == "last" {
-            let rows = self.list(&Filter { limit: Some(1), ..Filter::default() })?;
-            return rows
-                .into_iter()
-                .next()
+            let newest = |min_messages| -> Result<Option<(SessionRow, Summary)>> {
+                Ok(self.list(&Filter { limit: Some(1), min_messages, ..Filter::default() })?.pop())
+            };
+            return newest(1)?
+                .map_or_else(|| newest(0), |found| Ok(Some(found)))?
                 .map(|(row, _)| row)
                 .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"));
         }
