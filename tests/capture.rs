@@ -179,8 +179,11 @@ fn an_emptied_file_costs_nothing() {
     let whole = fs::read(&file).unwrap();
     fs::write(&file, "").unwrap();
     import(&home);
-    assert_eq!(archived_streams(&home)[Path::new("main")], whole);
-    assert_faithful(&home);
+    assert_eq!(streams(&home).len(), 1);
+    assert_eq!(texts(&home).len(), 4);
+    assert_sound(&home);
+    home.json(&["resume", "last", "--json"]);
+    assert_eq!(fs::read(&file).unwrap(), whole);
 }
 
 #[test]

@@ -244,6 +244,11 @@ fn a_missing_project_folder_is_said_before_anything_is_written() {
 fn a_session_without_a_folder_needs_one() {
     let home = TestHome::new();
     let mut line = claude_line(&id(1), 0, "user", "Where am I?");
+    line["cwd"] = json!("../relative");
+    write(&claude_file(&home, &id(1)), format!("{line}\n"));
+    import(&home);
+    refused(&home, &["last", "--in", "codex"], 2);
+
     line.as_object_mut().unwrap().remove("cwd");
     write(&claude_file(&home, &id(1)), format!("{line}\n"));
     import(&home);

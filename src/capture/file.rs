@@ -39,6 +39,10 @@ impl Progress {
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
+        // An emptied file says nothing new: what was in it stays the view, and can be put back.
+        if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
+            return Ok(None);
+        }
         if known.as_ref().is_some_and(|known| content.looks_like(known)) {
             return Ok(None);
         }

@@ -66,7 +66,8 @@ pub fn resume(
             .hint("sfs resume ID --in claude-code | codex")
     })?;
     let summary = store.summary(session.id)?;
-    let project = summary.project.as_deref().map(PathBuf::from);
+    // A relative folder would be looked for wherever we happen to be started.
+    let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
         Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
             .hint(format!("sfs resume {} --project DIR", session.public_id))
