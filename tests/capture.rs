@@ -396,6 +396,19 @@ fn a_part_of_the_session_is_completed() {
 }
 
 #[test]
+fn a_file_that_a_running_client_has_open_is_left_alone() {
+    let (home, file) = home_with_a_session();
+    let part = fs::read(&file).unwrap()[..100].to_vec();
+    fs::write(&file, &part).unwrap();
+    let running = json!({"pid": std::process::id(), "sessionId": id(1)});
+    write(&home.path().join(".claude/sessions/1.json"), running.to_string());
+    let run = home.sfs(&["restore", "last"]);
+    assert_eq!(run.code, Some(4), "{run}");
+    assert!(run.stderr.contains("is in use by a running Claude Code\nhint: "), "{run}");
+    assert_eq!(fs::read(&file).unwrap(), part);
+}
+
+#[test]
 fn nothing_is_restored_where_one_file_is_in_the_way() {
     let home = TestHome::with(&["claude/agent"]);
     import(&home);
