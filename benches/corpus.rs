@@ -76,6 +76,9 @@ pub(crate) struct Corpus {
     /// instead of filling a size, repeat one history in this many compactions (codex)
     #[argh(option, default = "0")]
     pub(crate) compactions: usize,
+    /// never compact: all of a session stays in its live conversation (claude)
+    #[argh(switch)]
+    pub(crate) alive: bool,
 }
 
 /// What was written.
@@ -103,7 +106,7 @@ impl Corpus {
                 Tool::Claude => {
                     let mut session = claude::Session::new(&pools, &mut random, project);
                     let mut out = self.transcript(&session.path(&self.home), start, target)?;
-                    session.write(&mut out);
+                    session.write(&mut out, self.alive);
                     summary.add(out, &session.id)?;
                     if number % 10 == 9 {
                         let (agent, path) = session.subagent_path(&self.home);

@@ -22,7 +22,7 @@ const LINES: usize = 1000;
 const MB: f64 = 1e6;
 /// Messages of the one session in the archive: what a reader sees. The measuring process must not cost the daemon, so
 /// it reads the database instead of asking a command.
-const MESSAGE_COUNT: &str = "SELECT message_count FROM session";
+const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
@@ -107,13 +107,13 @@ impl Place {
 
 /// A corpus whose home is chosen by [`Bench::place`].
 fn corpus(tool: Tool, sessions: usize, mean_kb: u64) -> Corpus {
-    Corpus { home: PathBuf::new(), tool, sessions, mean_kb, seed: 1, exact: false, compactions: 0 }
+    Corpus { home: PathBuf::new(), tool, sessions, mean_kb, seed: 1, exact: false, compactions: 0, alive: false }
 }
 
 /// The parameters of a corpus as a folder's name.
 fn name(corpus: &Corpus) -> String {
-    let Corpus { tool, sessions, mean_kb, seed, exact, compactions, .. } = corpus;
-    format!("{tool}-{sessions}x{mean_kb}k-{seed}-{exact}-{compactions}-v{GENERATOR}")
+    let Corpus { tool, sessions, mean_kb, seed, exact, compactions, alive, .. } = corpus;
+    format!("{tool}-{sessions}x{mean_kb}k-{seed}-{exact}-{compactions}-{alive}-v{GENERATOR}")
 }
 
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
@@ -205,7 +205,7 @@ fn commands(bench: &Bench, report: &mut Report) -> io::Result<()> {
 }
 
 fn resume(bench: &Bench, report: &mut Report) -> io::Result<()> {
-    let place = bench.place(&[Corpus { exact: true, ..corpus(Tool::Claude, 1, 50_000) }])?;
+    let place = bench.place(&[Corpus { exact: true, alive: true, ..corpus(Tool::Claude, 1, 50_000) }])?;
     run(&mut bench.command(&place, &["import"]))?;
     report_resume(bench, &place, Some(0.6), 96.0, report)
 }
@@ -233,7 +233,7 @@ fn gigabyte(bench: &Bench, report: &mut Report) -> io::Result<()> {
     fs::create_dir_all(&bench.scratch)?;
     for tool in Tool::ALL {
         let home = tempfile::tempdir_in(&bench.scratch)?;
-        let corpus = Corpus { home: home.path().to_owned(), exact: true, ..corpus(tool, 1, 1_000_000) };
+        let corpus = Corpus { home: home.path().to_owned(), exact: true, alive: true, ..corpus(tool, 1, 1_000_000) };
         let sessions = vec![corpus.write()?];
         let place = Place { home: home.path().to_owned(), archive: tempfile::tempdir_in(&bench.scratch)?, sessions };
         let cost = run(&mut bench.command(&place, &["import"]))?;

@@ -9,6 +9,7 @@
 
 pub mod capture;
 pub mod cli;
+pub mod daemon;
 pub mod error;
 pub mod export;
 pub mod home;

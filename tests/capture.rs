@@ -283,7 +283,8 @@ fn a_damaged_compressed_file_is_an_error_and_stops_nothing() {
 #[test]
 fn several_imports_at_once_archive_everything_once() {
     let home = home_with_all("claude");
-    let mut imports: Vec<_> = (0..4).map(|_| home.command(&["import"]).spawn().unwrap()).collect();
+    let start = || home.command(&["import"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut imports: Vec<_> = (0..4).map(|_| start()).collect();
     for import in &mut imports {
         assert_eq!(import.wait().unwrap().code(), Some(0));
     }
@@ -366,6 +367,7 @@ fn resuming_a_deleted_session_in_its_own_tool_puts_it_back() {
     let resumed = home.json(&["resume", "last", "--no-launch", "--json"]);
     assert_eq!(resumed["native_id"], id(1));
     assert_eq!(fs::read(&file).unwrap(), bytes);
+    assert_eq!(import(&home).stdout, "Captured 1 files of 1 sessions (0 B).\n");
     assert!(is_present(&home));
     assert_eq!(sessions(&home).len(), 1);
 }
@@ -514,7 +516,7 @@ fn an_unreadable_folder_is_not_taken_for_a_deletion() {
     };
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(said, @"
-    not captured: $HOME/.claude/projects/-home-dev-work-project can't be read: IO error for operation on $HOME/.claude/projects/-home-dev-work-project: Permission denied (os error 13)
+    not captured: $HOME/.claude/projects/-home-dev-work-project can't be read: Permission denied (os error 13)
     error: 1 files could not be captured
     hint: everything else is safe; run `sfs import` again after mending the cause
     ");

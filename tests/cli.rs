@@ -497,7 +497,7 @@ fn on_a_terminal(home: &TestHome, args: &str, variables: &[(&str, &str)]) -> Opt
     let mut script = Command::new("script");
     script.args(["-qec", &format!("{} {args}", env!("CARGO_BIN_EXE_sessionfs")), "/dev/null"]);
     script.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = script.envs(variables.iter().copied()).stdin(Stdio::null()).output().ok()?;
+    let output = script.envs(variables.iter().copied()).current_dir(home.path()).stdin(Stdio::null()).output().ok()?;
     Some(String::from_utf8(output.stdout).unwrap().replace('\r', ""))
 }
 
@@ -575,7 +575,6 @@ fn text_in_a_session_does_not_drive_the_terminal() {
         &["show", "last", "-m"],
         &["show", "last", "-m", "--full"],
         &["resume", "last", "--in", "codex", "--no-launch"],
-        &["export", "last", "--format", "native", "-o", "out"],
         &[],
     ] {
         let run = home.sfs(args);
@@ -585,6 +584,8 @@ fn text_in_a_session_does_not_drive_the_terminal() {
     if let Some(json) = on_a_terminal(&home, "show last -m --json", &[("TERM", "dumb")]) {
         assert!(!has_control_characters(&json), "{json:?}");
         serde_json::from_str::<Value>(&json).unwrap();
+        let paths = on_a_terminal(&home, "export last --format native -o out", &[]).unwrap();
+        assert!(paths.lines().count() == 3 && !has_control_characters(&paths), "{paths:?}");
     }
 }
 
@@ -825,6 +826,15 @@ fn written_sessions_are_private() {
     let home = captured();
     let answer = home.json(&["resume", "last", "--in", "codex", "--no-launch", "--json"]);
     assert_eq!(mode(Path::new(answer["files"][0].as_str().unwrap())), 0o600);
+}
+
+#[test]
+fn several_first_commands_at_once_make_one_archive() {
+    for _ in 0..5 {
+        let home = TestHome::new();
+        let mut children: Vec<_> = (0..8).map(|_| home.command(&["list", "-q"]).spawn().unwrap()).collect();
+        assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    }
 }
 
 #[test]

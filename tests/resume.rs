@@ -71,6 +71,7 @@ fn the_answer_says_what_was_written_and_how_to_go_on() {
 fn a_person_reads_the_ledger_and_the_command() {
     let home = captured("claude/bashok");
     let run = home.sfs(&["resume", "last", "--in", "codex", "--project", "."]);
+    import(&home);
     let id = home.json(&["list", "--json", "--tool", "codex"])[0]["native_id"].as_str().unwrap().to_owned();
     let text = run.to_string().replace(&id, "ID");
     let (before, path) = text.split_once("/sessions/").unwrap();
@@ -107,6 +108,7 @@ fn a_session_resumed_twice_has_two_children() {
     let first = resume(&home, &parent, "codex");
     let second = resume(&home, &parent, "codex");
     assert_ne!(first["native_id"], second["native_id"]);
+    import(&home);
     let children = home.json(&["list", "--tool", "codex", "--json"]);
     let children: Vec<&str> = children.as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect();
     assert_eq!(children.len(), 2);
@@ -125,7 +127,7 @@ fn what_a_child_inherited_is_shown_but_not_counted() {
     for (case, tool, root) in [("codex/shell", "claude-code", ".claude"), ("claude/bashok", "codex", ".codex")] {
         let home = captured(case);
         let answer = resume(&home, "last", tool);
-        assert_eq!(import(&home).stdout, "Nothing new.\n");
+        import(&home);
         let child = home.json(&["show", answer["native_id"].as_str().unwrap(), "-m", "--json"]);
         assert_eq!((&child["input_tokens"], &child["output_tokens"]), (&json!(0), &json!(0)), "{root}");
         assert!(!child["messages"].as_array().unwrap().is_empty());
@@ -178,6 +180,7 @@ fn a_locked_index_of_codex_is_a_warning() {
     let run = home.sfs(&["resume", "last", "--in", "codex", "--no-launch"]);
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.stderr.starts_with("note: it will be listed after its first `codex resume "), "{run}");
+    import(&home);
     assert_eq!(sessions(&home).len(), 2);
 }
 

@@ -41,8 +41,8 @@ impl<'c> Session<'c> {
         (agent, path)
     }
 
-    /// Writes turns until `out` is full.
-    pub(crate) fn write(&mut self, out: &mut Transcript) {
+    /// Writes turns until `out` is full; where `alive` is set, all of them stay in the live conversation.
+    pub(crate) fn write(&mut self, out: &mut Transcript, alive: bool) {
         self.snapshot(out);
         let mut turn = 0;
         while !out.is_full() {
@@ -54,7 +54,7 @@ impl<'c> Session<'c> {
             }
             self.end_turn(out);
             turn += 1;
-            if turn % 25 == 0 {
+            if turn % 25 == 0 && !alive {
                 self.compact(out);
             }
         }

@@ -13,7 +13,7 @@ use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey}
 use crate::tools::{Format, Place, Tool};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// So much of a file's start, and of the end of what we have, is compared before new bytes are appended.
@@ -107,8 +107,11 @@ impl Progress {
     }
 
     fn save(&mut self, store: &mut Store) -> Result<()> {
-        let head = self.stream.length.min(WINDOW);
-        let head = store.read_range(&self.stream, 0, head, &mut ChunkCache::default())?;
+        let window = self.stream.length.min(WINDOW);
+        let head = match self.content.head(window) {
+            Some(head) => head,
+            None => store.read_range(&self.stream, 0, window, &mut ChunkCache::default())?,
+        };
         // Until the file is through, its size does not look like the file's: a crash leads here again.
         let size = if self.done { self.file.size } else { 0 };
         let captured_at = jiff::Timestamp::now().as_millisecond();
@@ -239,6 +242,14 @@ impl Content {
             gone_at: None,
             error: None,
         }
+    }
+
+    /// The first `length` bytes, without moving the reader; `None` where they can't be had so.
+    fn head(&self, length: u64) -> Option<Vec<u8>> {
+        let Reader::Plain(file) = &self.reader else { return None };
+        let mut head = vec![0; length as usize];
+        file.read_exact_at(&mut head, 0).ok()?;
+        Some(head)
     }
 
     fn first_line(&mut self) -> Result<Option<Vec<u8>>> {

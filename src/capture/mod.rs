@@ -23,9 +23,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// A transaction takes about so many new bytes; a larger file goes through in several.
-const STEP: usize = 4 << 20;
+const STEP: usize = 8 << 20;
 /// And at most so many files.
-const STEP_FILES: usize = 256;
+const STEP_FILES: usize = 1024;
 
 /// What a capture did.
 #[derive(Debug, Default)]
@@ -74,7 +74,8 @@ impl Capture<'_> {
             let mut step = Step { root: &root, tool: self.tool, report: Report::default(), taken: Vec::new() };
             match self.store.write(|store| step.run(store, &mut unfinished, &mut waiting)) {
                 Ok(()) => report.absorb(step.report),
-                Err(error) if error.is_disk_full() => return Err(error),
+                // Nothing was taken: the archive itself can't be written, whatever the file.
+                Err(error) if error.is_disk_full() || step.taken.is_empty() => return Err(error),
                 Err(_) => {
                     unfinished = None;
                     alone.extend(step.taken);

@@ -29,19 +29,27 @@ impl Capture<'_> {
         for folder in self.tool.folders() {
             walk(&root.join(folder), &mut known, &mut scan);
         }
-        scan.missing = known.into_iter().filter(|(_, (.., gone, _))| !gone).map(|(path, _)| path.into()).collect();
-        // A folder that could not be read says nothing about the files in it.
-        scan.missing.retain(|path| !scan.errors.iter().any(|(folder, _)| path.starts_with(folder)));
-        scan.missing.sort();
+        scan.miss(known);
         Ok(scan)
     }
 
-    /// Compares one new folder: the watcher misses files that were made before it could watch their folder.
+    /// Compares one file or folder and what is below it: the watcher misses files that were made before it could watch
+    /// their folder, and of a folder that was moved away it says nothing about the files in it.
     pub fn scan_folder(&mut self, folder: &Path) -> Result<Scan> {
-        let mut known = self.store.known_files(self.tool.id())?;
+        let mut known = self.store.known_below(self.tool.id(), &folder.to_string_lossy())?;
         let mut scan = Scan::default();
         walk(folder, &mut known, &mut scan);
+        scan.miss(known);
         Ok(scan)
+    }
+}
+
+impl Scan {
+    /// What is left of the known files was not found. A folder that could not be read says nothing about its files.
+    fn miss(&mut self, known: Known) {
+        self.missing = known.into_iter().filter(|(_, (.., gone, _))| !gone).map(|(path, _)| path.into()).collect();
+        self.missing.retain(|path| !self.errors.iter().any(|(folder, _)| path.starts_with(folder)));
+        self.missing.sort();
     }
 }
 
@@ -58,7 +66,8 @@ fn walk(folder: &Path, known: &mut Known, scan: &mut Scan) {
             Err(error) => {
                 let path = error.path().unwrap_or(folder).to_owned();
                 let what = format!("{} can't be read", path.display());
-                scan.errors.push((path, Error::failed(what).because(error)));
+                let cause = error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
+                scan.errors.push((path, Error::failed(what).because(cause)));
                 continue;
             }
         };

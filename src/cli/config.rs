@@ -91,11 +91,13 @@ impl Config {
             ConfigCommand::Set(Set { key, value }) => {
                 let key = known(&key)?;
                 let value = key.parse(&value)?;
-                store.write(|store| store.set_setting(key.name, &value))
+                store.write(|store| store.set_setting(key.name, &value))?;
+                crate::daemon::reload(&context.home).map(drop)
             }
             ConfigCommand::Unset(Unset { key }) => {
                 let key = known(&key)?;
-                store.write(|store| store.unset_setting(key.name)).map(drop)
+                store.write(|store| store.unset_setting(key.name))?;
+                crate::daemon::reload(&context.home).map(drop)
             }
         }
     }

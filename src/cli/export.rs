@@ -44,11 +44,11 @@ impl Export {
                 let path = folder.join(format!("{}.sfs", row.public_id));
                 let tool = tools::find(&row.tool)?;
                 export::export_sfs(&store, &ArchivedSession::open(&store, row)?, tool, &path)?;
-                context.ui.line(&path.display().to_string())
+                context.ui.path(&path)
             }
             "native" => {
                 let copies = export::export_native(&store, &folder, &row)?;
-                copies.iter().try_for_each(|copy| context.ui.line(&copy.path.display().to_string()))
+                copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
             "markdown" | "md" => self.markdown(context, &store, row),
             other => self.converted(context, &store, &row, other, &folder),
@@ -70,7 +70,7 @@ impl Export {
                 let path = folder.join(name);
                 let mut out = create(&path)?;
                 whole_or_none(&path, export::markdown(&session, tool, &about, &mut out))?;
-                context.ui.line(&path.display().to_string())
+                context.ui.path(&path)
             }
         }
     }
@@ -95,7 +95,7 @@ impl Export {
         if std::io::stderr().is_terminal() {
             context.ui.ledger(&ledger);
         }
-        context.ui.line(&path.display().to_string())
+        context.ui.path(&path)
     }
 }
 

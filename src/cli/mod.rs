@@ -4,6 +4,7 @@
 mod admin;
 mod arguments;
 mod config;
+mod daemon;
 mod export;
 mod import;
 mod list;
@@ -45,6 +46,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Config(config::Config),
+    Daemon(daemon::Daemon),
     Admin(admin::Admin),
 }
 
@@ -103,6 +105,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
+        Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)

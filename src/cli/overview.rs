@@ -1,35 +1,41 @@
 //! Bare `sfs`: what is captured, whether the daemon runs, and what to do next.
 
 use super::{Context, ui};
+use crate::daemon;
 use crate::error::Result;
 use crate::tools;
 
 pub(super) fn run(context: &Context) -> Result<()> {
-    let store = context.open()?;
-    let mut any = false;
-    for tool in tools::ALL {
-        let (sessions, gone) = store.count_by_tool(tool.id())?;
-        let (last, error) = store.capture_state(tool.id())?;
-        any |= sessions > 0;
-        let found = tool.root(&context.home).is_dir();
-        let state = match (sessions, found) {
+    let status = daemon::status(&context.home)?;
+    for watcher in &status.watchers {
+        let tool = tools::find(watcher.tool)?;
+        let state = match (watcher.sessions, tool.root(&context.home).is_dir()) {
             (0, false) => "not found on this machine".to_owned(),
             (0, true) => "nothing captured yet".to_owned(),
-            _ => {
-                let last = last.map(|at| format!(", last {}", ui::age(at))).unwrap_or_default();
-                let safe = if gone > 0 { format!(", {gone} deleted by the tool but safe here") } else { String::new() };
-                format!("{sessions} sessions{last}{safe}")
-            }
+            _ => captured(watcher),
         };
         context.ui.line(&format!("{:<12} {state}", tool.name()))?;
-        if let Some((path, error)) = error {
-            context.ui.line(&format!("{:<12} last error: {}: {}", "", ui::printable(&path), ui::printable(&error)))?;
+        if let Some(error) = &watcher.last_error {
+            context.ui.line(&format!("{:<12} last error: {}", "", ui::printable(error)))?;
         }
     }
+    let daemon = match status.pid {
+        Some(pid) if status.running => format!("running (pid {pid})"),
+        _ if status.running => "running".to_owned(),
+        _ => "not running; new sessions are not captured: sfs daemon start".to_owned(),
+    };
+    context.ui.line(&format!("{:<12} {daemon}", "Daemon"))?;
     context.ui.line("")?;
-    if any {
-        context.ui.line("Next: sfs list | sfs show last -m | sfs resume last --in codex | sfs --help")
+    context.ui.line(if status.sessions > 0 {
+        "Next: sfs list | sfs show last -m | sfs resume last --in codex | sfs --help"
     } else {
-        context.ui.line("Next: sfs import captures what is there; sfs daemon start keeps capturing; sfs --help")
-    }
+        "Next: sfs import captures what is there; sfs daemon start keeps capturing; sfs --help"
+    })
+}
+
+fn captured(watcher: &daemon::Watcher) -> String {
+    let last = watcher.last_capture_at.map(|at| format!(", last capture {}", ui::age(at.as_millisecond())));
+    let gone = Some(watcher.gone_but_safe).filter(|gone| *gone > 0);
+    let gone = gone.map(|gone| format!(", {gone} deleted by the tool but safe here"));
+    format!("{} sessions{}{}", watcher.sessions, last.unwrap_or_default(), gone.unwrap_or_default())
 }

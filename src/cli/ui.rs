@@ -4,6 +4,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::model::ledger::Ledger;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The terminal, or what stands in its place.
@@ -46,6 +47,12 @@ impl Ui {
     pub fn line(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).context(|| "stdout can't be written")
+    }
+
+    /// Prints a path: as it is for scripts, harmless for terminals.
+    pub fn path(&self, path: &Path) -> Result<()> {
+        let text = path.display().to_string();
+        self.line(&if std::io::stdout().is_terminal() { printable(&text) } else { text })
     }
 
     /// Prints data as one JSON document.

@@ -65,6 +65,7 @@ pub fn resume(
         Error::usage(format!("{} can only be captured, not written", tool.name()))
             .hint("sfs resume ID --in claude-code | codex")
     })?;
+    refresh(store, home, session)?;
     let summary = store.summary(session.id)?;
     // A relative folder would be looked for wherever we happen to be started.
     let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
@@ -74,13 +75,24 @@ pub fn resume(
     })?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
     if tool.id() == session.tool && options.project.as_ref().is_none_or(|_| project.as_ref() == Some(&cwd)) {
-        if let Some(mut resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
-            capture_written(store, home, tool, &mut resumed);
+        if let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
             return Ok(resumed);
         }
     }
     let target = Target { home: home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
     write_new(store, session, tool, writer, &target, options)
+}
+
+/// What the session's own tool wrote since the last capture must not be left behind where no daemon runs. An unchanged
+/// file costs one `stat`.
+fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
+    let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
+    let mut files = Vec::new();
+    for stream in store.streams(session.id)? {
+        files.extend(store.native_files_of(stream.id)?.into_iter().map(|file| PathBuf::from(file.path)));
+    }
+    files.retain(|file| file.exists());
+    Capture { home, store, tool }.files(files, &mut |_| {}).map(drop)
 }
 
 /// The same tool: its own file, which may have to be put back. `None` where that file can't be used.
@@ -170,19 +182,7 @@ fn write_new(
             return Err(error);
         }
     }
-    capture_written(store, &target.home, tool, &mut resumed);
     Ok(resumed)
-}
-
-/// The daemon would do the same in a moment; without one the child must be in the archive all the same. The session can
-/// be continued even where this fails.
-fn capture_written(store: &mut Store, home: &Home, tool: &'static dyn Tool, resumed: &mut Resumed) {
-    let mut capture = Capture { home, store, tool };
-    let errors = match capture.files(resumed.files.clone(), &mut |_| {}) {
-        Ok(report) => report.errors.into_iter().map(|(_, error)| error).collect(),
-        Err(error) => vec![error],
-    };
-    resumed.warnings.extend(errors.iter().map(|e| format!("not yet captured (sfs import): {}", e.message())));
 }
 
 fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Plan, inherited: u64) -> Result<()> {

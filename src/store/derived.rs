@@ -160,30 +160,32 @@ impl Store {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, usage))
             })
             .optional()?;
-        match known {
+        let sql = match known {
             // A fork's copy: it was counted where it was made.
             Some((owner, ..)) if owner != session => return Ok(()),
-            Some((_, model, usage)) => summary.count(model.as_deref(), &usage, -1),
-            None => {}
-        }
+            Some((_, model, usage)) => {
+                summary.count(model.as_deref(), &usage, -1);
+                "UPDATE usage SET session = ?2, at = ?3, model = ?4, input_tokens = ?5, output_tokens = ?6,
+                   cache_read_tokens = ?7, cache_write_tokens = ?8 WHERE key = ?1"
+            }
+            None => {
+                "INSERT INTO usage
+                 (key, session, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            }
+        };
         let usage = record.usage.plausible();
         summary.count(record.model.as_deref(), &usage, 1);
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO usage
-                 (key, session, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(params![
-                key,
-                session,
-                record.timestamp.map(jiff::Timestamp::as_millisecond),
-                record.model,
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens
-            ])?;
+        self.connection.prepare_cached(sql)?.execute(params![
+            key,
+            session,
+            record.timestamp.map(jiff::Timestamp::as_millisecond),
+            record.model,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_tokens,
+            usage.cache_write_tokens
+        ])?;
         Ok(())
     }
 
@@ -238,12 +240,11 @@ impl Store {
 
     /// Stores how far a stream was read.
     pub fn save_reader(&mut self, stream: i64, row: &ReaderRow) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO reader (stream, read_to, line, skip, state) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![stream, row.read_to, row.line, row.skip, row.state])?;
-        Ok(())
+        self.update_or_insert(
+            "UPDATE reader SET read_to = ?2, line = ?3, skip = ?4, state = ?5 WHERE stream = ?1",
+            "INSERT INTO reader (stream, read_to, line, skip, state) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![stream, row.read_to, row.line, row.skip, row.state],
+        )
     }
 
     /// Drops what was derived of one session.

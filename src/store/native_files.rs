@@ -47,6 +47,12 @@ fn file_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<NativeFile> {
     })
 }
 
+#[expect(clippy::type_complexity, reason = "a row of `known_files`")]
+fn known_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, (u64, i64, u64, bool, bool))> {
+    let inode: i64 = row.get(3)?;
+    Ok((row.get(0)?, (row.get(1)?, row.get(2)?, inode as u64, row.get(4)?, row.get(5)?)))
+}
+
 impl Store {
     /// The file at `path`.
     pub fn native_file(&self, path: &str) -> Result<Option<NativeFile>> {
@@ -67,24 +73,31 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT path, size, mtime_ns, inode, gone_at IS NOT NULL, error IS NOT NULL FROM native_file WHERE tool = ?1",
         )?;
-        let rows = statement.query_map([tool], |row| {
-            let inode: i64 = row.get(3)?;
-            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, inode as u64, row.get(4)?, row.get(5)?)))
-        })?;
+        let rows = statement.query_map([tool], known_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The same for what is at or below `place`: a new or a vanished folder costs what is in it.
+    #[expect(clippy::type_complexity, reason = "as `known_files`")]
+    pub fn known_below(&self, tool: &str, place: &str) -> Result<HashMap<String, (u64, i64, u64, bool, bool)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, size, mtime_ns, inode, gone_at IS NOT NULL, error IS NOT NULL FROM native_file
+              WHERE tool = ?1 AND (path = ?2 OR path > ?2 || '/' AND path < ?2 || '0')",
+        )?;
+        let rows = statement.query_map([tool, place], known_from)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Stores how a file looks now.
     pub fn save_native_file(&mut self, file: &NativeFile) -> Result<()> {
-        self.connection
+        // The stream's index is touched only where a file changes its stream.
+        let same = self
+            .connection
             .prepare_cached(
-                "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (path) DO UPDATE SET stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
-                   captured_at = ?8, gone_at = ?9, error = ?10",
+                "UPDATE native_file SET size = ?3, mtime_ns = ?4, inode = ?5, head = ?6, captured_at = ?7, gone_at = ?8,
+                   error = ?9 WHERE path = ?1 AND stream IS ?2",
             )?
             .execute(params![
-                file.tool,
                 file.path,
                 file.stream,
                 file.size,
@@ -95,7 +108,27 @@ impl Store {
                 file.gone_at,
                 file.error
             ])?;
-        Ok(())
+        if same > 0 {
+            return Ok(());
+        }
+        self.update_or_insert(
+            "UPDATE native_file SET tool = ?1, stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
+               captured_at = ?8, gone_at = ?9, error = ?10 WHERE path = ?2",
+            "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                file.tool,
+                file.path,
+                file.stream,
+                file.size,
+                file.mtime_ns,
+                file.inode as i64,
+                file.head,
+                file.captured_at,
+                file.gone_at,
+                file.error
+            ],
+        )
     }
 
     /// The file at `path` lives on under another path.

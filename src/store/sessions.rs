@@ -384,36 +384,38 @@ impl Store {
 
     /// Stores a session's summary.
     pub fn save_summary(&mut self, session: i64, s: &Summary) -> Result<()> {
-        let sql = format!(
-            "INSERT OR REPLACE INTO summary (session, {SUMMARY}) VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
-        );
-        self.connection.prepare_cached(&sql)?.execute(params![
-            session,
-            s.tool_title,
-            s.tool_title_rank,
-            s.prompt_title,
-            s.project,
-            s.model,
-            s.tool_version,
-            s.interface,
-            s.git_branch,
-            s.git_commit,
-            s.git_remote,
-            s.forked_from,
-            s.created_at,
-            s.updated_at,
-            s.message_count,
-            s.turn_count,
-            s.tool_call_count,
-            s.input_tokens,
-            s.output_tokens,
-            s.cache_read_tokens,
-            s.cache_write_tokens,
-            s.cost_usd,
-            s.unpriced_replies,
-        ])?;
-        Ok(())
+        let columns = SUMMARY.split(',').map(str::trim);
+        let sets: Vec<String> = columns.enumerate().map(|(n, name)| format!("{name} = ?{}", n + 2)).collect();
+        let places: Vec<String> = (1..=sets.len() + 1).map(|n| format!("?{n}")).collect();
+        self.update_or_insert(
+            &format!("UPDATE summary SET {} WHERE session = ?1", sets.join(", ")),
+            &format!("INSERT INTO summary (session, {SUMMARY}) VALUES ({})", places.join(", ")),
+            params![
+                session,
+                s.tool_title,
+                s.tool_title_rank,
+                s.prompt_title,
+                s.project,
+                s.model,
+                s.tool_version,
+                s.interface,
+                s.git_branch,
+                s.git_commit,
+                s.git_remote,
+                s.forked_from,
+                s.created_at,
+                s.updated_at,
+                s.message_count,
+                s.turn_count,
+                s.tool_call_count,
+                s.input_tokens,
+                s.output_tokens,
+                s.cache_read_tokens,
+                s.cache_write_tokens,
+                s.cost_usd,
+                s.unpriced_replies,
+            ],
+        )
     }
 
     /// A session's tags, sorted.

@@ -222,17 +222,21 @@ impl Store {
             Some((id, tail)) if id == stream.id => tail,
             _ => self.read_tail(stream)?,
         };
-        tail.extend_from_slice(bytes);
-        stream.length += bytes.len() as u64;
-        let cut = self.cut_chunks(stream, &tail)?;
-        if cut > 0 {
-            self.connection.prepare_cached("DELETE FROM tail WHERE stream = ?1")?.execute([stream.id])?;
+        let old_cut = stream.cut;
+        // In parts, so that no second copy of all the bytes is made.
+        for part in bytes.chunks(PACK) {
+            tail.extend_from_slice(part);
+            let cut = self.cut_chunks(stream, &tail)?;
             tail.drain(..cut);
+        }
+        if stream.cut > old_cut {
+            self.connection.prepare_cached("DELETE FROM tail WHERE stream = ?1")?.execute([stream.id])?;
             self.insert_tail(stream, stream.cut, &tail)?;
         } else {
-            self.insert_tail(stream, stream.length - bytes.len() as u64, bytes)?;
+            self.insert_tail(stream, stream.length, bytes)?;
             self.fold_tail(stream, &tail)?;
         }
+        stream.length += bytes.len() as u64;
         stream.tail_hash = Hash::of(&tail).0.to_vec();
         self.connection
             .prepare_cached("UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5 WHERE id = ?1")?

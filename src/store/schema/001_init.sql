@@ -80,7 +80,7 @@ CREATE TABLE native_file (
     id          INTEGER PRIMARY KEY,
     tool        TEXT NOT NULL,
     path        TEXT NOT NULL UNIQUE,        -- absolute
-    stream      INTEGER REFERENCES stream (id),
+    stream      INTEGER,                     -- no REFERENCES: an update of such a column is a savepoint, see store/mod.rs
     size        INTEGER NOT NULL,
     mtime_ns    INTEGER NOT NULL,
     inode       INTEGER NOT NULL,
@@ -141,6 +141,8 @@ CREATE TABLE message (
 CREATE INDEX message_by_session ON message (session);
 
 CREATE VIRTUAL TABLE message_text USING fts5 (text, content = '', contentless_delete = 1);
+-- What a transaction adds to the full-text index is sorted in memory up to so many bytes: fewer, larger pieces to merge.
+INSERT INTO message_text (message_text, rank) VALUES ('hashsize', 16777216);
 
 CREATE TABLE usage (
     key                INTEGER PRIMARY KEY,  -- 64 bits of a hash over account and the reply's key

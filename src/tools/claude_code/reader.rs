@@ -229,7 +229,8 @@ impl Reader for ClaudeReader {
             return;
         }
         // As the client does it, bytes that are no UTF-8 are replaced.
-        match serde_json::from_str::<Record<'_>>(&String::from_utf8_lossy(bytes)) {
+        let json = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+        match serde_json::from_str::<Record<'_>>(&json) {
             Ok(record) => self.record(line, &record, out),
             Err(error) => {
                 let reason = error.to_string().replace(" at line 1 column ", " at column ");

@@ -1,0 +1,46 @@
+# make            release build                  make test     every test, the real clients included
+# make demo       the main job, end to end       make bench    the budget, measured
+# make check      format, lints, docs, licences  make static   one static file for any Linux
+# make install    the binary and its two names   PREFIX=~/.local
+
+PREFIX ?= $(HOME)/.local
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+STATIC := target/$(TARGET)/dist/sessionfs
+
+.PHONY: all demo check test bench static install clean
+
+all:
+	cargo build --release --locked
+
+demo: all
+	sh tests/demo.sh target/release/sessionfs
+
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	sh tests/licences.sh
+
+# What can't be set up here is skipped by name; SESSIONFS_TESTS_REFUSE_SKIPS=1 makes a skip a failure.
+test:
+	sh tests/clients/setup.sh
+	cargo test --locked
+
+bench: all
+	cargo bench --locked --bench budget
+
+# glibc, linked statically: runs on any Linux of this architecture, in an empty chroot too.
+static:
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --target $(TARGET)
+	@file $(STATIC) 2>/dev/null | grep -q 'dynamically linked' && { echo "$(STATIC) is not static" >&2; exit 1; } || true
+	@! ldd $(STATIC) 2>&1 | grep -q '=>' || { echo "$(STATIC) needs shared libraries" >&2; exit 1; }
+	@ls -l $(STATIC)
+
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 target/release/sessionfs '$(DESTDIR)$(PREFIX)/bin/sessionfs'
+	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfs'
+	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfsd'
+
+clean:
+	cargo clean

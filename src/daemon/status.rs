@@ -1,0 +1,164 @@
+//! What the daemon is doing, told without asking it: the lock says whether it runs, the archive what it has captured, and
+//! one setting what can't be seen from outside. That setting is written when it changes, never on a clock.
+
+use super::lock::{self, Holder};
+use crate::error::Result;
+use crate::home::Home;
+use crate::store::Store;
+use crate::tools::{self, Tool};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a tool's folders are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Changes are told by the system.
+    Watching,
+    /// The tool has no sessions yet; its folder is waited for.
+    Waiting,
+    /// The system can't tell changes: the folders are looked at every few seconds.
+    Polling,
+    /// The folders can't be read.
+    Failed,
+    /// The setting `capture.<tool>` is false.
+    Off,
+    /// No daemon runs.
+    Stopped,
+}
+
+impl State {
+    /// The word on screen and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Watching => "watching",
+            State::Waiting => "waiting",
+            State::Polling => "polling",
+            State::Failed => "failed",
+            State::Off => "off",
+            State::Stopped => "stopped",
+        }
+    }
+}
+
+/// The daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// A daemon holds the lock.
+    pub running: bool,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Since when it runs.
+    pub since: Option<Timestamp>,
+    /// Sessions in the archive, of all tools.
+    pub sessions: u64,
+    /// One for each tool.
+    pub watchers: Vec<Watcher>,
+    /// Whether the archive is sent elsewhere.
+    pub sync: Sync,
+}
+
+/// One tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Watcher {
+    /// Its id.
+    pub tool: &'static str,
+    /// How it is followed.
+    pub state: State,
+    /// Its folders that exist.
+    pub folders: Vec<String>,
+    /// Its sessions in the archive.
+    pub sessions: u64,
+    /// How many of them the tool itself no longer has.
+    pub gone_but_safe: u64,
+    /// When something of it was last captured.
+    pub last_capture_at: Option<Timestamp>,
+    /// What went wrong last and is not mended yet.
+    pub last_error: Option<String>,
+}
+
+/// Sending the archive elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sync {
+    /// `off`.
+    pub state: &'static str,
+    /// Sessions that wait to be sent.
+    pub pending: u64,
+    /// Why they could not be sent.
+    pub last_error: Option<String>,
+}
+
+/// The setting under which a running daemon leaves what can't be seen from outside.
+pub(super) const SETTING: &str = "daemon";
+
+/// What it leaves there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Saved {
+    pub(super) pid: u32,
+    pub(super) since: Timestamp,
+    pub(super) watchers: BTreeMap<String, SavedWatcher>,
+}
+
+/// What it says of one tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SavedWatcher {
+    pub(super) state: State,
+    pub(super) error: Option<String>,
+}
+
+/// What the daemon of `home` is doing; also where none runs.
+pub fn status(home: &Home) -> Result<Status> {
+    let (running, pid) = match lock::holder(home) {
+        Holder::Nobody => (false, None),
+        Holder::Process(pid) => (true, pid),
+    };
+    let store = if home.database().exists() { Some(Store::open(home)?) } else { None };
+    // What another, earlier daemon left is not of interest.
+    let saved = saved(store.as_ref())?.filter(|saved| running && Some(saved.pid) == pid);
+    let mut watchers = Vec::new();
+    for tool in tools::ALL {
+        watchers.push(watcher(home, store.as_ref(), *tool, running, saved.as_ref())?);
+    }
+    Ok(Status {
+        running,
+        pid,
+        since: saved.map(|saved| saved.since),
+        sessions: watchers.iter().map(|watcher| watcher.sessions).sum(),
+        watchers,
+        sync: Sync { state: "off", pending: 0, last_error: None },
+    })
+}
+
+/// What the last daemon left.
+pub(super) fn saved(store: Option<&Store>) -> Result<Option<Saved>> {
+    store.map_or(Ok(None), |store| store.setting(SETTING))
+}
+
+fn watcher(
+    home: &Home,
+    store: Option<&Store>,
+    tool: &'static dyn Tool,
+    running: bool,
+    saved: Option<&Saved>,
+) -> Result<Watcher> {
+    let (sessions, gone_but_safe) = store.map_or(Ok((0, 0)), |store| store.count_by_tool(tool.id()))?;
+    let (last, file_error) = store.map_or(Ok((None, None)), |store| store.capture_state(tool.id()))?;
+    let saved = saved.and_then(|saved| saved.watchers.get(tool.id()));
+    let error = saved.and_then(|saved| saved.error.clone());
+    let root = tool.root(home);
+    let folders = tool.folders().iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir());
+    Ok(Watcher {
+        tool: tool.id(),
+        state: match saved {
+            Some(saved) => saved.state,
+            None if running => State::Waiting,
+            None => State::Stopped,
+        },
+        folders: folders.map(|folder| folder.display().to_string()).collect(),
+        sessions,
+        gone_but_safe,
+        last_capture_at: last.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+        last_error: error.or_else(|| file_error.map(|(_, error)| error)),
+    })
+}

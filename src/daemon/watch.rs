@@ -1,0 +1,284 @@
+//! Which folders are watched, and what an event means. Events are hints, never the truth: whatever they name is compared
+//! with the archive, and where they may have missed something, a folder or everything is compared.
+//!
+//! Watched are, of each tool, its folders with sessions (with everything below) and its root (for index files and for
+//! folders that appear later); where there is no root yet, the nearest folder above it that exists.
+
+use super::pending::Item;
+use super::status::State;
+use crate::home::Home;
+use crate::tools::{self, Tool};
+use notify::event::{Event, EventKind, ModifyKind, RenameMode};
+use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the system tells; read by [`Watch::changes`].
+pub(super) type Told = notify::Result<Event>;
+
+/// What became of the folders.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Something of the tool with this number is to be looked at.
+    Look(usize, Item),
+    /// A folder that we watch or wait for came or went: [`Watch::renew`].
+    Layout,
+    /// Events were lost: look at everything.
+    Lost,
+}
+
+/// One tool's places.
+struct Territory {
+    tool: &'static dyn Tool,
+    root: PathBuf,
+    /// Where capture sees the folder, and where it really is: it may be a symbolic link, and events name the target.
+    folders: Vec<(PathBuf, PathBuf)>,
+    indexes: Vec<PathBuf>,
+    trouble: Option<Trouble>,
+}
+
+enum Trouble {
+    TooMany,
+    Failed(String),
+}
+
+/// Inode and device: a folder that was replaced by another under the same name has to be watched anew.
+type Identity = (u64, u64);
+
+/// The watched folders of all tools.
+pub(super) struct Watch {
+    home: Home,
+    watcher: Option<RecommendedWatcher>,
+    tell: smol::channel::Sender<Told>,
+    watched: BTreeMap<PathBuf, (RecursiveMode, Identity)>,
+    territories: Vec<Territory>,
+}
+
+impl Watch {
+    /// Watches nothing until [`Watch::renew`]; `tell` gets what happens.
+    pub(super) fn new(home: &Home, tell: smol::channel::Sender<Told>) -> Watch {
+        let territories = tools::ALL.iter().map(|tool| Territory::of(*tool, home)).collect();
+        Watch { home: home.clone(), watcher: None, tell, watched: BTreeMap::new(), territories }
+    }
+
+    /// Watches what is there now and forgets what is not; gives the folders that came or went.
+    pub(super) fn renew(&mut self) -> Vec<Change> {
+        for territory in &mut self.territories {
+            *territory = Territory::of(territory.tool, &self.home);
+        }
+        let mut changes = Vec::new();
+        // A folder may appear between the look and the watch: look again until nothing is new.
+        for _ in 0..8 {
+            let wanted = self.wanted();
+            if wanted == self.watched || !self.apply(&wanted, &mut changes) {
+                break;
+            }
+        }
+        changes
+    }
+
+    fn wanted(&self) -> BTreeMap<PathBuf, (RecursiveMode, Identity)> {
+        let mut wanted = BTreeMap::new();
+        for territory in &self.territories {
+            if let Some((place, identity)) = territory.root.ancestors().find_map(|p| Some((p, identity(p)?))) {
+                wanted.entry(place.to_owned()).or_insert((RecursiveMode::NonRecursive, identity));
+            }
+            for (_, folder) in &territory.folders {
+                if let Some(identity) = identity(folder) {
+                    wanted.insert(folder.clone(), (RecursiveMode::Recursive, identity));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// True where a new folder is watched now.
+    fn apply(&mut self, wanted: &BTreeMap<PathBuf, (RecursiveMode, Identity)>, changes: &mut Vec<Change>) -> bool {
+        let stale: Vec<PathBuf> =
+            self.watched.keys().filter(|p| wanted.get(*p) != self.watched.get(*p)).cloned().collect();
+        for place in stale {
+            self.forget(&place);
+            changes.extend(self.look(&place, Item::Gone));
+        }
+        let mut any = false;
+        let new: Vec<_> = wanted.iter().filter(|(place, _)| !self.watched.contains_key(*place)).collect();
+        for (place, (mode, identity)) in new {
+            let outcome = self.watch(place, *mode);
+            any |= outcome.is_ok();
+            self.note(place, outcome, (*mode, *identity));
+            changes.extend(self.look(place, Item::Folder));
+        }
+        any
+    }
+
+    fn watch(&mut self, place: &Path, mode: RecursiveMode) -> notify::Result<()> {
+        if self.watcher.is_none() {
+            let tell = self.tell.clone();
+            let hear = move |told: Told| {
+                // Reading files makes events too, ours among them.
+                if !told.as_ref().is_ok_and(|event| event.kind.is_access()) {
+                    let _ = tell.try_send(told);
+                }
+            };
+            self.watcher = Some(RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false))?);
+        }
+        self.watcher.as_mut().map_or(Ok(()), |watcher| watcher.watch(place, mode))
+    }
+
+    fn forget(&mut self, place: &Path) {
+        self.watched.remove(place);
+        if let Some(watcher) = &mut self.watcher {
+            let _ = watcher.unwatch(place);
+        }
+    }
+
+    fn note(&mut self, place: &Path, outcome: notify::Result<()>, spot: (RecursiveMode, Identity)) {
+        let Err(error) = outcome else {
+            self.watched.insert(place.to_owned(), spot);
+            return;
+        };
+        for territory in self.territories.iter_mut().filter(|t| t.root == place || t.logical(place).is_some()) {
+            territory.trouble = Some(Trouble::of(&error));
+        }
+    }
+
+    /// Watches a folder that has just appeared. When this returns, every later change in it will be told; what was made
+    /// in it before has to be looked for.
+    pub(super) fn cover(&mut self, folder: &Path) {
+        let actual = self.territories.iter().find_map(|t| t.actual(folder)).unwrap_or_else(|| folder.to_owned());
+        let top = self.watched.contains_key(&actual);
+        if !top
+            && let Err(error) = self.watch(&actual, RecursiveMode::Recursive)
+            && matches!(error.kind, ErrorKind::MaxFilesWatch)
+        {
+            self.too_many(folder);
+        }
+    }
+
+    fn too_many(&mut self, place: &Path) {
+        for territory in &mut self.territories {
+            if territory.logical(place).is_some() || territory.actual(place).is_some() {
+                territory.trouble = Some(Trouble::TooMany);
+                // The next renewal tries again.
+                for (_, actual) in &territory.folders {
+                    self.watched.remove(actual);
+                }
+            }
+        }
+    }
+
+    fn look(&self, place: &Path, item: impl Fn(PathBuf) -> Item) -> Vec<Change> {
+        let item = |t: &Territory| if t.root == place { Some(Item::Indexes) } else { t.logical(place).map(&item) };
+        let tools = self.territories.iter().enumerate();
+        tools.filter_map(|(tool, territory)| Some(Change::Look(tool, item(territory)?))).collect()
+    }
+
+    /// What an event means.
+    pub(super) fn changes(&mut self, told: Told) -> Vec<Change> {
+        let event = match told {
+            Ok(event) => event,
+            Err(error) => {
+                if matches!(error.kind, ErrorKind::MaxFilesWatch) {
+                    error.paths.iter().for_each(|path| self.too_many(path));
+                }
+                return vec![Change::Lost];
+            }
+        };
+        if event.need_rescan() {
+            return vec![Change::Lost];
+        }
+        event.paths.iter().flat_map(|path| self.meaning(event.kind, path)).collect()
+    }
+
+    fn meaning(&self, kind: EventKind, path: &Path) -> Vec<Change> {
+        // Both is the sum of From and To, which were told before.
+        if matches!(kind, EventKind::Modify(ModifyKind::Name(RenameMode::Both))) {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        for (number, territory) in self.territories.iter().enumerate() {
+            if territory.frames(path) {
+                changes.push(Change::Layout);
+            } else if let Some(logical) = territory.logical(path) {
+                changes.push(Change::Look(number, item(kind, path, logical)));
+            } else if territory.indexes.iter().any(|index| index == path) {
+                changes.push(Change::Look(number, Item::Indexes));
+            }
+        }
+        changes
+    }
+
+    /// How the tool with this number is watched, and what is wrong.
+    pub(super) fn state(&self, tool: usize) -> (State, Option<String>) {
+        let Some(territory) = self.territories.get(tool) else { return (State::Waiting, None) };
+        match &territory.trouble {
+            Some(Trouble::TooMany) => (State::Polling, Some(TOO_MANY.to_owned())),
+            Some(Trouble::Failed(why)) => (State::Failed, Some(why.clone())),
+            None if territory.folders.iter().any(|(_, actual)| self.watched.contains_key(actual)) => {
+                (State::Watching, None)
+            }
+            None => (State::Waiting, None),
+        }
+    }
+}
+
+const TOO_MANY: &str = "the system's limit of watched folders is reached, so this tool is looked at every few seconds; \
+                        raise fs.inotify.max_user_watches (and max_user_instances)";
+
+impl Territory {
+    fn of(tool: &'static dyn Tool, home: &Home) -> Territory {
+        let root = tool.root(home);
+        let root = root.canonicalize().unwrap_or(root);
+        let really = |folder: PathBuf| (folder.clone(), folder.canonicalize().unwrap_or(folder));
+        let folders = tool.folders().iter().map(|folder| really(root.join(folder))).collect();
+        let indexes = tool.index_files().iter().map(|index| root.join(index)).collect();
+        Territory { tool, root, folders, indexes, trouble: None }
+    }
+
+    /// Where capture sees the place that an event names, if it is in one of the folders.
+    fn logical(&self, path: &Path) -> Option<PathBuf> {
+        self.folders.iter().find_map(|(logical, actual)| {
+            let below = path.strip_prefix(actual).ok()?;
+            Some(if below.as_os_str().is_empty() { logical.clone() } else { logical.join(below) })
+        })
+    }
+
+    fn actual(&self, path: &Path) -> Option<PathBuf> {
+        self.folders.iter().find_map(|(logical, actual)| Some(actual.join(path.strip_prefix(logical).ok()?)))
+    }
+
+    /// True for the folders themselves and all above them: their coming and going changes what can be watched.
+    fn frames(&self, path: &Path) -> bool {
+        self.folders.iter().any(|(logical, actual)| logical.starts_with(path) || actual.starts_with(path))
+    }
+}
+
+impl Trouble {
+    fn of(error: &notify::Error) -> Trouble {
+        let out_of_watchers = matches!(&error.kind, ErrorKind::Io(e) if e.raw_os_error() == Some(TOO_MANY_OPEN_FILES));
+        if out_of_watchers || matches!(error.kind, ErrorKind::MaxFilesWatch) {
+            return Trouble::TooMany;
+        }
+        let why = if let ErrorKind::Io(error) = &error.kind { error.to_string() } else { error.to_string() };
+        Trouble::Failed(format!("its folder can't be watched: {why}"))
+    }
+}
+
+/// What the system answers when the number of watchers (not of watched folders) is at its limit.
+const TOO_MANY_OPEN_FILES: i32 = rustix::io::Errno::MFILE.raw_os_error();
+
+fn item(kind: EventKind, actual: &Path, logical: PathBuf) -> Item {
+    let moved_away = matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)));
+    match actual.symlink_metadata() {
+        Err(_) => Item::Gone(logical),
+        Ok(_) if moved_away => Item::Gone(logical),
+        Ok(metadata) if metadata.is_dir() => Item::Folder(logical),
+        Ok(_) => Item::File(logical),
+    }
+}
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir)?;
+    Some((metadata.ino(), metadata.dev()))
+}
