@@ -108,6 +108,13 @@ fn every_example_in_every_help_text_works() {
             fs::create_dir(&tools).unwrap();
             symlink(env!("CARGO_BIN_EXE_sessionfs"), tools.join("sfs")).unwrap();
             let other = TestHome::with(&["codex/patch"]);
+            // Exported sessions: where the published client keeps its own, and under the name that the example has.
+            home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
+            let portable = example.split_whitespace().find(|word| word.ends_with(".sfs"));
+            if let Some(name) = portable {
+                let run = home.sfs(&["export", "last", "-o", "."]);
+                fs::rename(home.path().join(run.stdout.trim()), home.path().join(name)).unwrap();
+            }
             let line = example
                 .replace("/mnt/old-laptop/home/me", other.path().to_str().unwrap())
                 .replace("/tmp/copy", home.path().join("copy").to_str().unwrap());
@@ -356,7 +363,7 @@ fn what_is_named_and_not_there_is_not_found() {
     $ sfs import nowhere
     ---- stderr
     error: nowhere is not a folder
-    hint: give a home folder that has .claude or .codex in it
+    hint: give a home folder that has .claude or .codex in it, or a .sfs folder
     ---- exit Some(3)
 
     $ sfs resume last --project nowhere
@@ -847,7 +854,10 @@ fn a_database_that_is_not_ours_is_refused_and_unharmed() {
         fs::read(file.path()).unwrap()
     };
     import(&home);
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 999").unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let schema: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    connection.execute_batch("PRAGMA user_version = 999; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(connection);
     let newer = fs::read(&path).unwrap();
     let mut said = String::new();
     for (name, content) in [
@@ -866,10 +876,11 @@ fn a_database_that_is_not_ours_is_refused_and_unharmed() {
         assert_eq!(fs::read(&path).unwrap(), content, "{name} was changed");
         writeln!(said, "{name}\n{}", home.sfs(&["list"])).unwrap();
     }
+    let said = said.replace(&format!("knows {schema})"), "knows SCHEMA)");
     insta::assert_snapshot!(said, @"
     a newer archive
     ---- stderr
-    error: $HOME/.sessionfs/archive.db was written by a newer sessionfs (schema 999, this one knows 1)
+    error: $HOME/.sessionfs/archive.db was written by a newer sessionfs (schema 999, this one knows SCHEMA)
     hint: install the newer version again
     ---- exit Some(1)
 

@@ -13,4 +13,5 @@ mod daemon;
 mod damage;
 mod directions;
 mod resume;
+mod sfs;
 mod support;

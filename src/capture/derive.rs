@@ -7,7 +7,7 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::title;
 use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
-use crate::tools::{self, Line, MAX_LINE, Reader, Reading, Tool};
+use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading};
 use std::collections::HashSet;
 
 /// So many lines that were not understood are named for each stream; further ones are only kept.
@@ -45,11 +45,17 @@ pub(super) struct Derivation {
 }
 
 impl Derivation {
-    pub(super) fn load(store: &Store, tool: &dyn Tool, session: &SessionRow, stream: &Stream) -> Result<Self> {
+    /// `format` is the stream's, and one with lines; `None` where it is not.
+    pub(super) fn load(
+        store: &Store,
+        format: Format,
+        session: &SessionRow,
+        stream: &Stream,
+    ) -> Result<Option<Derivation>> {
         let row = store.reader(stream.id)?;
-        let reader = tool.reader(&stream.name, row.state.as_deref());
+        let Some(reader) = tools::reader(format, &stream.name, row.state.as_deref()) else { return Ok(None) };
         let summary = store.summary(session.id)?;
-        Ok(Derivation {
+        Ok(Some(Derivation {
             session: session.clone(),
             summary,
             stream: stream.id,
@@ -60,7 +66,7 @@ impl Derivation {
             notes: 0,
             fallback_time: None,
             generations: None,
-        })
+        }))
     }
 
     /// The session's time where its lines tell none, in milliseconds.
@@ -272,26 +278,30 @@ pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> 
 pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
     store.forget_derived(session)?;
     let row = store.session(session)?;
-    let Ok(tool) = tools::find(&row.tool) else { return Ok(()) };
     let streams = store.streams(session)?;
     let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
-    // What the main stream says of the session comes before what its sub-agents say.
-    by_name.sort_by_key(|generations| generations[0].name != "main");
+    // What the main stream says of the session comes before what its sub-agents say, and after what a manifest says,
+    // which is no fresher.
+    by_name.sort_by_key(|g| (g[0].format != Format::SfsDocument.as_str(), g[0].name != "main"));
     for generations in by_name {
-        rebuild_stream(store, tool, &row, generations)?;
+        rebuild_stream(store, &row, generations)?;
     }
     Ok(())
 }
 
 /// `streams` are the generations of one stream, oldest first.
-fn rebuild_stream(store: &mut Store, tool: &dyn Tool, session: &SessionRow, streams: &[Stream]) -> Result<()> {
+fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -> Result<()> {
     let mut generations = (streams.len() > 1).then(Generations::default);
-    for stream in streams.iter().rev() {
-        match stream.format.as_str() {
-            facts::FORMAT => read_facts(store, session, stream)?,
-            "file" => touch_with_file_time(store, session.id, stream.id)?,
-            _ => {
-                let mut derivation = Derivation::load(store, tool, session, stream)?;
+    // A session may first have come as a .sfs and then in its tool's own form: what both tell would be counted twice.
+    let newest = streams.last().map(|stream| stream.format.as_str());
+    for stream in streams.iter().rev().filter(|stream| newest == Some(stream.format.as_str())) {
+        match Format::parse(&stream.format) {
+            None if stream.format == facts::FORMAT => read_facts(store, session, stream)?,
+            None => {}
+            Some(Format::File) => touch_with_file_time(store, session.id, stream.id)?,
+            Some(Format::SfsDocument) => return read_document(store, session, stream),
+            Some(format) => {
+                let Some(mut derivation) = Derivation::load(store, format, session, stream)? else { continue };
                 derivation.fallback_time = file_time(store, stream.id)?;
                 derivation.generations = generations.take();
                 read_archived(store, stream, &mut derivation)?;
@@ -327,6 +337,16 @@ fn touch_with_file_time(store: &mut Store, session: i64, stream: i64) -> Result<
         Some(at) => touch(store, session, at),
         None => Ok(()),
     }
+}
+
+/// The newest manifest or workspace of an imported .sfs.
+fn read_document(store: &mut Store, session: &SessionRow, stream: &Stream) -> Result<()> {
+    let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
+    let mut summary = store.summary(session.id)?;
+    for observation in tools::sfs::observations(&bytes) {
+        apply(&mut summary, &observation);
+    }
+    store.save_summary(session.id, &summary)
 }
 
 fn read_facts(store: &mut Store, session: &SessionRow, stream: &Stream) -> Result<()> {

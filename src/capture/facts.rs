@@ -23,6 +23,8 @@ pub(super) struct Fact {
 enum What {
     /// The tool keeps this title in an index.
     Title { title: String },
+    /// The session was active at the line's moment, which its own lines do not tell.
+    Active,
     /// The tool deleted its copy, which was last changed at `mtime_ns`.
     NativeGone { path: String, mtime_ns: i64 },
     /// It is there again.
@@ -42,6 +44,7 @@ impl Fact {
     pub(super) fn observation(self) -> Option<Observation> {
         match self.what {
             What::Title { title } => Some(Observation::Title(TitleRank::Chosen, title)),
+            What::Active => Some(Observation::Activity(self.at)),
             What::NativeGone { .. } | What::NativeBack { .. } => None,
         }
     }
@@ -64,7 +67,7 @@ pub(super) fn append(store: &mut Store, session: i64, fact: &Fact) -> Result<()>
     store.append(&mut stream, &line)
 }
 
-/// Takes over what an index file says of a session that is archived, if it is new.
+/// Takes over what an index file or a manifest says of a session that is archived, if it is new.
 pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observation: Observation) -> Result<()> {
     let Some(session) = store.find_native(tool, native_id)? else { return Ok(()) };
     let mut summary = store.summary(session.id)?;
@@ -73,8 +76,12 @@ pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observatio
     if summary == before {
         return Ok(());
     }
-    if let Observation::Title(_, title) = observation {
-        append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Title { title } })?;
+    match observation {
+        Observation::Title(_, title) => {
+            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Title { title } })?;
+        }
+        Observation::Activity(at) => append(store, session.id, &Fact { at, what: What::Active })?,
+        _ => {}
     }
     store.save_summary(session.id, &summary)
 }

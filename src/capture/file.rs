@@ -72,7 +72,7 @@ impl Progress {
             store.save_native_file(&file)?;
             return Ok(None);
         };
-        let rewritten = !content.continues(store, &stream, known.as_ref())?;
+        let rewritten = stream.format != key.format || !content.continues(store, &stream, known.as_ref())?;
         if rewritten {
             let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
             stream = store.create_stream(key)?;
@@ -86,13 +86,12 @@ impl Progress {
     }
 
     /// Archives up to `budget` bytes more; says how many.
-    pub(super) fn advance(&mut self, store: &mut Store, tool: &dyn Tool, budget: usize) -> Result<usize> {
+    pub(super) fn advance(&mut self, store: &mut Store, budget: usize) -> Result<usize> {
         let bytes = self.content.read(budget.max(WINDOW as usize))?;
         let old_length = self.stream.length;
         store.append(&mut self.stream, &bytes)?;
         self.done = bytes.len() < budget.max(WINDOW as usize);
-        if self.format.has_lines() {
-            let mut derivation = Derivation::load(store, tool, &self.session, &self.stream)?;
+        if let Some(mut derivation) = Derivation::load(store, self.format, &self.session, &self.stream)? {
             derivation.set_fallback_time(self.file.mtime_ns / 1_000_000);
             derivation.read(store, &self.stream, old_length, &bytes, self.done)?;
             derivation.save(store)?;
@@ -157,7 +156,8 @@ fn claim(
     for other in others {
         store.forget_native_file(&other.path)?;
     }
-    if let Some(native_path) = key.native_path {
+    // What came as a .sfs is not this file: it stays as an older generation.
+    if let Some(native_path) = key.native_path.filter(|_| stream.format == key.format) {
         store.move_stream(stream.id, native_path)?;
     }
     Ok(Some(stream))

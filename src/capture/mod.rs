@@ -5,15 +5,18 @@
 //!
 //! - [`scan`] finds files that look different from what we last saw,
 //! - [`file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod derive;
 mod facts;
 mod file;
 mod scan;
+mod sfs;
 
 pub use derive::rebuild;
 pub use scan::Scan;
+pub use sfs::{Imported, import_sfs, sfs_folders};
 
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -206,7 +209,7 @@ impl Step<'_> {
                 }
             };
             let budget = STEP - (self.report.bytes as usize).min(STEP);
-            let bytes = progress.advance(store, self.tool, budget)?;
+            let bytes = progress.advance(store, budget)?;
             self.report.bytes += bytes as u64;
             self.report.files += u64::from(progress.is_done());
             self.report.sessions.insert(progress.session());

@@ -42,8 +42,7 @@ impl Export {
         match self.format.as_str() {
             "sfs" => {
                 let path = folder.join(format!("{}.sfs", row.public_id));
-                let tool = tools::find(&row.tool)?;
-                export::export_sfs(&store, &ArchivedSession::open(&store, row)?, tool, &path)?;
+                export::export_sfs(&store, &ArchivedSession::open(&store, row)?, &path)?;
                 context.ui.path(&path)
             }
             "native" => {
@@ -56,20 +55,19 @@ impl Export {
     }
 
     fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
-        let tool = tools::find(&row.tool)?;
         let summary = store.summary(row.id)?;
         let name = format!("{}.md", row.public_id);
         let session = ArchivedSession::open(store, row)?;
-        let about = session.about(tool.id(), &summary);
+        let about = session.about(&summary);
         match &self.output {
             None => {
                 let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-                export::markdown(&session, tool, &about, &mut out)
+                export::markdown(&session, &about, &mut out)
             }
             Some(folder) => {
                 let path = folder.join(name);
                 let mut out = create(&path)?;
-                whole_or_none(&path, export::markdown(&session, tool, &about, &mut out))?;
+                whole_or_none(&path, export::markdown(&session, &about, &mut out))?;
                 context.ui.path(&path)
             }
         }
@@ -81,7 +79,7 @@ impl Export {
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
         let writer = tool.writer().ok_or_else(|| Error::usage(format!("{} has no writer", tool.name())))?;
         let summary = store.summary(row.id)?;
-        let about = ArchivedSession::open(store, row.clone())?.about(tools::find(&row.tool)?.id(), &summary);
+        let about = ArchivedSession::open(store, row.clone())?.about(&summary);
         let cwd = summary.project.map_or_else(|| PathBuf::from("/"), PathBuf::from);
         let target = Target { home: context.home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
         let plan = writer.plan(&about, &target)?;

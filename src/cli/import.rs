@@ -1,20 +1,24 @@
-//! `sfs import`: the daemon's capture, once.
+//! `sfs import`: the daemon's capture, once; and portable sessions from elsewhere.
 
 use super::{Context, ui};
-use crate::capture::{Capture, Report};
+use crate::capture::{self, Capture, Report};
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::settings;
 use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Capture once: everything that your tools have, or the sessions in another home folder
+/// Capture once: everything that your tools have, another home folder, or exported sessions
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "import")]
 #[argh(example = "sfs import
   sfs import --from codex
-  sfs import /mnt/old-laptop/home/me")]
+  sfs import /mnt/old-laptop/home/me
+  sfs import ses_mxwrb23zcxyg4kq7.sfs
+  sfs import ~/.sessionfs/sessions")]
+#[argh(note = "PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
+changes nothing.")]
 pub(super) struct Import {
     /// only this tool: claude-code or codex
     #[argh(option)]
@@ -22,7 +26,7 @@ pub(super) struct Import {
     /// print what was captured as JSON
     #[argh(switch)]
     json: bool,
-    /// another home folder, such as a copy from an old machine; your own by default
+    /// another home folder, such as a copy from an old machine, or .sfs folders; your own home by default
     #[argh(positional)]
     path: Option<PathBuf>,
 }
@@ -32,11 +36,15 @@ impl Import {
         let home = match &self.path {
             Some(path) if !path.is_dir() => {
                 return Err(Error::not_found(format!("{} is not a folder", path.display()))
-                    .hint("give a home folder that has .claude or .codex in it"));
+                    .hint("give a home folder that has .claude or .codex in it, or a .sfs folder"));
             }
             Some(path) => {
                 let path = path.canonicalize().map_err(|e| Error::failed("the path can't be read").because(e))?;
-                Home::at(&path, &context.home.data)
+                let home = Home::at(&path, &context.home.data);
+                if !tools::ALL.iter().any(|tool| tool.root(&home).exists()) {
+                    return self.portable(context, &path);
+                }
+                home
             }
             None => context.home.clone(),
         };
@@ -58,6 +66,38 @@ impl Import {
             total.absorb(report);
         }
         context.ui.progress(None);
+        self.tell(context, &total)
+    }
+
+    /// `path` is a .sfs folder or holds some. One that can't be imported does not stop the others.
+    fn portable(&self, context: &Context, path: &Path) -> Result<()> {
+        if self.from.is_some() {
+            return Err(Error::usage("--from chooses from a home folder, and this one is none")
+                .hint(format!("sfs import {}", path.display())));
+        }
+        let folders = capture::sfs_folders(path)?;
+        if folders.is_empty() {
+            return Err(Error::not_found(format!("{} holds no sessions", path.display()))
+                .hint("give a home folder that has .claude or .codex in it, or a .sfs folder with a manifest.json"));
+        }
+        let mut store = context.open()?;
+        let mut total = Report::default();
+        let mut notes = Vec::new();
+        for folder in &folders {
+            match capture::import_sfs(&mut store, folder) {
+                Ok(imported) => {
+                    total.absorb(imported.report);
+                    notes.extend(imported.notes);
+                }
+                Err(error) if folders.len() == 1 || error.is_disk_full() => return Err(error),
+                Err(error) => total.errors.push((folder.clone(), error)),
+            }
+            context.ui.progress(Some(&format!("{} files, {}", total.files, ui::bytes(total.bytes))));
+        }
+        context.ui.progress(None);
+        for note in &notes {
+            context.ui.note(&format!("note: {}", ui::printable(note)));
+        }
         self.tell(context, &total)
     }
 

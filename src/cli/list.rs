@@ -58,8 +58,8 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let filter = self.filter()?;
         let store = context.open()?;
+        let filter = self.filter(&store)?;
         let rows = store.list(&filter)?;
         if self.json {
             let rows: Result<Vec<Value>> = rows.iter().map(|(row, summary)| as_json(&store, row, summary)).collect();
@@ -84,14 +84,14 @@ impl List {
         Ok(())
     }
 
-    fn filter(&self) -> Result<Filter> {
+    fn filter(&self, store: &Store) -> Result<Filter> {
         let limit = if self.all || ((self.json || self.quiet) && self.limit.is_none()) {
             None
         } else {
             Some(self.limit.unwrap_or(ROWS))
         };
         Ok(Filter {
-            tool: self.tool.as_deref().map(|name| tools::find(name).map(|tool| tool.id().to_owned())).transpose()?,
+            tool: self.tool.as_deref().map(|name| tool_id(store, name)).transpose()?,
             project: self.project.as_deref().map(absolute),
             since: self.since.as_deref().map(arguments::moment).transpose()?,
             until: self.until.as_deref().map(arguments::moment).transpose()?,
@@ -101,6 +101,16 @@ impl List {
             sort: sort(&self.sort)?,
             limit,
         })
+    }
+}
+
+/// A tool that we know, or one whose sessions came as .sfs folders.
+fn tool_id(store: &Store, name: &str) -> Result<String> {
+    let imported = Filter { tool: Some(name.to_owned()), ..Filter::default() };
+    match tools::find(name) {
+        Ok(tool) => Ok(tool.id().to_owned()),
+        Err(_) if store.count(&imported)? > 0 => Ok(name.to_owned()),
+        Err(error) => Err(error),
     }
 }
 

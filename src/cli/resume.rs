@@ -44,7 +44,13 @@ impl Resume {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
-        let tool = tools::find(self.tool.as_deref().unwrap_or(&row.tool))?;
+        let tool = match &self.tool {
+            Some(name) => tools::find(name)?,
+            None => tools::find(&row.tool).map_err(|_| {
+                Error::usage(format!("sessions can't be written for {:?}, the tool of this one", row.tool))
+                    .hint(format!("sfs resume {} --in claude-code | codex", self.id))
+            })?,
+        };
         let project = self.project.as_deref().map(existing_folder).transpose()?;
         let options = ResumeOptions { project, dry_run: self.dry_run };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::export::{self, ArchivedSession};
 use crate::model::message::{Block, Message, Role};
 use crate::store::{SessionRow, Store, Summary};
-use crate::tools::{self, Tool};
+use crate::tools;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
@@ -49,25 +49,17 @@ impl Show {
         let store = context.open()?;
         let row = store.resolve(&self.id)?;
         let summary = store.summary(row.id)?;
-        let tool = tools::find(&row.tool)?;
         if self.json {
-            return self.print_json(context, &store, &row, &summary, tool);
+            return self.print_json(context, &store, &row, &summary);
         }
         if self.messages {
-            return self.print_messages(context, &ArchivedSession::open(&store, row)?, tool);
+            return self.print_messages(context, &ArchivedSession::open(&store, row)?);
         }
-        details(context, &store, &row, &summary, tool)?;
+        details(context, &store, &row, &summary)?;
         if self.cost { cost_table(context, &store, &row) } else { Ok(()) }
     }
 
-    fn print_json(
-        &self,
-        context: &Context,
-        store: &Store,
-        row: &SessionRow,
-        summary: &Summary,
-        tool: &'static dyn Tool,
-    ) -> Result<()> {
+    fn print_json(&self, context: &Context, store: &Store, row: &SessionRow, summary: &Summary) -> Result<()> {
         let session = ArchivedSession::open(store, row.clone())?;
         let mut answer = list::as_json(store, row, summary)?;
         answer["manifest"] = export::manifest(store, &session, summary)?;
@@ -83,7 +75,7 @@ impl Show {
         }
         if self.messages {
             let mut messages = Vec::new();
-            export::for_each_message(&session, tool, true, &mut |message| {
+            export::for_each_message(&session, true, &mut |message| {
                 messages.push(serde_json::to_value(&message).unwrap_or(Value::Null));
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -92,10 +84,10 @@ impl Show {
         context.ui.json(&answer)
     }
 
-    fn print_messages(&self, context: &Context, session: &ArchivedSession<'_>, tool: &'static dyn Tool) -> Result<()> {
+    fn print_messages(&self, context: &Context, session: &ArchivedSession<'_>) -> Result<()> {
         let waits = self.page_size > 0 && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
         let mut shown = 0;
-        export::for_each_message(session, tool, self.full, &mut |message| {
+        export::for_each_message(session, self.full, &mut |message| {
             if message.is_meta && !self.full {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -122,7 +114,7 @@ fn next_page(context: &Context) -> bool {
     read > 0 && !line.trim().eq_ignore_ascii_case("q")
 }
 
-fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary, tool: &dyn Tool) -> Result<()> {
+fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary) -> Result<()> {
     let ui = &context.ui;
     let title = export::title(row, summary).unwrap_or_else(|| "(untitled)".into());
     ui.line(&ui.paint(Style::Bold, &ui::printable(&title)))?;
@@ -132,7 +124,7 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
     };
     let version = summary.tool_version.as_deref().unwrap_or_default();
     line("session", Some(row.public_id.to_string()))?;
-    line("tool", Some(format!("{} {version}", tool.name()).trim_end().to_owned()))?;
+    line("tool", Some(format!("{} {version}", tools::name_of(&row.tool)).trim_end().to_owned()))?;
     line("tool's id", Some(row.native_id.clone()))?;
     line("project", summary.project.clone())?;
     line("branch", summary.git_branch.clone())?;

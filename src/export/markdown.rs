@@ -4,16 +4,16 @@ use super::source::ArchivedSession;
 use crate::error::{Context, Result};
 use crate::model::conversation::About;
 use crate::model::message::{Block, Message, Role};
-use crate::tools::Tool;
+use crate::tools;
 use std::io::Write;
 
 /// Writes `session` to `out`. Text of tools stands in fences longer than any in it, thinking in a folded block.
-pub fn markdown(session: &ArchivedSession<'_>, tool: &dyn Tool, about: &About, out: &mut dyn Write) -> Result<()> {
+pub fn markdown(session: &ArchivedSession<'_>, about: &About, out: &mut dyn Write) -> Result<()> {
     let unwritable = || "the Markdown can't be written";
     let title = about.title.as_deref().unwrap_or("Untitled session");
     writeln!(out, "# {title}\n").context(unwritable)?;
-    writeln!(out, "{}", facts(session, tool, about)).context(unwritable)?;
-    let conversation = tool.conversation(session)?;
+    writeln!(out, "{}", facts(session, about)).context(unwritable)?;
+    let conversation = tools::conversation(session)?;
     let mut speaker = None;
     for message in conversation.messages {
         let message = message?;
@@ -31,8 +31,8 @@ pub fn markdown(session: &ArchivedSession<'_>, tool: &dyn Tool, about: &About, o
     out.flush().context(unwritable)
 }
 
-fn facts(session: &ArchivedSession<'_>, tool: &dyn Tool, about: &About) -> String {
-    let mut facts = vec![format!("`{}`", session.row.public_id), tool.name().to_owned()];
+fn facts(session: &ArchivedSession<'_>, about: &About) -> String {
+    let mut facts = vec![format!("`{}`", session.row.public_id), tools::name_of(&session.row.tool).to_owned()];
     facts.extend(about.model.clone());
     facts.extend(about.cwd.as_ref().map(|cwd| format!("`{cwd}`")));
     facts.extend(about.created_at.map(|at| at.strftime("%Y-%m-%d").to_string()));

@@ -23,6 +23,9 @@ pub struct NativeCopy {
 /// fork by reference) is put back too. A file that is there is left alone if it has our bytes, completed if it is a
 /// part of them, and a conflict otherwise.
 pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<NativeCopy>> {
+    if newest(store, session)?.is_empty() {
+        return Err(without_files(session));
+    }
     let tool = tools::find(&session.tool)?;
     let root = tool.root(home);
     let mut plan = Vec::new();
@@ -41,14 +44,15 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
             waiting.push(parent);
         }
     }
-    if plan.is_empty() {
-        return Err(Error::failed(format!("session {} has no native files", session.public_id))
-            .hint("it was imported without them; use `sfs resume` to write it anew"));
-    }
     for (stream, copy) in plan.iter().filter(|(_, copy)| copy.written) {
         write_stream(store, stream, &copy.path)?;
     }
     Ok(plan.into_iter().map(|(_, copy)| copy).collect())
+}
+
+fn without_files(session: &SessionRow) -> Error {
+    Error::failed(format!("session {} has no native files", session.public_id))
+        .hint(format!("it was imported without them; `sfs resume {} --in TOOL` writes it anew", session.public_id))
 }
 
 /// Copies a session's files into `folder`, with their paths below the tool's folder kept.
@@ -64,7 +68,7 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
         write_stream(store, &stream, &path)?;
         copies.push(NativeCopy { path, written: true });
     }
-    Ok(copies)
+    if copies.is_empty() { Err(without_files(session)) } else { Ok(copies) }
 }
 
 /// The newest generation of each stream that has a native file.

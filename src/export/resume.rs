@@ -10,7 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store};
-use crate::tools::{Plan, Source, Target, Tool, Writer};
+use crate::tools::{self, Plan, Source, Target, Tool, Writer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -144,10 +144,9 @@ fn write_new(
     target: &Target,
     options: &ResumeOptions,
 ) -> Result<Resumed> {
-    let origin = crate::tools::find(&session.tool)?;
     let (plan, about) = {
         let source = ArchivedSession::open(store, session.clone())?;
-        let about = source.about(origin.id(), &store.summary(session.id)?);
+        let about = source.about(&store.summary(session.id)?);
         (writer.plan(&about, target)?, about)
     };
     let mut resumed = Resumed {
@@ -221,10 +220,9 @@ pub fn write_conversation(
     target: &Target,
     out: &mut dyn Write,
 ) -> Result<Ledger> {
-    let origin = crate::tools::find(&session.tool)?;
     let source = ArchivedSession::open(store, session.clone())?;
-    let about = source.about(origin.id(), &store.summary(session.id)?);
-    let conversation = origin.conversation(&source)?;
+    let about = source.about(&store.summary(session.id)?);
+    let conversation = tools::conversation(&source)?;
     let mut ledger = writer.write(plan, &about, target, conversation, out)?;
     if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
         return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))

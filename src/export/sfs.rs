@@ -5,8 +5,8 @@ use super::log::for_each_message;
 use super::native::write_atomically;
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
-use crate::store::{ChunkCache, Store, Stream, Summary};
-use crate::tools::{Source, Tool};
+use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
+use crate::tools::Source;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -50,8 +50,24 @@ pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary)
         },
         "parent_session_id": session.row.parent.as_ref().map(|(parent, _)| parent),
         "sub_agents": sub_agents(session),
-        "metadata": {},
+        "metadata": metadata(&session.row, summary),
     }))
+}
+
+/// What an import needs to know and the format has no field for.
+fn metadata(row: &SessionRow, summary: &Summary) -> Value {
+    let mut metadata = serde_json::Map::new();
+    if let Some((_, relation)) = &row.parent {
+        metadata.insert("relation".into(), relation.as_str().into());
+        metadata.insert("inherited".into(), row.inherited.into());
+    }
+    let title_from = match (&row.title, &summary.tool_title) {
+        (Some(_), _) => "person",
+        (None, Some(_)) => "tool",
+        (None, None) => "prompt",
+    };
+    metadata.insert("title_from".into(), title_from.into());
+    metadata.into()
 }
 
 fn provider(tool: &str) -> &'static str {
@@ -70,7 +86,7 @@ fn sub_agents(session: &ArchivedSession<'_>) -> Vec<Value> {
 }
 
 /// Writes `session` as a folder. `folder` must not exist.
-pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, tool: &dyn Tool, folder: &Path) -> Result<()> {
+pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -> Result<()> {
     if folder.exists() {
         return Err(Error::conflict(format!("{} is already there", folder.display()))
             .hint("remove it, or export to another folder with -o DIR"));
@@ -81,7 +97,7 @@ pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, tool: &dyn Tool,
     // All of it under a temporary name first: a folder that is there is whole.
     let temporary = tempfile::Builder::new().prefix(".sessionfs-").tempdir_in(place).context(unwritable)?;
     let summary = store.summary(session.row.id)?;
-    write_messages(session, tool, &temporary.path().join("messages.jsonl"))?;
+    write_messages(session, &temporary.path().join("messages.jsonl"))?;
     let native = write_native(store, session, temporary.path())?;
     let mut manifest = manifest(store, session, &summary)?;
     manifest["metadata"]["native"] = native.into();
@@ -108,11 +124,11 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 }
 
 /// Every message with at least one block; ids unique, parents only where they stand in the file before.
-fn write_messages(session: &ArchivedSession<'_>, tool: &dyn Tool, path: &Path) -> Result<()> {
+fn write_messages(session: &ArchivedSession<'_>, path: &Path) -> Result<()> {
     write_atomically(path, false, &mut |out| {
         let mut ids = HashSet::new();
         let mut created = jiff::Timestamp::UNIX_EPOCH;
-        for_each_message(session, tool, true, &mut |mut message| {
+        for_each_message(session, true, &mut |mut message| {
             if message.content.is_empty() {
                 return Ok(ControlFlow::Continue(()));
             }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::conversation::About;
 use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
-use crate::tools::{Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
+use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -41,10 +41,10 @@ impl<'a> ArchivedSession<'a> {
     }
 
     /// What is known of the session beside its messages.
-    pub fn about(&self, tool: &'static str, summary: &Summary) -> About {
+    pub fn about(&self, summary: &Summary) -> About {
         let at = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
         About {
-            tool,
+            tool: tools::find(&self.row.tool).map_or("unknown", |tool| tool.id()),
             native_id: self.row.native_id.clone(),
             cwd: summary.project.clone(),
             title: title(&self.row, summary),

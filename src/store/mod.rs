@@ -24,7 +24,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/001_init.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/001_init.sql"), include_str!("schema/002_session_by_native.sql")];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.
 const APPLICATION_ID: i32 = 0x5346_5341;

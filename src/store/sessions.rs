@@ -246,10 +246,15 @@ impl Conditions {
 impl Store {
     /// The row of the session that `tool` calls `native_id`, made if it is new.
     pub fn ensure_session(&mut self, tool: &str, native_id: &str) -> Result<SessionRow> {
+        self.adopt_session(tool, native_id, None)
+    }
+
+    /// The same for a session that comes with an id of its own. It keeps `own` if it is new here and the id is free.
+    pub fn adopt_session(&mut self, tool: &str, native_id: &str, own: Option<SessionId>) -> Result<SessionRow> {
         if let Some(row) = self.find_native(tool, native_id)? {
             return Ok(row);
         }
-        let public_id = SessionId::of(tool, native_id);
+        let public_id = self.free_id(tool, native_id, own)?;
         self.connection
             .prepare_cached("INSERT INTO session (account, public_id, tool, native_id) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![LOCAL, public_id.as_str(), tool, native_id])?;
@@ -257,6 +262,22 @@ impl Store {
         let tool = tool.to_owned();
         let native_id = native_id.to_owned();
         Ok(SessionRow { id, public_id, tool, native_id, title: None, deleted_at: None, parent: None, inherited: 0 })
+    }
+
+    /// An adopted session may sit on the id that is another one's by right: then that one gets its second choice.
+    fn free_id(&self, tool: &str, native_id: &str, own: Option<SessionId>) -> Result<SessionId> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM session WHERE account = ?1 AND public_id = ?2")?;
+        let computed = (0..).map(|choice| match choice {
+            0 => SessionId::of(tool, native_id),
+            choice => SessionId::of(tool, &format!("{native_id}\n{choice}")),
+        });
+        for id in own.into_iter().chain(computed) {
+            if !statement.exists(params![LOCAL, id.as_str()])? {
+                return Ok(id);
+            }
+        }
+        Err(Error::failed("no session id is free"))
     }
 
     /// Remembers that a session is about to appear in a tool because we write it there.
@@ -279,10 +300,11 @@ impl Store {
 
     /// The row of the session that `tool` calls `native_id`.
     pub fn find_native(&self, tool: &str, native_id: &str) -> Result<Option<SessionRow>> {
-        let public_id = SessionId::of(tool, native_id);
-        let sql = format!("SELECT {SESSION} FROM session s WHERE s.account = ?1 AND s.public_id = ?2");
+        let sql = format!(
+            "SELECT {SESSION} FROM session s WHERE s.account = ?1 AND s.tool = ?2 AND s.native_id = ?3 LIMIT 1"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_row(params![LOCAL, public_id.as_str()], session_from).optional()?)
+        Ok(statement.query_row(params![LOCAL, tool, native_id], session_from).optional()?)
     }
 
     /// The session in row `id`.

@@ -6,6 +6,7 @@
 
 pub mod claude_code;
 pub mod codex;
+pub mod sfs;
 
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -27,6 +28,36 @@ pub fn find(name: &str) -> Result<&'static dyn Tool> {
         let known: Vec<&str> = ALL.iter().map(|tool| tool.id()).collect();
         Error::usage(format!("no tool is called {name:?}")).hint(format!("known tools: {}", known.join(", ")))
     })
+}
+
+/// What people call the tool with this id; the id itself where we do not know the tool.
+pub fn name_of(id: &str) -> &str {
+    find(id).map_or(id, |tool| tool.name())
+}
+
+/// A reader for a stream, chosen by the stream's own format: a session of a tool may have come as a .sfs, and one of a
+/// tool that we do not know can only have. `None` for what is not read line by line.
+pub fn reader(format: Format, stream: &str, state: Option<&str>) -> Option<Box<dyn Reader>> {
+    match format {
+        Format::ClaudeCodeJsonl => Some(claude_code::ClaudeCode.reader(stream, state)),
+        Format::CodexRollout => Some(codex::Codex.reader(stream, state)),
+        Format::SfsJsonl => Some(Box::new(sfs::SfsReader)),
+        Format::SfsDocument | Format::File => None,
+    }
+}
+
+/// The live conversation of a session, by the format of its main stream.
+pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
+    let lines = || source.streams().iter().find(|stream| stream.format.has_lines());
+    match source.newest("main").or_else(lines).map(|stream| stream.format) {
+        Some(Format::ClaudeCodeJsonl) => claude_code::ClaudeCode.conversation(source),
+        Some(Format::CodexRollout) => codex::Codex.conversation(source),
+        Some(Format::SfsJsonl) => sfs::live(source),
+        Some(Format::SfsDocument | Format::File) | None => {
+            Err(Error::not_found(format!("session {} has no transcript", source.native_id()))
+                .hint("its files are archived all the same: sfs export ID --format sfs"))
+        }
+    }
 }
 
 /// One AI coding tool: where its sessions are, how they are read, how they are written.
@@ -53,7 +84,8 @@ pub trait Tool: Sync {
     fn read_index(&self, _file: &str, _bytes: &[u8]) -> Vec<(String, Observation)> {
         Vec::new()
     }
-    /// A reader for a stream of one of this tool's formats, continued from `state` (what [`Reader::state`] gave).
+    /// A reader for a stream of this tool's own format, continued from `state` (what [`Reader::state`] gave). Where the
+    /// format is not known to be this tool's: [`reader`].
     fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader>;
     /// The live conversation of a session.
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
@@ -88,14 +120,21 @@ pub enum Format {
     ClaudeCodeJsonl,
     /// `codex/rollout`; a compressed one is archived decompressed.
     CodexRollout,
+    /// `sfs/jsonl`: the messages of a .sfs folder.
+    SfsJsonl,
+    /// `sfs/document`: the manifest or the workspace of a .sfs folder, one JSON object; see [`sfs::observations`].
+    SfsDocument,
     /// A whole file that belongs to the session and is not read line by line.
     File,
 }
 
 impl Format {
+    const ALL: [Format; 5] =
+        [Format::ClaudeCodeJsonl, Format::CodexRollout, Format::SfsJsonl, Format::SfsDocument, Format::File];
+
     /// The format of that name; `None` for the archive's own, such as `sfs/facts`.
     pub fn parse(name: &str) -> Option<Format> {
-        [Format::ClaudeCodeJsonl, Format::CodexRollout, Format::File].into_iter().find(|f| f.as_str() == name)
+        Format::ALL.into_iter().find(|format| format.as_str() == name)
     }
 
     /// The name in the archive.
@@ -103,13 +142,15 @@ impl Format {
         match self {
             Format::ClaudeCodeJsonl => "claude-code/jsonl",
             Format::CodexRollout => "codex/rollout",
+            Format::SfsJsonl => "sfs/jsonl",
+            Format::SfsDocument => "sfs/document",
             Format::File => "file",
         }
     }
 
     /// True where the bytes are lines for a [`Reader`].
     pub fn has_lines(self) -> bool {
-        self != Format::File
+        !matches!(self, Format::SfsDocument | Format::File)
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub mod file_source;
 pub mod home;
+pub mod schema;
 pub mod written;

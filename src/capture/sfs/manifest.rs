@@ -1,0 +1,134 @@
+//! `manifest.json` of a .sfs folder: which session it is, and what a person said of it.
+
+use super::folder::open;
+use crate::error::{Error, Result};
+use crate::id::SessionId;
+use crate::tools::{self, Format};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// The file's name.
+pub(super) const NAME: &str = "manifest.json";
+/// A longer manifest is not read.
+const LIMIT: u64 = 16 << 20;
+/// No session has more files.
+pub(super) const MAX_FILES: usize = 10_000;
+/// Ids, names and tags are not longer.
+const MAX_WORD: usize = 256;
+
+/// What we take from it; its other fields are read from the archived copy.
+pub(super) struct Manifest {
+    pub(super) session_id: String,
+    pub(super) tool: String,
+    pub(super) native_id: String,
+    pub(super) title: Option<String>,
+    /// Given with us, by a person.
+    pub(super) title_is_a_persons: bool,
+    /// Kept by the tool, perhaps outside of the session's bytes.
+    pub(super) title_is_a_tools: bool,
+    pub(super) tags: Vec<String>,
+    pub(super) parent: Option<SessionId>,
+    pub(super) is_fork: bool,
+    pub(super) inherited: u64,
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) updated_at: Option<Timestamp>,
+    native: Option<Vec<Listed>>,
+}
+
+/// A stream's file, as `metadata.native` lists it.
+#[derive(Deserialize)]
+pub(super) struct Listed {
+    pub(super) file: String,
+    pub(super) stream: String,
+    #[serde(default)]
+    pub(super) generation: u32,
+    pub(super) format: String,
+    pub(super) native_path: Option<String>,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+impl Manifest {
+    /// Reads and checks the manifest of `folder`.
+    pub(super) fn read(folder: &Path) -> Result<Manifest> {
+        let path = folder.join(NAME);
+        let broken = |what: String| {
+            Error::failed(format!("{} {what}", path.display())).hint("a .sfs folder comes whole from `sfs export`")
+        };
+        let mut content = open(folder, NAME)?.ok_or_else(|| {
+            Error::not_found(format!("{} is not there", path.display()))
+                .hint("a .sfs folder holds manifest.json and messages.jsonl")
+        })?;
+        if content.length > LIMIT {
+            return Err(broken(format!("is longer than {} MiB", LIMIT >> 20)));
+        }
+        let bytes = content.read(LIMIT as usize)?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let json: Value = serde_json::from_slice(bytes).map_err(|cause| broken("is not JSON".into()).because(cause))?;
+        if !json.is_object() {
+            return Err(broken("is not a JSON object".into()));
+        }
+        match json["sfs_version"].as_str() {
+            Some(version) if version.starts_with("0.1.") => Manifest::of(&json).map_err(broken),
+            Some(version) => Err(Error::failed(format!("{} is of .sfs version {version:?}", path.display()))
+                .hint("this sessionfs reads 0.1; a newer one may read it")),
+            None => Err(broken("has no sfs_version".into())),
+        }
+    }
+
+    fn of(json: &Value) -> Result<Manifest, String> {
+        let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let at = |pointer: &str| text(pointer).and_then(|text| text.parse().ok());
+        let tool = text("/source/tool").ok_or("has no source.tool")?;
+        let session_id = text("/session_id").ok_or("has no session_id")?;
+        let native_id = text("/source/original_session_id").unwrap_or(session_id);
+        // An id may end up as an argument of the tool's command line.
+        for word in [tool, native_id] {
+            if word.len() > MAX_WORD || word.starts_with('-') || word.contains(char::is_control) {
+                return Err(format!("names an impossible tool or session: {word:?}"));
+            }
+        }
+        let tags = json["tags"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str);
+        let is_tag = |tag: &&str| !tag.trim().is_empty() && tag.len() <= MAX_WORD && !tag.contains(char::is_control);
+        let metadata = &json["metadata"];
+        let native: Option<Vec<Listed>> = Option::deserialize(&metadata["native"])
+            .map_err(|error| format!("lists the native files in a way that can't be understood: {error}"))?;
+        if native.as_ref().is_some_and(|listed| listed.len() > MAX_FILES) {
+            return Err(format!("lists more than {MAX_FILES} native files"));
+        }
+        Ok(Manifest {
+            session_id: session_id.to_owned(),
+            tool: super::tool_id(tool).to_owned(),
+            native_id: native_id.to_owned(),
+            title: text("/title").map(str::to_owned),
+            title_is_a_persons: metadata["title_from"] == "person",
+            title_is_a_tools: metadata["title_from"] == "tool",
+            tags: tags.filter(is_tag).take(MAX_WORD).map(str::to_owned).collect(),
+            parent: text("/parent_session_id").and_then(|id| SessionId::parse(id).ok()),
+            is_fork: metadata["relation"] != "resume",
+            inherited: metadata["inherited"].as_i64().map_or(0, |bytes| bytes.max(0) as u64),
+            created_at: at("/created_at"),
+            updated_at: at("/updated_at"),
+            native,
+        })
+    }
+
+    /// The files with the session's own bytes. Otherwise why they can't be used, if there are any.
+    pub(super) fn own_bytes(&self) -> Result<&[Listed], Option<String>> {
+        let listed = self.native.as_deref().filter(|listed| !listed.is_empty()).ok_or(None)?;
+        let formats: Vec<Option<Format>> = listed.iter().map(|listed| Format::parse(&listed.format)).collect();
+        if let Some(at) = formats.iter().position(Option::is_none) {
+            return Err(Some(format!(
+                "its native files have a form unknown here ({:?}); its messages were imported",
+                listed[at].format
+            )));
+        }
+        let needs_tool = |format: &Format| matches!(format, Format::ClaudeCodeJsonl | Format::CodexRollout);
+        if tools::find(&self.tool).is_err() && formats.iter().flatten().any(needs_tool) {
+            return Err(Some(format!("its tool {:?} is unknown here; its messages were imported", self.tool)));
+        }
+        Ok(listed)
+    }
+}

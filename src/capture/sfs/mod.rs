@@ -1,0 +1,217 @@
+//! Import of portable .sfs folders.
+//!
+//! A folder that we exported lists the session's own bytes: the archive gets exactly those. Any other folder is archived
+//! as it stands, `messages.jsonl` as the main stream, and read in its own form. Both ways a folder is a list of
+//! [`Member`]s, and each goes into the session by one rule: what we hold of it already is left alone, what goes on from
+//! ours is appended, what contradicts ours becomes a new generation. So importing twice changes nothing, and an import
+//! never takes anything away.
+
+mod folder;
+mod manifest;
+
+pub use self::folder::find as sfs_folders;
+
+use self::folder::{Content, Member};
+use self::manifest::Manifest;
+use super::{Report, derive, facts};
+use crate::error::{Error, Result};
+use crate::id::SessionId;
+use crate::model::observation::{Observation, TitleRank};
+use crate::store::{ChunkCache, NewSession, Relation, SessionRow, Store, Stream};
+use crate::tools::{self, Format};
+use std::path::Path;
+
+/// So much is read at a time.
+const PIECE: usize = 1 << 20;
+
+/// What an import of folders did.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Files, bytes, sessions.
+    pub report: Report,
+    /// What a person should know about sessions that were imported all the same.
+    pub notes: Vec<String>,
+}
+
+/// Imports one folder: all of it or, on an error, nothing.
+pub fn import_sfs(store: &mut Store, folder: &Path) -> Result<Imported> {
+    let manifest = Manifest::read(folder)?;
+    let mut notes = Vec::new();
+    let members = match manifest.own_bytes() {
+        Ok(listed) => folder::listed(folder, &manifest, listed, &mut notes)?,
+        Err(reason) => {
+            notes.extend(reason);
+            folder::foreign(folder, &mut notes)?
+        }
+    };
+    let label = |note| format!("{}: {note}", folder.display());
+    let (report, more) = store.write(|store| Session::take(store, &manifest, members))?;
+    Ok(Imported { report, notes: notes.into_iter().chain(more).map(label).collect() })
+}
+
+/// The session that a folder goes into.
+struct Session {
+    row: SessionRow,
+    report: Report,
+}
+
+impl Session {
+    fn take(store: &mut Store, manifest: &Manifest, mut members: Vec<Member>) -> Result<(Report, Option<String>)> {
+        let own_id = SessionId::parse(&manifest.session_id).ok();
+        let row = store.adopt_session(&manifest.tool, &manifest.native_id, own_id)?;
+        let mut session = Session { row, report: Report::default() };
+        let note = session.keep_aside(store, &mut members)?;
+        members.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
+        for generations in members.chunk_by(|a, b| a.name == b.name) {
+            session.streams(store, generations)?;
+        }
+        // Before the rebuild: what is inherited is not counted.
+        let told = session.tell_parent(store, manifest)? | session.tell_person(store, manifest)?;
+        if session.report.files > 0 || told {
+            derive::rebuild_session(store, session.row.id)?;
+        }
+        if session.tell_rest(store, manifest)? | told {
+            session.report.files = session.report.files.max(1);
+        }
+        if session.report.files > 0 {
+            session.report.sessions.insert(session.row.id);
+        }
+        Ok((session.report, note))
+    }
+
+    /// Where we hold the session in its tool's own form, a copy in the portable one tells less: it is kept unread.
+    fn keep_aside(&self, store: &Store, members: &mut [Member]) -> Result<Option<String>> {
+        let theirs = members.iter().filter(|member| member.name == "main").max_by_key(|member| member.generation);
+        let ours = store.newest_stream(self.row.id, "main")?;
+        let tells_more = |ours: &Stream| ours.length > 0 && ours.format != Format::SfsJsonl.as_str();
+        if theirs.is_none_or(|main| main.format != Format::SfsJsonl) || !ours.as_ref().is_some_and(tells_more) {
+            return Ok(None);
+        }
+        for member in members {
+            let name = if member.name == "main" { folder::MESSAGES } else { &member.name };
+            (member.name, member.format) = (format!("sfs/{name}"), Format::File);
+        }
+        Ok(Some(format!(
+            "the archive holds {} in its tool's own form; this copy is kept beside it",
+            self.row.public_id
+        )))
+    }
+
+    /// All generations of one stream.
+    fn streams(&mut self, store: &mut Store, theirs: &[Member]) -> Result<()> {
+        let mut ours = store.streams(self.row.id)?;
+        ours.retain(|stream| stream.name == theirs[0].name);
+        let mut next = ours.iter().map(|stream| stream.generation + 1).max().unwrap_or(0);
+        for member in theirs {
+            let mut content = member.open()?;
+            let mut stream = if let Some(at) = counterpart(store, &ours, member, &mut content)? {
+                ours.swap_remove(at)
+            } else {
+                self.report.files += u64::from(member.length == 0);
+                next += 1;
+                store.create_stream(member.key(self.row.id, next - 1))?
+            };
+            if stream.length < member.length {
+                self.report.bytes += append(store, &mut stream, &mut content)?;
+                self.report.files += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the session got a parent.
+    fn tell_parent(&mut self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let is_news = |parent: &&SessionId| self.row.parent.is_none() && **parent != self.row.public_id;
+        let Some(parent) = manifest.parent.as_ref().filter(is_news) else { return Ok(false) };
+        self.row = store.announce(&NewSession {
+            tool: &manifest.tool,
+            native_id: &manifest.native_id,
+            parent,
+            relation: if manifest.is_fork { Relation::Fork } else { Relation::Resume },
+            inherited: manifest.inherited,
+        })?;
+        Ok(true)
+    }
+
+    /// A person's own title and tags, where we have none. Says whether any came.
+    fn tell_person(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let title = manifest.title.as_deref().filter(|_| manifest.title_is_a_persons && self.row.title.is_none());
+        if title.is_some() {
+            store.set_title(self.row.id, title)?;
+        }
+        let tags = if store.tags(self.row.id)?.is_empty() { &manifest.tags[..] } else { &[] };
+        for tag in tags {
+            store.add_tag(self.row.id, tag)?;
+        }
+        Ok(title.is_some() || !tags.is_empty())
+    }
+
+    /// What the tool kept outside of the session's bytes, such as a title in an index. Says whether anything was new.
+    fn tell_rest(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let summary = store.summary(self.row.id)?;
+        let (tool, native_id) = (&self.row.tool, &self.row.native_id);
+        if let Some(title) = manifest.title.clone()
+            && manifest.title_is_a_tools
+            && summary.tool_title.is_none()
+        {
+            facts::observe(store, tool, native_id, Observation::Title(TitleRank::Chosen, title))?;
+        }
+        if summary.updated_at.is_none() {
+            for at in [manifest.created_at, manifest.updated_at].into_iter().flatten() {
+                facts::observe(store, tool, native_id, Observation::Activity(at))?;
+            }
+        }
+        Ok(store.summary(self.row.id)? != summary)
+    }
+}
+
+/// Which of `ours` the member is, or goes on from, or is the beginning of: the one nearest in length.
+fn counterpart(store: &Store, ours: &[Stream], member: &Member, content: &mut Content) -> Result<Option<usize>> {
+    let mut nearest: Option<(u64, usize)> = None;
+    for (at, stream) in ours.iter().enumerate().filter(|(_, stream)| stream.format == member.format.as_str()) {
+        let distance = stream.length.abs_diff(member.length);
+        if nearest.is_none_or(|(least, _)| distance < least) && agrees(store, stream, content)? {
+            nearest = Some((distance, at));
+        }
+    }
+    Ok(nearest.map(|(_, at)| at))
+}
+
+/// True where the shorter of the two is the beginning of the longer one.
+fn agrees(store: &Store, stream: &Stream, content: &mut Content) -> Result<bool> {
+    let mut cache = ChunkCache::default();
+    content.go_to(0)?;
+    let mut at = 0;
+    while at < stream.length {
+        let ours = store.read_piece(stream, at, &mut cache)?;
+        let theirs = content.read(ours.len())?;
+        if ours.is_empty() || !ours.starts_with(&theirs) {
+            return Ok(false);
+        }
+        if theirs.len() < ours.len() {
+            break;
+        }
+        at += ours.len() as u64;
+    }
+    Ok(true)
+}
+
+/// Appends what `content` has beyond the stream; says how many bytes.
+fn append(store: &mut Store, stream: &mut Stream, content: &mut Content) -> Result<u64> {
+    let before = stream.length;
+    content.go_to(before)?;
+    while stream.length < content.length {
+        let bytes = content.read(PIECE)?;
+        if bytes.is_empty() {
+            return Err(Error::failed(format!("{} became shorter while it was read", content.path.display()))
+                .hint("import it again when nothing writes to it"));
+        }
+        store.append(stream, &bytes)?;
+    }
+    Ok(stream.length - before)
+}
+
+/// The id under which we know a tool, whatever a folder calls it.
+fn tool_id(name: &str) -> &str {
+    tools::find(name).map_or(name, |tool| tool.id())
+}
