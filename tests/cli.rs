@@ -110,7 +110,7 @@ fn every_example_in_every_help_text_works() {
             let other = TestHome::with(&["codex/patch"]);
             // Exported sessions: where the published client keeps its own, and under the name that the example has.
             home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
-            let portable = example.split_whitespace().find(|word| word.ends_with(".sfs"));
+            let portable = example.split_whitespace().find(|word| word.split(".sfs").nth(1) == Some(""));
             if let Some(name) = portable {
                 let run = home.sfs(&["export", "last", "-o", "."]);
                 fs::rename(home.path().join(run.stdout.trim()), home.path().join(name)).unwrap();
