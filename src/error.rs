@@ -112,8 +112,12 @@ impl Error {
         let mut text = self.what.clone();
         let mut cause = std::error::Error::source(self);
         while let Some(source) = cause {
-            text.push_str(": ");
-            text.push_str(&source.to_string());
+            // Some causes repeat their own cause.
+            let cause_text = source.to_string();
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
             cause = source.source();
         }
         text

@@ -26,7 +26,7 @@ impl Home {
         let user = env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute()).ok_or_else(|| {
             Error::usage("HOME is not set to an absolute path").hint("run with HOME=/path/of/your/home")
         })?;
-        let data = match env::var_os("SFS_HOME").map(PathBuf::from) {
+        let data = match env::var_os("SFS_HOME").filter(|path| !path.is_empty()).map(PathBuf::from) {
             Some(path) if path.is_absolute() => path,
             Some(path) => env::current_dir().context(|| "the current directory can't be read")?.join(path),
             None => user.join(".sessionfs"),
@@ -64,15 +64,20 @@ impl Home {
         self.data.join("sfsd.log")
     }
 
-    /// Makes our folder, readable by its owner only. A folder that is already there is narrowed if it is open to others.
+    /// Makes our folder, readable by its owner only. `~/.sessionfs` is narrowed if it is open to others; a folder that
+    /// somebody else made and chose by `$SFS_HOME` may hold other things too and stays as it is.
     pub fn create(&self) -> Result<()> {
-        let place = || format!("{} can't be created", self.data.display());
+        let impossible = |error| {
+            Error::failed(format!("{} can't be created", self.data.display()))
+                .because(error)
+                .hint("set SFS_HOME to a folder that you can write to")
+        };
         if !self.data.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).context(place)?;
+            return fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(impossible);
         }
-        let mode = fs::metadata(&self.data).context(place)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(&self.data, fs::Permissions::from_mode(0o700)).context(place)?;
+        let mode = fs::metadata(&self.data).map_err(impossible)?.permissions().mode();
+        if mode & 0o077 != 0 && self.data == self.user.join(".sessionfs") {
+            fs::set_permissions(&self.data, fs::Permissions::from_mode(0o700)).map_err(impossible)?;
         }
         Ok(())
     }

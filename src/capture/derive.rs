@@ -7,11 +7,9 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::title;
 use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
-use crate::tools::{self, Format, Line, Reader, Reading};
+use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading};
 use std::collections::HashSet;
 
-/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
-const MAX_LINE: usize = 32 << 20;
 /// So many lines that were not understood are named for each stream; further ones are only kept.
 const MAX_NOTES: u64 = 100;
 
@@ -191,16 +189,14 @@ impl Derivation {
     }
 
     pub(super) fn save(mut self, store: &mut Store) -> Result<()> {
-        if self.summary.updated_at.is_none() {
-            extend_span(&mut self.summary, self.fallback_time);
-        }
+        fall_back(&mut self.summary, self.fallback_time);
         self.row.state = Some(self.reader.state());
         store.save_reader(self.stream, &self.row)?;
         store.save_summary(self.session.id, &self.summary)
     }
 }
 
-fn is_whole_object(bytes: &[u8]) -> bool {
+pub(super) fn is_whole_object(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{')
         && bytes.last() == Some(&b'}')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
@@ -208,19 +204,26 @@ fn is_whole_object(bytes: &[u8]) -> bool {
 
 fn extend_span(summary: &mut Summary, at: Option<i64>) {
     if let Some(at) = at {
+        // Without a beginning the end is only a file's time: what a line says replaces it.
+        let last = summary.created_at.and(summary.updated_at);
         summary.created_at = Some(summary.created_at.map_or(at, |first| first.min(at)));
-        summary.updated_at = Some(summary.updated_at.map_or(at, |last| last.max(at)));
+        summary.updated_at = Some(last.map_or(at, |last| last.max(at)));
+    }
+}
+
+/// As long as no line tells a time, the session was last active when its newest file was.
+fn fall_back(summary: &mut Summary, file_time: Option<i64>) {
+    if summary.created_at.is_none() {
+        summary.updated_at = summary.updated_at.max(file_time);
     }
 }
 
 /// A session that has only whole files yet is listed too.
 pub(super) fn touch(store: &mut Store, session: i64, at: i64) -> Result<()> {
     let mut summary = store.summary(session)?;
-    if summary.updated_at.is_none() {
-        extend_span(&mut summary, Some(at));
-        store.save_summary(session, &summary)?;
-    }
-    Ok(())
+    let before = summary.updated_at;
+    fall_back(&mut summary, Some(at));
+    if summary.updated_at == before { Ok(()) } else { store.save_summary(session, &summary) }
 }
 
 /// Takes over one observation; which one wins is said at [`Observation`].

@@ -39,15 +39,25 @@ impl Progress {
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
+        // An emptied file says nothing new: what was in it stays the view, and can be put back.
+        if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
+            return Ok(None);
+        }
         if known.as_ref().is_some_and(|known| content.looks_like(known)) {
             return Ok(None);
         }
-        let relative = path.strip_prefix(root).unwrap_or(path);
-        let Place::Session { native_id, stream: name, format } =
-            tool.place(relative, &mut || content.first_line().ok().flatten())
-        else {
+        // A tool that compresses a file deletes the plain one only when it is done.
+        if path.extension().is_some_and(|extension| extension == "zst") && path.with_extension("").exists() {
             return Ok(None);
-        };
+        }
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        let mut first_line = Ok(None);
+        let place = tool.place(relative, &mut || {
+            first_line = content.first_line();
+            first_line.as_mut().ok()?.take()
+        });
+        first_line?;
+        let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
         let session = store.ensure_session(tool.id(), &native_id)?;
         let relative = relative.to_string_lossy();
         let key = StreamKey {
@@ -57,7 +67,11 @@ impl Progress {
             format: format.as_str(),
             native_path: Some(&relative),
         };
-        let mut stream = claim(store, key, known.as_ref(), &text)?;
+        let Some(mut stream) = claim(store, key, known.as_ref(), &text, &mut content)? else {
+            let file = NativeFile { stream: None, ..content.describe(tool.id(), text, 0) };
+            store.save_native_file(&file)?;
+            return Ok(None);
+        };
         let rewritten = stream.format != key.format || !content.continues(store, &stream, known.as_ref())?;
         if rewritten {
             let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
@@ -117,18 +131,26 @@ impl Progress {
 }
 
 /// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
-/// goes on with its stream; a second file of the same session beside a living one gets a stream of its own.
-fn claim(store: &mut Store, key: StreamKey<'_>, known: Option<&NativeFile>, path: &str) -> Result<Stream> {
+/// goes on with its stream; a second file of the same session beside a living one gets a stream of its own, and none at all
+/// (`None`) where it is a copy that says nothing new.
+fn claim(
+    store: &mut Store,
+    key: StreamKey<'_>,
+    known: Option<&NativeFile>,
+    path: &str,
+    content: &mut Content,
+) -> Result<Option<Stream>> {
     if let Some(id) = known.and_then(|known| known.stream) {
-        return store.stream(id);
+        return store.stream(id).map(Some);
     }
-    let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key) };
+    let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key).map(Some) };
     let others = store.native_files_of(stream.id)?;
     if others.iter().any(|other| Path::new(&other.path).exists()) {
         let name = format!("{}~{}", key.name, &Hash::of(path.as_bytes()).hex()[..8]);
         return match store.newest_stream(key.session, &name)? {
-            Some(stream) => Ok(stream),
-            None => store.create_stream(StreamKey { name: &name, ..key }),
+            Some(stream) => Ok(Some(stream)),
+            None if content.is_part_of(store, &stream)? => Ok(None),
+            None => store.create_stream(StreamKey { name: &name, ..key }).map(Some),
         };
     }
     for other in others {
@@ -138,7 +160,7 @@ fn claim(store: &mut Store, key: StreamKey<'_>, known: Option<&NativeFile>, path
     if let Some(native_path) = key.native_path.filter(|_| stream.format == key.format) {
         store.move_stream(stream.id, native_path)?;
     }
-    Ok(stream)
+    Ok(Some(stream))
 }
 
 /// A native file's bytes, decompressed where it ends in `.zst`.
@@ -241,6 +263,9 @@ impl Content {
         BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut line).context(|| unreadable)?;
         if line.last() == Some(&b'\n') {
             line.pop();
+        } else if line.first() == Some(&b'{') && line.len() < FIRST_LINE as usize && !derive::is_whole_object(&line) {
+            // More of it is to come, and half of it could name another session.
+            return Ok(None);
         }
         Ok(Some(line).filter(|line| !line.is_empty()))
     }
@@ -275,6 +300,25 @@ impl Content {
         }
         self.skip_to(stream.length - window)?;
         Ok(self.read(window as usize)? == end)
+    }
+
+    /// True where the stream begins with all of the file's bytes.
+    fn is_part_of(&mut self, store: &Store, stream: &Stream) -> Result<bool> {
+        self.rewind()?;
+        let mut cache = ChunkCache::default();
+        let mut at = 0;
+        while at < stream.length {
+            let ours = store.read_piece(stream, at, &mut cache)?;
+            let theirs = self.read(ours.len())?;
+            if ours.is_empty() || !ours.starts_with(&theirs) {
+                return Ok(false);
+            }
+            if theirs.len() < ours.len() {
+                return Ok(true);
+            }
+            at += ours.len() as u64;
+        }
+        Ok(self.read(1)?.is_empty())
     }
 
     fn prefix_matches(&mut self, store: &Store, stream: &Stream) -> Result<bool> {

@@ -46,11 +46,12 @@ pub(super) fn normalise(args: &[String]) -> Vec<String> {
             out.push(arg.clone());
             continue;
         }
-        match split(arg, command) {
-            Some((flag, value)) => out.extend([flag, value]),
-            None => out.push(arg.clone()),
+        if let Some((flag, value)) = split(arg, command) {
+            out.extend([flag, value]);
+            continue;
         }
-        if takes_value(out.last().map_or("", String::as_str), command) {
+        out.push(arg.clone());
+        if takes_value(arg, command) {
             out.extend(rest.next().cloned());
         }
     }
@@ -78,7 +79,8 @@ fn takes_value(flag: &str, command: &CommandInfoWithArgs) -> bool {
 
 /// The parser's message as an error of ours, with the help to look at.
 pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
-    let text = output.lines().take_while(|line| !line.starts_with("Run sfs")).collect::<Vec<_>>().join(" ");
+    let text = output.lines().take_while(|line| !line.starts_with("Run sfs"));
+    let text = text.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
     let info = super::Sfs::get_args_info();
     let mut command = &info;
     let mut path = String::from("sfs");

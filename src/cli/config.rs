@@ -47,7 +47,7 @@ struct Get {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "set")]
 #[argh(example = "sfs config set log_level debug
-  sfs config set capture.codex false")]
+sfs config set capture.codex false")]
 struct Set {
     /// the setting's name
     #[argh(positional)]

@@ -28,14 +28,15 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
     }
     let tool = tools::find(&session.tool)?;
     let root = tool.root(home);
-    let mut copies = Vec::new();
+    let mut plan = Vec::new();
     let mut waiting = vec![session.clone()];
     let mut done = Vec::new();
     while let Some(row) = waiting.pop() {
         let parent = store.summary(row.id)?.forked_from;
         done.push(row.id);
         for stream in newest(store, &row)? {
-            copies.push(put_back(store, tool, home, &root, &row, &stream)?);
+            let copy = plan_copy(store, tool, home, &root, &row, &stream)?;
+            plan.push((stream, copy));
         }
         if let Some(parent) = parent.map(|id| store.find_native(&row.tool, &id)).transpose()?.flatten()
             && !done.contains(&parent.id)
@@ -43,7 +44,10 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
             waiting.push(parent);
         }
     }
-    Ok(copies)
+    for (stream, copy) in plan.iter().filter(|(_, copy)| copy.written) {
+        write_stream(store, stream, &copy.path)?;
+    }
+    Ok(plan.into_iter().map(|(_, copy)| copy).collect())
 }
 
 fn without_files(session: &SessionRow) -> Error {
@@ -84,7 +88,8 @@ fn relative_path(stream: &Stream) -> Option<PathBuf> {
     path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then(|| path.to_owned())
 }
 
-fn put_back(
+/// What has to be done for a stream's file; an error where another file is in the way.
+fn plan_copy(
     store: &Store,
     tool: &dyn Tool,
     home: &Home,
@@ -112,7 +117,6 @@ fn put_back(
                 .hint(format!("sfs resume {} writes the session under a new id", session.public_id)));
         }
     }
-    write_stream(store, stream, &path)?;
     Ok(NativeCopy { path, written: true })
 }
 

@@ -8,7 +8,7 @@ use super::source::ArchivedSession;
 use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
-use crate::model::ledger::Ledger;
+use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store};
 use crate::tools::{self, Plan, Source, Target, Tool, Writer};
 use std::io::Write;
@@ -67,7 +67,8 @@ pub fn resume(
     })?;
     refresh(store, home, session)?;
     let summary = store.summary(session.id)?;
-    let project = summary.project.as_deref().map(PathBuf::from);
+    // A relative folder would be looked for wherever we happen to be started.
+    let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
         Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
             .hint(format!("sfs resume {} --project DIR", session.public_id))
@@ -222,7 +223,18 @@ pub fn write_conversation(
     let source = ArchivedSession::open(store, session.clone())?;
     let about = source.about(&store.summary(session.id)?);
     let conversation = tools::conversation(&source)?;
-    writer.write(plan, &about, target, conversation, out)
+    let mut ledger = writer.write(plan, &about, target, conversation, out)?;
+    if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
+        return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
+            .hint(format!("sfs show {} -m", session.public_id)));
+    }
+    let mut unread = store.notes(session.id)?;
+    unread.retain(|(stream, ..)| stream == "main");
+    if let Some((stream, line, reason)) = unread.first() {
+        let detail = format!("first: {stream}:{}: {reason}", line + 1);
+        ledger.dropped.push(Entry { what: "lines not understood".into(), count: unread.len() as u64, detail });
+    }
+    Ok(ledger)
 }
 
 struct Counted<'a> {

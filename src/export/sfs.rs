@@ -26,7 +26,7 @@ pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary)
         "session_id": session.row.public_id.as_str(),
         "title": source::title(&session.row, summary),
         "tags": store.tags(session.row.id)?,
-        "created_at": at(summary.created_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        "created_at": at(summary.created_at.or(summary.updated_at)).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
         "updated_at": at(summary.updated_at),
         "source": {
             "tool": session.row.tool,

@@ -64,14 +64,19 @@ impl Store {
     fn prepare(&mut self, path: &Path) -> Result<()> {
         self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
         self.connection.set_prepared_statement_cache_capacity(64);
-        let application: i32 =
-            self.connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(|source| {
-                Error::failed(format!("{} is not a sessionfs archive", path.display()))
-                    .because(source)
-                    .hint("move that file away; the next command starts a new archive")
-            })?;
-        let version: usize = self.connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if application != APPLICATION_ID && (application != 0 || version != 0) {
+        // In one statement: another process may be making the archive at this moment.
+        let seen = self.connection.query_row(
+            "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_schema)
+             FROM pragma_application_id a, pragma_user_version v",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        );
+        let (application, version, tables): (i32, usize, u32) = seen.map_err(|source| {
+            Error::failed(format!("{} is not a sessionfs archive", path.display()))
+                .because(source)
+                .hint("move that file away; the next command starts a new archive")
+        })?;
+        if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
             return Err(Error::failed(format!("{} belongs to another program", path.display()))
                 .hint("set SFS_HOME to another folder"));
         }
@@ -83,8 +88,9 @@ impl Store {
             ))
             .hint("install the newer version again"));
         }
+        self.switch_to_wal()?;
         self.connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+            "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
              PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
              PRAGMA cache_size = -8192;",
         )?;
@@ -92,6 +98,20 @@ impl Store {
             self.migrate(path)?;
         }
         Ok(())
+    }
+
+    /// Where several processes make the archive at once: `SQLite` itself does not wait for this one.
+    fn switch_to_wal(&self) -> Result<()> {
+        let mut patience = 100;
+        loop {
+            match self.connection.execute_batch("PRAGMA journal_mode = WAL") {
+                Err(error) if patience > 0 && error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    patience -= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     fn migrate(&mut self, path: &Path) -> Result<()> {

@@ -154,6 +154,9 @@ impl Format {
     }
 }
 
+/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
+pub const MAX_LINE: usize = 32 << 20;
+
 /// One line of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
@@ -221,7 +224,7 @@ pub trait Source {
     /// All streams, all generations, by name and generation.
     fn streams(&self) -> &[StreamInfo];
     /// Calls `each` with every line of a stream from byte `from` on (the start of a line); an unterminated last line
-    /// included. Line numbers count from `from`.
+    /// included, one longer than [`MAX_LINE`] left out. Line numbers count from `from`.
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()>;
     /// Exactly `length` bytes from `offset` of a stream. Cheap when called with rising offsets.
     fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>>;
