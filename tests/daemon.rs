@@ -416,7 +416,7 @@ fn kill_nine_costs_nothing() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let _daemon = machine.daemon();
+    let daemon = machine.daemon();
     for (tool, native_id, file) in [("claude-code", CLAUDE_ID, &claude), ("codex", CODEX_ID, &codex)] {
         let native = fs::read(file).unwrap();
         eventually("everything is captured", || {
@@ -428,7 +428,7 @@ fn kill_nine_costs_nothing() {
     }
     let store = Store::open(&machine.home).unwrap();
     let before: Vec<_> = store.session_rows().unwrap().iter().map(|row| store.summary(*row).unwrap()).collect();
-    drop(_daemon);
+    drop(daemon);
     assert_eq!(store.check(|_| ()).unwrap().damage, []);
     let mut store = store;
     sessionfs::capture::rebuild(&mut store, |_| ()).unwrap();

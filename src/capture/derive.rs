@@ -7,33 +7,18 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::title;
 use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
-use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading};
-use std::collections::HashSet;
+use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading, Versions};
 
 /// So many lines that were not understood are named for each stream; further ones are only kept.
 const MAX_NOTES: u64 = 100;
-
-/// Which messages of a rewritten stream are still wanted.
-#[derive(Default)]
-struct Generations {
-    /// Ids of messages that a newer generation has.
-    seen: HashSet<String>,
-    /// Reading an older one. There a positional id (`<stream>:…`) names another message than in the newest.
-    older: bool,
-}
-
-impl Generations {
-    fn wants(&mut self, stream: &str, id: &str) -> bool {
-        let positional = id.strip_prefix(stream).is_some_and(|rest| rest.starts_with(':'));
-        !(self.older && positional) && self.seen.insert(id.to_owned())
-    }
-}
 
 /// A stream being read on from where reading stopped.
 pub(super) struct Derivation {
     session: SessionRow,
     summary: Summary,
     stream: i64,
+    /// The stream of a second native file beside the session's first one: `main~…`.
+    is_copy: bool,
     row: ReaderRow,
     reader: Box<dyn Reader>,
     reading: Reading,
@@ -41,7 +26,7 @@ pub(super) struct Derivation {
     notes: u64,
     fallback_time: Option<i64>,
     /// During a rebuild with several generations.
-    generations: Option<Generations>,
+    versions: Option<Versions>,
 }
 
 impl Derivation {
@@ -59,13 +44,14 @@ impl Derivation {
             session: session.clone(),
             summary,
             stream: stream.id,
+            is_copy: tools::base_name(&stream.name) != stream.name,
             row,
             reader,
             reading: Reading::default(),
             text: String::new(),
             notes: 0,
             fallback_time: None,
-            generations: None,
+            versions: None,
         }))
     }
 
@@ -135,7 +121,7 @@ impl Derivation {
         for (part, message) in reading.messages.iter().enumerate() {
             let span =
                 Span { stream: stream.id, start: offset, length: bytes.len() as u64, line: number, part: part as u32 };
-            if self.generations.as_mut().is_some_and(|g| !g.wants(&stream.name, &message.id)) {
+            if self.versions.as_mut().is_some_and(|versions| !versions.wants(&stream.name, &message.id)) {
                 continue;
             }
             let inherited = stream.name == "main" && offset < self.session.inherited;
@@ -157,7 +143,8 @@ impl Derivation {
 
     fn message(&mut self, store: &mut Store, message: &Message, span: Span, inherited: bool) -> Result<()> {
         let at = message.timestamp.map(jiff::Timestamp::as_millisecond);
-        if !message.is_sidechain {
+        // A second file of the same session mostly repeats the first one: found by a search, but not counted twice.
+        if !message.is_sidechain && !self.is_copy {
             if !message.is_meta {
                 self.summary.message_count += 1;
             }
@@ -291,7 +278,7 @@ pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
 
 /// `streams` are the generations of one stream, oldest first.
 fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -> Result<()> {
-    let mut generations = (streams.len() > 1).then(Generations::default);
+    let mut versions = (streams.len() > 1).then(Versions::default);
     // A session may first have come as a .sfs and then in its tool's own form: what both tell would be counted twice.
     let newest = streams.last().map(|stream| stream.format.as_str());
     for stream in streams.iter().rev().filter(|stream| newest == Some(stream.format.as_str())) {
@@ -303,9 +290,9 @@ fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -
             Some(format) => {
                 let Some(mut derivation) = Derivation::load(store, format, session, stream)? else { continue };
                 derivation.fallback_time = file_time(store, stream.id)?;
-                derivation.generations = generations.take();
+                derivation.versions = versions.take();
                 read_archived(store, stream, &mut derivation)?;
-                generations = derivation.generations.take().map(|g| Generations { older: true, ..g });
+                versions = derivation.versions.take().map(Versions::older);
                 derivation.save(store)?;
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! Growth is checked cheaply: same inode, same first 4 KiB, same last 4 KiB before the captured end. Anything else (another
 //! inode, a smaller size, a new time without growth) is compared byte by byte with the archive; only where it differs, a
-//! new generation begins, and the old one stays.
+//! new generation begins, and the old one stays. Not seen: an edit in the middle that keeps the length, together with growth,
+//! between two looks. No tool writes so, and seeing it would cost a reading of the whole file for every appended line.
 
 use super::derive::{self, Derivation};
 use super::facts::{self, Fact};
@@ -39,7 +40,7 @@ impl Progress {
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
-        // An emptied file says nothing new: what was in it stays the view, and can be put back.
+        // An emptied file says nothing new, like any other part of what we have (see below), and not even whose it is.
         if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
             return Ok(None);
         }
@@ -72,13 +73,28 @@ impl Progress {
             store.save_native_file(&file)?;
             return Ok(None);
         };
-        let rewritten = stream.format != key.format || !content.continues(store, &stream, known.as_ref())?;
-        if rewritten {
-            let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
-            stream = store.create_stream(key)?;
-        }
         if known.as_ref().is_some_and(|known| known.gone_at.is_some()) {
             facts::append(store, session.id, &Fact::back(jiff::Timestamp::now(), &text))?;
+        }
+        let change = if stream.format == key.format {
+            content.compare(store, &stream, known.as_ref())?
+        } else {
+            Change::Rewritten
+        };
+        let rewritten = change == Change::Rewritten;
+        match change {
+            Change::Grown => {}
+            Change::Truncated => {
+                let head = known.map(|known| known.head).unwrap_or_default();
+                let captured_at = jiff::Timestamp::now().as_millisecond();
+                let file = content.describe(tool.id(), text, stream.id);
+                store.save_native_file(&NativeFile { head, captured_at, ..file })?;
+                return Ok(None);
+            }
+            Change::Rewritten => {
+                let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
+                stream = store.create_stream(key)?;
+            }
         }
         content.skip_to(stream.length)?;
         let file = content.describe(tool.id(), text, stream.id);
@@ -128,6 +144,17 @@ impl Progress {
     pub(super) fn path(&self) -> &Path {
         &self.content.path
     }
+}
+
+/// What became of a file since we last looked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It begins with all of our bytes; more may follow.
+    Grown,
+    /// It has only the first part of our bytes: that says nothing new, and what it had stays the view.
+    Truncated,
+    /// It has other bytes: a new generation.
+    Rewritten,
 }
 
 /// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
@@ -270,24 +297,24 @@ impl Content {
         Ok(Some(line).filter(|line| !line.is_empty()))
     }
 
-    /// True where the file begins with all of the stream's bytes.
-    fn continues(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<bool> {
+    fn compare(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<Change> {
+        let is = |same, change| if same { change } else { Change::Rewritten };
         if stream.length == 0 {
-            return Ok(true);
+            return Ok(Change::Grown);
         }
-        if matches!(self.reader, Reader::Plain(_)) {
-            if self.size < stream.length {
-                return Ok(false);
-            }
-            let plain_growth = |known: &NativeFile| known.inode == self.inode && known.gone_at.is_none();
-            if self.size > stream.length
-                && let Some(known) = known.filter(|known| plain_growth(known))
-            {
-                return self.windows_match(store, stream, known);
-            }
+        let is_plain = matches!(self.reader, Reader::Plain(_));
+        if is_plain && self.size < stream.length {
+            return Ok(is(self.is_part_of(store, stream)?, Change::Truncated));
+        }
+        let plain_growth = |known: &NativeFile| known.inode == self.inode && known.gone_at.is_none();
+        if is_plain
+            && self.size > stream.length
+            && let Some(known) = known.filter(|known| plain_growth(known))
+        {
+            return Ok(is(self.windows_match(store, stream, known)?, Change::Grown));
         }
         self.rewind()?;
-        self.prefix_matches(store, stream)
+        Ok(is(self.prefix_matches(store, stream)?, Change::Grown))
     }
 
     fn windows_match(&mut self, store: &Store, stream: &Stream, known: &NativeFile) -> Result<bool> {

@@ -197,16 +197,13 @@ impl Step<'_> {
         waiting: &mut VecDeque<PathBuf>,
     ) -> Result<()> {
         while self.report.bytes < STEP as u64 && self.taken.len() < STEP_FILES {
-            let mut progress = match unfinished.take() {
-                Some(progress) => progress,
-                None => {
-                    let Some(path) = waiting.pop_front() else { return Ok(()) };
-                    self.taken.push(path.clone());
-                    match file::Progress::open(store, self.tool, self.root, &path)? {
-                        Some(progress) => progress,
-                        None => continue,
-                    }
-                }
+            let mut progress = if let Some(progress) = unfinished.take() {
+                progress
+            } else {
+                let Some(path) = waiting.pop_front() else { return Ok(()) };
+                self.taken.push(path.clone());
+                let Some(progress) = file::Progress::open(store, self.tool, self.root, &path)? else { continue };
+                progress
             };
             let budget = STEP - (self.report.bytes as usize).min(STEP);
             let bytes = progress.advance(store, budget)?;

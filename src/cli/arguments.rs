@@ -21,11 +21,10 @@ pub(super) fn utf8(args: Vec<OsString>) -> Result<Vec<String>> {
 pub(super) fn words_of(name: &str, mut args: Vec<String>) -> Vec<String> {
     match (name, args.first().map(String::as_str)) {
         ("sfsd", None) => vec!["daemon".into(), "run".into()],
-        ("sfsd", Some("--version" | "-V")) => args,
-        ("sfsd", Some("--help")) => vec!["daemon".into(), "run".into(), "--help".into()],
-        ("sfsd", _) => [vec!["daemon".into(), "run".into()], args].concat(),
-        ("sfs", _) => args,
-        (_, Some("sfs")) => args.split_off(1),
+        ("sfsd", Some(word)) if !matches!(word, "--version" | "-V") => {
+            [vec!["daemon".into(), "run".into()], args].concat()
+        }
+        (name, Some("sfs")) if name != "sfs" => args.split_off(1),
         _ => args,
     }
 }
@@ -90,7 +89,7 @@ pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
         path.push(' ');
         path.push_str(word);
     }
-    let names: Vec<&str> = command.commands.iter().map(|c| c.name.as_ref()).collect();
+    let names: Vec<&str> = command.commands.iter().map(|c| c.name).collect();
     let text = match text.trim() {
         "" => "the command line is not complete".to_owned(),
         text => text.replace("Unrecognized argument: ", "unknown word or option: "),

@@ -50,7 +50,7 @@ impl Export {
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
             "markdown" | "md" => self.markdown(context, &store, row),
-            other => self.converted(context, &store, &row, other, &folder),
+            other => Self::converted(context, &store, &row, other, &folder),
         }
     }
 
@@ -73,7 +73,7 @@ impl Export {
         }
     }
 
-    fn converted(&self, context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
+    fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
         let formats = "sfs, native, markdown, claude-code, codex";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;

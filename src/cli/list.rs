@@ -19,7 +19,6 @@ const ROWS: u64 = 50;
 #[argh(example = "sfs list --tool codex --since 7d
 sfs list --project . --sort tokens -n5
 sfs list --json")]
-#[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub(super) struct List {
     /// only this tool: claude-code or codex
     #[argh(option)]

@@ -100,9 +100,7 @@ fn plan_copy(
     let relative = relative_path(stream)
         .ok_or_else(|| Error::failed(format!("stream {} has an unsafe native path", stream.name)))?;
     let path = root.join(relative);
-    if stream.native_path.as_deref().is_some_and(|p| p.ends_with(".zst"))
-        && root.join(stream.native_path.as_deref().unwrap_or_default()).exists()
-    {
+    if has_compressed(stream, root) {
         return Ok(NativeCopy { path, written: false });
     }
     match compare(store, stream, &path)? {
@@ -118,6 +116,12 @@ fn plan_copy(
         }
     }
     Ok(NativeCopy { path, written: true })
+}
+
+/// True where the tool still has the stream in its compressed form.
+fn has_compressed(stream: &Stream, root: &Path) -> bool {
+    let path = stream.native_path.as_deref().map(Path::new);
+    path.is_some_and(|path| path.extension().is_some_and(|e| e == "zst") && root.join(path).exists())
 }
 
 enum Comparison {
@@ -211,8 +215,7 @@ impl ArchivedSession<'_> {
         let Some(info) = self.newest("main") else { return Ok(NativeState::Never) };
         let main = self.native_streams().iter().find(|s| s.name == "main" && s.generation == info.generation);
         let Some(main) = main.filter(|main| main.native_path.is_some()) else { return Ok(NativeState::Never) };
-        let compressed = main.native_path.as_deref().is_some_and(|path| path.ends_with(".zst"));
-        if compressed && root.join(main.native_path.as_deref().unwrap_or_default()).exists() {
+        if has_compressed(main, root) {
             return Ok(NativeState::Intact);
         }
         let Some(relative) = relative_path(main) else { return Ok(NativeState::Never) };

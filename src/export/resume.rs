@@ -61,11 +61,25 @@ pub fn resume(
     tool: &'static dyn Tool,
     options: &ResumeOptions,
 ) -> Result<Resumed> {
+    // What could not be captured (a full disk) must not keep the rest of the session in.
+    let stale = refresh(store, home, session).err();
+    let stale = stale.map(|error| format!("the tool's newest lines are missing: {}", error.message()));
+    let mut resumed = resume_captured(store, home, session, tool, options)?;
+    resumed.warnings.extend(stale);
+    Ok(resumed)
+}
+
+fn resume_captured(
+    store: &mut Store,
+    home: &Home,
+    session: &SessionRow,
+    tool: &'static dyn Tool,
+    options: &ResumeOptions,
+) -> Result<Resumed> {
     let writer = tool.writer().ok_or_else(|| {
         Error::usage(format!("{} can only be captured, not written", tool.name()))
             .hint("sfs resume ID --in claude-code | codex")
     })?;
-    refresh(store, home, session)?;
     let summary = store.summary(session.id)?;
     // A relative folder would be looked for wherever we happen to be started.
     let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
@@ -74,10 +88,12 @@ pub fn resume(
             .hint(format!("sfs resume {} --project DIR", session.public_id))
     })?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
-    if tool.id() == session.tool && options.project.as_ref().is_none_or(|_| project.as_ref() == Some(&cwd)) {
-        if let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
-            return Ok(resumed);
-        }
+    let stays = options.project.is_none() || project.as_ref() == Some(&cwd);
+    if tool.id() == session.tool
+        && stays
+        && let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)?
+    {
+        return Ok(resumed);
     }
     let target = Target { home: home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
     write_new(store, session, tool, writer, &target, options)

@@ -214,6 +214,35 @@ pub struct StreamInfo {
     pub length: u64,
 }
 
+/// The stream of which `name` is a copy: a second native file of the same session is archived as `main~<hash>`.
+pub fn base_name(name: &str) -> &str {
+    name.split_once('~').map_or(name, |(base, _)| base)
+}
+
+/// Which messages are wanted when several versions of one stream are read, the newest first: generations of a rewritten
+/// file, and copies beside it. Content once seen is never removed, and nothing is told twice.
+#[derive(Debug, Default)]
+pub struct Versions {
+    /// Ids of messages that a newer version has.
+    seen: std::collections::HashSet<String>,
+    is_older: bool,
+}
+
+impl Versions {
+    /// True for a message that no newer version has. In an older one a positional id (`<stream>:…`) names another
+    /// message than in the newest: those are not wanted.
+    pub fn wants(&mut self, stream: &str, id: &str) -> bool {
+        let positional = id.strip_prefix(stream).is_some_and(|rest| rest.starts_with(':'));
+        !(self.is_older && positional) && self.seen.insert(id.to_owned())
+    }
+
+    /// From here on an older version is read.
+    #[must_use]
+    pub fn older(self) -> Self {
+        Versions { is_older: true, ..self }
+    }
+}
+
 /// What [`Source::for_each_line`] calls with every line; `Break` ends the walk.
 pub type OnLine<'f> = dyn FnMut(Line<'_>) -> Result<ControlFlow<()>> + 'f;
 
