@@ -125,13 +125,30 @@ fn a_sub_agent_whose_first_line_comes_in_pieces_is_no_session() {
 }
 
 #[test]
-fn a_truncated_file_begins_a_generation() {
+fn a_truncated_file_says_nothing_new_and_is_completed_by_a_resume() {
+    let (home, file) = home_with_a_session();
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, claude_session(&id(1), 1)).unwrap();
+    import(&home);
+    assert_eq!(streams(&home), [("main".into(), 0, whole.len() as u64)]);
+    assert_eq!(texts(&home), ["Question 0", "Answer 0", "Question 1", "Answer 1"]);
+    let resumed = home.json(&["resume", &id(1), "--no-launch", "--json"]);
+    assert_eq!(resumed["files"].as_array().unwrap().len(), 1, "{resumed}");
+    assert_eq!(fs::read(&file).unwrap(), whole);
+    assert_faithful(&home);
+}
+
+#[test]
+fn a_truncated_file_that_goes_on_differently_begins_a_generation() {
     let (home, file) = home_with_a_session();
     let whole = fs::read(&file).unwrap();
     let half = claude_session(&id(1), 1);
     fs::write(&file, &half).unwrap();
     import(&home);
-    let expected = [("main", 0, whole.len()), ("main", 1, half.len())];
+    let other = [half, claude_session(&id(1), 2).replace("Question 1", "Another way")].concat();
+    fs::write(&file, &other).unwrap();
+    import(&home);
+    let expected = [("main", 0, whole.len()), ("main", 1, other.len())];
     assert_eq!(streams(&home), expected.map(|(name, generation, bytes)| (name.into(), generation, bytes as u64)));
     assert_eq!(archived_streams(&home)[Path::new("main")], whole);
     assert_faithful(&home);
@@ -627,13 +644,13 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
         writeln!(table, "{row}").unwrap();
     }
     insta::assert_snapshot!(table, @"
-    claude-code, NUL bytes: 8 messages. 1 lines not understood, first: main:5: line 5: expected value at column 1 (5000 bytes)
+    claude-code, NUL bytes: 8 messages. 1 lines not understood, first: main:5: expected value at column 1 (5000 bytes)
     claude-code, a byte order mark: 4 messages.
     claude-code, a parent to come: 4 messages.
     claude-code, a partial line: 0 messages.
     claude-code, a type that is no text: 3 messages.
     claude-code, an unknown type: 3 messages.
-    claude-code, binary: 0 messages. 100 lines not understood, first: main:1: line 1: expected value at column 1 (150 bytes)
+    claude-code, binary: 0 messages. 100 lines not understood, first: main:1: expected value at column 1 (150 bytes)
     claude-code, carriage returns: 4 messages.
     claude-code, deep JSON inside: 4 messages.
     claude-code, deep JSON: 4 messages.
@@ -645,11 +662,11 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     claude-code, negative tokens: 4 messages.
     claude-code, no last line break: 4 messages.
     claude-code, no times: 4 messages.
-    claude-code, not objects: 0 messages. 4 lines not understood, first: main:1: line 1: invalid type: integer `7`, expected struct Record at column 1 (1 bytes)
+    claude-code, not objects: 0 messages. 4 lines not understood, first: main:1: invalid type: integer `7`, expected struct Record at column 1 (1 bytes)
     claude-code, one line break: 0 messages.
     claude-code, times far away: 4 messages.
     claude-code, tokens in words: 4 messages.
-    claude-code, truncated JSON: 7 messages. 1 lines not understood, first: main:4: line 4: EOF while parsing a string at column 311 (311 bytes)
+    claude-code, truncated JSON: 7 messages. 1 lines not understood, first: main:4: EOF while parsing a string at column 311 (311 bytes)
     claude-code, twice the same ids: 8 messages.
     claude-code, wrong times: 4 messages.
     codex, NUL bytes: 2 messages. 1 lines not understood, first: main:9: main:9: not a JSON object

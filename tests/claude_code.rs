@@ -730,9 +730,9 @@ fn hostile_lines_become_notes_and_never_cost_a_neighbour() {
     user "last"
     "##);
     insta::assert_snapshot!(reading.notes.join("\n"), @r##"
-    line 4: expected value at column 1 (10 bytes)
-    line 5: EOF while parsing a value at column 40 (40 bytes)
-    line 13: invalid type: null, expected struct Record at column 4 (4 bytes)
+    expected value at column 1 (10 bytes)
+    EOF while parsing a value at column 40 (40 bytes)
+    invalid type: null, expected struct Record at column 4 (4 bytes)
     "##);
     assert_eq!(live(&source).len(), 1);
 }
