@@ -413,6 +413,12 @@ fn kill_nine_costs_nothing() {
             daemon.wait().unwrap();
             let report = Store::open(&machine.home).unwrap().check(|_| ()).unwrap();
             assert_eq!(report.damage, []);
+            // What was captured is what the files hold: every byte of it, from the first on.
+            for (tool, native_id, file) in [("claude-code", CLAUDE_ID, &claude), ("codex", CODEX_ID, &codex)] {
+                for stream in machine.streams(tool, native_id) {
+                    assert!(fs::read(file).unwrap().starts_with(&machine.bytes(&stream)), "{tool}: other bytes");
+                }
+            }
         }
         stop.store(true, Ordering::Relaxed);
     });
