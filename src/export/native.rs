@@ -3,8 +3,10 @@
 use super::source::ArchivedSession;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
+use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
 use crate::tools::{self, Source, Tool};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -45,7 +47,7 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
         }
     }
     for (stream, copy) in plan.iter().filter(|(_, copy)| copy.written) {
-        write_stream(store, stream, &copy.path)?;
+        write_stream(store, stream, &copy.path, true)?;
     }
     Ok(plan.into_iter().map(|(_, copy)| copy).collect())
 }
@@ -65,7 +67,7 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
             return Err(Error::conflict(format!("{} is already there", path.display()))
                 .hint("export into an empty folder with -o DIR"));
         }
-        write_stream(store, &stream, &path)?;
+        write_stream(store, &stream, &path, true)?;
         copies.push(NativeCopy { path, written: true });
     }
     if copies.is_empty() { Err(without_files(session)) } else { Ok(copies) }
@@ -157,21 +159,24 @@ fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
     Ok(Comparison::Same)
 }
 
-/// Writes a stream to `path`: beside it first, then renamed over it.
-fn write_stream(store: &Store, stream: &Stream, path: &Path) -> Result<()> {
+/// Writes a stream to `path`, beside it first, then renamed; says what SHA-256 the bytes have.
+pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace: bool) -> Result<Hash> {
+    let mut hash = Sha256::new();
     let mut cache = ChunkCache::default();
     let mut at = 0;
-    write_atomically(path, true, &mut |out| {
+    write_atomically(path, replace, &mut |out| {
         while at < stream.length {
             let piece = store.read_piece(stream, at, &mut cache)?;
             if piece.is_empty() {
                 return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
             }
+            hash.update(&piece);
             out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
             at += piece.len() as u64;
         }
         Ok(())
-    })
+    })?;
+    Ok(Hash(hash.finalize().into()))
 }
 
 /// Writes a file of mode 0600 under a name that tools ignore, syncs it and gives it its name. Missing folders are made.
