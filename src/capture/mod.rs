@@ -4,9 +4,9 @@
 //! crash at any point costs nothing and repeats nothing. Cost follows what changed: an unchanged file costs one `stat`.
 //!
 //! - [`scan`] finds files that look different from what we last saw,
-//! - [`file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
-//! - [`derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
+//! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod derive;
 mod facts;

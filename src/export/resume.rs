@@ -1,7 +1,7 @@
 //! Continues a session in a tool: its own or another one.
 //!
-//! First a decision ([`Decision`], pure), then the work, in this order: announce the child to the archive, write the file
-//! beside its place, rename it, register it. On an error all of it is taken back.
+//! First a plan, which touches nothing; then the work, in this order: write the file beside its place, announce the child to
+//! the archive, rename the file, register it with the tool. On an error all of it is taken back.
 
 use super::native::{self, NativeState, write_atomically};
 use super::source::ArchivedSession;
@@ -179,21 +179,22 @@ fn write_new(
         resumed.files.clear();
         return Ok(resumed);
     }
-    let mut length = 0;
-    write_atomically(&plan.file, false, &mut |out| {
+    let written = write_atomically(&plan.file, false, &mut |out| {
         let mut counted = Counted { out, bytes: 0 };
         resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut counted)?;
-        length = counted.bytes;
-        Ok(())
-    })?;
-    let finish = |store: &mut Store| -> Result<Option<String>> {
-        announce(store, session, tool, &plan, length)?;
-        writer.register(&plan, &about, target)
-    };
-    match finish(store) {
+        // Before the file is there: a daemon may capture it the moment it appears.
+        announce(store, session, tool, &plan, counted.bytes)
+    });
+    if let Err(error) = written {
+        take_back_announcement(store, tool, &plan);
+        return Err(error);
+    }
+    match writer.register(&plan, &about, target) {
         Ok(warning) => resumed.warnings.extend(warning),
         Err(error) => {
-            take_back(store, tool, writer, &plan, target);
+            let _ = writer.unregister(&plan, target);
+            let _ = std::fs::remove_file(&plan.file);
+            take_back_announcement(store, tool, &plan);
             return Err(error);
         }
     }
@@ -217,10 +218,8 @@ fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Pla
     })
 }
 
-/// Undoes what a failed write left; what can't be undone must not hide the first error.
-fn take_back(store: &mut Store, tool: &dyn Tool, writer: &dyn Writer, plan: &Plan, target: &Target) {
-    let _ = writer.unregister(plan, target);
-    let _ = std::fs::remove_file(&plan.file);
+/// What can't be undone must not hide the first error. A child that is captured already stays: nothing captured is lost.
+fn take_back_announcement(store: &mut Store, tool: &dyn Tool, plan: &Plan) {
     let _ = store.write(|store| match store.find_native(tool.id(), &plan.native_id)? {
         Some(child) => store.unannounce(&child),
         None => Ok(()),
