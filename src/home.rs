@@ -13,12 +13,9 @@ pub struct Home {
     pub data: PathBuf,
     /// `$HOME`: tools' default folders are below it.
     pub user: PathBuf,
-    /// Tools' own variables that move their folders, such as `CODEX_HOME`; read once.
-    variables: Vec<(String, PathBuf)>,
+    /// The environment is this home's: tools' own variables that move their folders count.
+    has_environment: bool,
 }
-
-/// The variables by which tools move their folders.
-const TOOL_VARIABLES: [&str; 3] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME"];
 
 impl Home {
     /// Reads the environment.
@@ -31,22 +28,18 @@ impl Home {
             Some(path) => env::current_dir().context(|| "the current directory can't be read")?.join(path),
             None => user.join(".sessionfs"),
         };
-        let variables = TOOL_VARIABLES
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), PathBuf::from(env::var_os(name)?))))
-            .filter(|(_, path)| path.is_absolute())
-            .collect();
-        Ok(Home { data, user, variables })
+        Ok(Home { data, user, has_environment: true })
     }
 
     /// A home below `user` whose environment names nothing: for tests and for another machine's copied home.
     pub fn at(user: &Path, data: &Path) -> Self {
-        Home { data: data.to_owned(), user: user.to_owned(), variables: Vec::new() }
+        Home { data: data.to_owned(), user: user.to_owned(), has_environment: false }
     }
 
-    /// What the tool's own `variable` says, if it is set.
-    pub fn tool_variable(&self, variable: &str) -> Option<&Path> {
-        self.variables.iter().find(|(name, _)| name == variable).map(|(_, path)| path.as_path())
+    /// What a tool's own `variable` says, if it is set to an absolute path.
+    pub fn tool_variable(&self, variable: &str) -> Option<PathBuf> {
+        let path = self.has_environment.then(|| env::var_os(variable)).flatten().map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
     }
 
     /// The one database.

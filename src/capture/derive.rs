@@ -70,6 +70,10 @@ impl Derivation {
         fresh: &[u8],
         at_end: bool,
     ) -> Result<()> {
+        // After a rebuild that was interrupted, or is under way, reading may stand far behind.
+        if old_length - self.row.read_to.min(old_length) > MAX_LINE as u64 && !self.row.skip {
+            self.read_archived(store, stream, old_length)?;
+        }
         let carried;
         let mut bytes = fresh;
         if self.row.read_to < old_length {
@@ -94,6 +98,23 @@ impl Derivation {
         } else if at_end && is_whole_object(bytes) {
             self.line(store, stream, bytes)?;
             self.row.read_to += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads on over archived bytes, up to `end`.
+    fn read_archived(&mut self, store: &mut Store, stream: &Stream, end: u64) -> Result<()> {
+        let mut cache = ChunkCache::default();
+        let mut at = self.row.read_to;
+        while at < end {
+            let mut piece = store.read_piece(stream, at, &mut cache)?;
+            piece.truncate((end - at) as usize);
+            if piece.is_empty() {
+                break;
+            }
+            let next = at + piece.len() as u64;
+            self.read(store, stream, at, &piece, next >= stream.length)?;
+            at = next;
         }
         Ok(())
     }
@@ -247,23 +268,39 @@ pub(super) fn apply(summary: &mut Summary, observation: &Observation) {
     }
 }
 
-/// Rebuilds everything that is derived, session by session; `progress` gets how many are done.
+/// Rebuilds everything that is derived, session by session and a transaction each, so that capture goes on meanwhile;
+/// `progress` gets how many are done. Interrupted, it leaves [`REBUILDING`] set: what is missing comes with the next run.
 pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> {
-    store.write(|store| {
+    let sessions = store.write(|store| {
+        store.set_setting(REBUILDING, &true)?;
         store.forget_all_derived()?;
-        let sessions = store.session_rows()?;
-        for (done, session) in sessions.iter().enumerate() {
-            rebuild_session(store, *session)?;
-            progress(done as u64 + 1);
-        }
-        Ok(sessions.len() as u64)
-    })
+        store.session_rows()
+    })?;
+    for (done, session) in sessions.iter().enumerate() {
+        store.write(|store| {
+            // Something of it was captured since: that is in the tables already.
+            if store.summary(*session)? != Summary::default() {
+                store.forget_derived(*session)?;
+            }
+            derive_session(store, *session)
+        })?;
+        progress(done as u64 + 1);
+    }
+    store.write(|store| store.unset_setting(REBUILDING))?;
+    Ok(sessions.len() as u64)
 }
+
+/// Set while the derived tables are not complete.
+pub const REBUILDING: &str = "rebuilding";
 
 /// Rebuilds one session's derived rows from its streams. Of a stream with several generations the newest is the view; of
 /// the older ones those messages are added whose own ids the newer ones no longer have.
 pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
     store.forget_derived(session)?;
+    derive_session(store, session)
+}
+
+fn derive_session(store: &mut Store, session: i64) -> Result<()> {
     let row = store.session(session)?;
     let streams = store.streams(session)?;
     let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
@@ -291,26 +328,11 @@ fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -
                 let Some(mut derivation) = Derivation::load(store, format, session, stream)? else { continue };
                 derivation.fallback_time = file_time(store, stream.id)?;
                 derivation.versions = versions.take();
-                read_archived(store, stream, &mut derivation)?;
+                derivation.read_archived(store, stream, stream.length)?;
                 versions = derivation.versions.take().map(Versions::older);
                 derivation.save(store)?;
             }
         }
-    }
-    Ok(())
-}
-
-fn read_archived(store: &mut Store, stream: &Stream, derivation: &mut Derivation) -> Result<()> {
-    let mut cache = ChunkCache::default();
-    let mut at = 0;
-    while at < stream.length {
-        let piece = store.read_piece(stream, at, &mut cache)?;
-        if piece.is_empty() {
-            break;
-        }
-        let end = at + piece.len() as u64;
-        derivation.read(store, stream, at, &piece, end >= stream.length)?;
-        at = end;
     }
     Ok(())
 }

@@ -11,10 +11,10 @@ use super::scan::mtime_ns;
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{Format, Place, Tool};
-use std::fs::{File, OpenOptions};
+use crate::tools::{Format, Place, Tool, foreign};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// So much of a file's start, and of the end of what we have, is compared before new bytes are appended.
@@ -51,7 +51,8 @@ impl Progress {
         if path.extension().is_some_and(|extension| extension == "zst") && path.with_extension("").exists() {
             return Ok(None);
         }
-        let relative = path.strip_prefix(root).unwrap_or(path);
+        // A file of another home: it is looked at when that home is imported.
+        let Ok(relative) = path.strip_prefix(root) else { return Ok(None) };
         let mut first_line = Ok(None);
         let place = tool.place(relative, &mut || {
             first_line = content.first_line();
@@ -158,8 +159,9 @@ enum Change {
 }
 
 /// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
-/// goes on with its stream; a second file of the same session beside a living one gets a stream of its own, and none at all
-/// (`None`) where it is a copy that says nothing new.
+/// goes on with its stream, and so does one that is ahead of the others (a copy in another folder, or a restored file that was
+/// continued). One that went its own way beside a living one gets a stream of its own, and none at all (`None`) where it is a
+/// copy that says nothing new.
 fn claim(
     store: &mut Store,
     key: StreamKey<'_>,
@@ -174,20 +176,34 @@ fn claim(
     let others = store.native_files_of(stream.id)?;
     if others.iter().any(|other| Path::new(&other.path).exists()) {
         let name = format!("{}~{}", key.name, &Hash::of(path.as_bytes()).hex()[..8]);
-        return match store.newest_stream(key.session, &name)? {
-            Some(stream) => Ok(Some(stream)),
-            None if content.is_part_of(store, &stream)? => Ok(None),
-            None => store.create_stream(StreamKey { name: &name, ..key }).map(Some),
-        };
+        if let Some(stream) = store.newest_stream(key.session, &name)? {
+            return Ok(Some(stream));
+        }
+        if content.is_part_of(store, &stream)? {
+            return Ok(None);
+        }
+        content.rewind()?;
+        if !content.prefix_matches(store, &stream)? {
+            return store.create_stream(StreamKey { name: &name, ..key }).map(Some);
+        }
+        // It is ahead of the others, so the session goes on here; they are the copies from now on.
+        for other in others {
+            store.save_native_file(&NativeFile { stream: None, ..other })?;
+        }
+        return go_on(store, key, stream).map(Some);
     }
     for other in others {
         store.forget_native_file(&other.path)?;
     }
+    go_on(store, key, stream).map(Some)
+}
+
+fn go_on(store: &mut Store, key: StreamKey<'_>, stream: Stream) -> Result<Stream> {
     // What came as a .sfs is not this file: it stays as an older generation.
     if let Some(native_path) = key.native_path.filter(|_| stream.format == key.format) {
         store.move_stream(stream.id, native_path)?;
     }
-    Ok(Some(stream))
+    Ok(stream)
 }
 
 /// A native file's bytes, decompressed where it ends in `.zst`.
@@ -208,19 +224,10 @@ impl Content {
     /// `None` where there is no regular file. A symbolic link is refused.
     fn open(path: &Path) -> Result<Option<Content>> {
         let unreadable = || format!("{} can't be read", path.display());
-        let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let file = match OpenOptions::new().read(true).custom_flags(no_follow.bits().cast_signed()).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(_) if path.is_symlink() => return Ok(None),
-            Err(error) => {
-                return Err(Error::failed(unreadable()).because(error).hint("check the file's permissions"));
-            }
-        };
+        let file = foreign::open(path)
+            .map_err(|error| Error::failed(unreadable()).because(error).hint("check the file's permissions"))?;
+        let Some(file) = file else { return Ok(None) };
         let metadata = file.metadata().context(unreadable)?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
         let reader = Self::reader(path, file)?;
         let (size, inode) = (metadata.len(), metadata.ino());
         Ok(Some(Content { path: path.to_owned(), reader, size, mtime_ns: mtime_ns(&metadata), inode }))
@@ -242,7 +249,8 @@ impl Content {
                 file.seek(SeekFrom::Start(0)).context(|| format!("{} can't be read", self.path.display()))?;
             }
             Reader::Compressed(_) => {
-                let file = File::open(&self.path).context(|| format!("{} can't be read", self.path.display()))?;
+                let unreadable = || format!("{} can't be read", self.path.display());
+                let file = foreign::open(&self.path).context(unreadable)?.ok_or_else(|| Error::failed(unreadable()))?;
                 self.reader = Self::reader(&self.path, file)?;
             }
         }

@@ -14,14 +14,14 @@ mod file;
 mod scan;
 mod sfs;
 
-pub use derive::rebuild;
+pub use derive::{REBUILDING, rebuild};
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::store::{NativeFile, Store};
-use crate::tools::Tool;
+use crate::tools::{Tool, foreign};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -157,7 +157,7 @@ impl Capture<'_> {
     pub fn read_indexes(&mut self) -> Result<()> {
         let root = self.tool.root(self.home);
         for name in self.tool.index_files() {
-            let Ok(bytes) = std::fs::read(root.join(name)) else { continue };
+            let Some(bytes) = foreign::read_small(&root.join(name)) else { continue };
             let facts = self.tool.read_index(name, &bytes);
             let tool = self.tool.id();
             self.store.write(|store| {

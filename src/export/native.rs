@@ -5,7 +5,7 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
-use crate::tools::{self, Source, Tool};
+use crate::tools::{self, Source, Tool, foreign};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,6 +19,18 @@ pub struct NativeCopy {
     pub path: PathBuf,
     /// False: it was there already, with the same bytes or more.
     pub written: bool,
+    /// A file with the first part of our bytes is there and is replaced by the whole.
+    completes: bool,
+}
+
+impl NativeCopy {
+    fn there(path: PathBuf) -> Self {
+        NativeCopy { path, written: false, completes: false }
+    }
+
+    fn new(path: PathBuf) -> Self {
+        NativeCopy { path, written: true, completes: false }
+    }
 }
 
 /// Puts the files of a session that its tool deleted back in their place. What the session stands on (the parent of a
@@ -47,7 +59,7 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
         }
     }
     for (stream, copy) in plan.iter().filter(|(_, copy)| copy.written) {
-        write_stream(store, stream, &copy.path, true)?;
+        write_stream(store, stream, &copy.path, copy.completes)?;
     }
     Ok(plan.into_iter().map(|(_, copy)| copy).collect())
 }
@@ -67,20 +79,27 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
             return Err(Error::conflict(format!("{} is already there", path.display()))
                 .hint("export into an empty folder with -o DIR"));
         }
-        write_stream(store, &stream, &path, true)?;
-        copies.push(NativeCopy { path, written: true });
+        write_stream(store, &stream, &path, false)?;
+        copies.push(NativeCopy::new(path));
     }
     if copies.is_empty() { Err(without_files(session)) } else { Ok(copies) }
 }
 
-/// The newest generation of each stream that has a native file.
+/// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
+/// lay at the same place below the tool's folder, in another home: one place holds one file.
 fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
     streams.retain(|stream| stream.native_path.is_some());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();
+    let taken: Vec<_> = streams.iter().filter(|s| is_first(s)).map(|s| s.native_path.clone()).collect();
+    streams.retain(|stream| is_first(stream) || !taken.contains(&stream.native_path));
     Ok(streams)
+}
+
+fn is_first(stream: &Stream) -> bool {
+    tools::base_name(&stream.name) == stream.name
 }
 
 /// Where the stream lies below the tool's folder. An archived rollout is put back uncompressed.
@@ -103,21 +122,19 @@ fn plan_copy(
         .ok_or_else(|| Error::failed(format!("stream {} has an unsafe native path", stream.name)))?;
     let path = root.join(relative);
     if has_compressed(stream, root) {
-        return Ok(NativeCopy { path, written: false });
+        return Ok(NativeCopy::there(path));
     }
     match compare(store, stream, &path)? {
-        Comparison::Same => return Ok(NativeCopy { path, written: false }),
+        Comparison::Same => Ok(NativeCopy::there(path)),
         Comparison::Part if tool.writer().is_some_and(|w| w.is_open(home, &session.native_id)) => {
-            return Err(Error::conflict(format!("{} is in use by a running {}", path.display(), tool.name()))
-                .hint("end that client first"));
+            Err(Error::conflict(format!("{} is in use by a running {}", path.display(), tool.name()))
+                .hint("end that client first"))
         }
-        Comparison::Missing | Comparison::Part => {}
-        Comparison::Different => {
-            return Err(Error::conflict(format!("{} has other content than the archive", path.display()))
-                .hint(format!("sfs resume {} writes the session under a new id", session.public_id)));
-        }
+        Comparison::Missing => Ok(NativeCopy::new(path)),
+        Comparison::Part => Ok(NativeCopy { completes: true, ..NativeCopy::new(path) }),
+        Comparison::Different => Err(Error::conflict(format!("{} has other content than the archive", path.display()))
+            .hint(format!("sfs resume {} writes the session under a new id", session.public_id))),
     }
-    Ok(NativeCopy { path, written: true })
 }
 
 /// True where the tool still has the stream in its compressed form.
@@ -137,10 +154,10 @@ enum Comparison {
 
 fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
     let unreadable = || format!("{} can't be read", path.display());
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Comparison::Missing),
-        Err(error) => return Err(Error::failed(unreadable()).because(error)),
+    let Some(mut file) = foreign::open(path).context(unreadable)? else {
+        // Something that is no file is not ours to replace.
+        let is_missing = path.symlink_metadata().is_err();
+        return Ok(if is_missing { Comparison::Missing } else { Comparison::Different });
     };
     let mut cache = ChunkCache::default();
     let mut at = 0;
@@ -179,6 +196,20 @@ pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace:
     Ok(Hash(hash.finalize().into()))
 }
 
+/// Removes what a killed writer left. An hour is longer than any write takes.
+fn sweep(folder: &Path) {
+    let is_left = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed().unwrap_or_default());
+        let extension = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
+        name.starts_with(".sessionfs-") && extension && age.is_ok_and(|age| age.as_secs() > 3600)
+    };
+    for entry in folder.read_dir().into_iter().flatten().flatten().filter(is_left) {
+        // Somebody else may be sweeping too.
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 /// Writes a file of mode 0600 under a name that tools ignore, syncs it and gives it its name. Missing folders are made.
 pub(super) fn write_atomically(
     path: &Path,
@@ -188,6 +219,7 @@ pub(super) fn write_atomically(
     let unwritable = || format!("{} can't be written", path.display());
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).context(unwritable)?;
+    sweep(folder);
     let temporary = tempfile::Builder::new()
         .prefix(".sessionfs-")
         .suffix(".tmp")

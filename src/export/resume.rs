@@ -77,8 +77,11 @@ fn resume_captured(
     options: &ResumeOptions,
 ) -> Result<Resumed> {
     let writer = tool.writer().ok_or_else(|| {
-        Error::usage(format!("{} can only be captured, not written", tool.name()))
-            .hint("sfs resume ID --in claude-code | codex")
+        Error::usage(format!("{} can only be captured, not written", tool.name())).hint(format!(
+            "sfs resume {} --in {}",
+            session.public_id,
+            tools::writable()
+        ))
     })?;
     let summary = store.summary(session.id)?;
     // A relative folder would be looked for wherever we happen to be started.
@@ -107,7 +110,8 @@ fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
     for stream in store.streams(session.id)? {
         files.extend(store.native_files_of(stream.id)?.into_iter().map(|file| PathBuf::from(file.path)));
     }
-    files.retain(|file| file.exists());
+    let root = tool.root(home).canonicalize().unwrap_or_else(|_| tool.root(home));
+    files.retain(|file| file.starts_with(&root) && file.exists());
     Capture { home, store, tool }.files(files, &mut |_| {}).map(drop)
 }
 
@@ -237,7 +241,11 @@ pub fn write_conversation(
 ) -> Result<Ledger> {
     let source = ArchivedSession::open(store, session.clone())?;
     let about = source.about(&store.summary(session.id)?);
-    let conversation = tools::conversation(&source)?;
+    let mut conversation = tools::conversation(&source)?;
+    let names = source.streams().iter().map(|stream| stream.name.as_str());
+    let copies: std::collections::BTreeSet<&str> = names.filter(|name| name.starts_with("main~")).collect();
+    let why = "another file of this session went its own way: `sfs show ID -m` has it";
+    conversation.left_out.push(("diverged copies", why, copies.len() as u64));
     let mut ledger = writer.write(plan, &about, target, conversation, out)?;
     if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
         return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))

@@ -6,7 +6,7 @@ use super::native::{write_atomically, write_stream};
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
 use crate::store::{SessionRow, Store, Summary};
-use crate::tools::Source;
+use crate::tools::{self, Source};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -70,11 +70,7 @@ fn metadata(row: &SessionRow, summary: &Summary) -> Value {
 }
 
 fn provider(tool: &str) -> &'static str {
-    match tool {
-        "claude-code" => "anthropic",
-        "codex" => "openai",
-        _ => "unknown",
-    }
+    tools::find(tool).map_or("unknown", |tool| tool.provider())
 }
 
 fn sub_agents(session: &ArchivedSession<'_>) -> Vec<Value> {

@@ -71,11 +71,7 @@ impl Store {
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         );
-        let (application, version, tables): (i32, usize, u32) = seen.map_err(|source| {
-            Error::failed(format!("{} is not a sessionfs archive", path.display()))
-                .because(source)
-                .hint("move that file away; the next command starts a new archive")
-        })?;
+        let (application, version, tables): (i32, usize, u32) = seen.map_err(|source| unreadable(path, source))?;
         if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
             return Err(Error::failed(format!("{} belongs to another program", path.display()))
                 .hint("set SFS_HOME to another folder"));
@@ -181,8 +177,40 @@ impl Store {
     }
 }
 
+/// Why the archive does not answer. Only a file that is no database at all may be moved away: everything else holds, or may
+/// hold, sessions.
+fn unreadable(path: &Path, source: rusqlite::Error) -> Error {
+    let code = source.sqlite_error_code();
+    let mut head = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    let begins_as_database = read.is_ok() && head == *b"SQLite format 3\0";
+    match code {
+        Some(rusqlite::ErrorCode::NotADatabase) if !begins_as_database => {
+            Error::failed(format!("{} is not a sessionfs archive", path.display()))
+                .because(source)
+                .hint("move that file away; the next command starts a new archive")
+        }
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            Error::failed(format!("the archive {} is damaged", path.display()))
+                .because(source)
+                .hint("keep the file and put a backup in its place, or save what is in it with SQLite's .recover")
+        }
+        _ => source.into(),
+    }
+}
+
 /// Makes a file readable by its owner only.
 fn narrow(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .context(|| format!("{} can't be made private", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_sqlite_does_not_lose_commits() {
+        assert!(Store::sqlite_version() >= MINIMUM_SQLITE, "{}", Store::sqlite_version());
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod claude_code;
 pub mod codex;
+pub mod foreign;
 pub mod sfs;
 
 use crate::error::{Error, Result};
@@ -60,12 +61,20 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
     }
 }
 
+/// The tools that a session can be written for, in words for a hint.
+pub fn writable() -> String {
+    let names: Vec<&str> = ALL.iter().filter(|tool| tool.writer().is_some()).map(|tool| tool.id()).collect();
+    names.join(" | ")
+}
+
 /// One AI coding tool: where its sessions are, how they are read, how they are written.
 pub trait Tool: Sync {
     /// Such as `claude-code`; part of every session id, never changes.
     fn id(&self) -> &'static str;
     /// Such as `Claude Code`.
     fn name(&self) -> &'static str;
+    /// Who makes its models, such as `anthropic`.
+    fn provider(&self) -> &'static str;
     /// Other words a person may type, such as `claude`.
     fn aliases(&self) -> &'static [&'static str];
     /// The tool's folder, such as `~/.claude`; honours the tool's own environment variable.
