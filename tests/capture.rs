@@ -204,14 +204,59 @@ fn an_emptied_file_costs_nothing() {
 }
 
 #[test]
-fn a_second_file_of_the_same_session_is_kept_beside_the_first() {
+fn a_second_file_of_the_same_session_that_went_its_own_way_is_kept_beside_the_first() {
     let (home, file) = home_with_a_session();
     let other = home.path().join(".claude/projects/-elsewhere").join(file.file_name().unwrap());
-    write(&other, claude_session(&id(1), 3));
+    write(&other, claude_session(&id(1), 3).replace("Question 1", "Another way"));
     import(&home);
     let names: Vec<_> = streams(&home).into_iter().map(|(name, ..)| name).collect();
     assert!(names[0] == "main" && names[1].starts_with("main~"), "{names:?}");
+    let dropped = &home.json(&["resume", &id(1), "--in", "codex", "--dry-run", "--json"])["ledger"]["dropped"];
+    assert_eq!(dropped[0]["what"], "diverged copies");
     assert_faithful(&home);
+}
+
+#[test]
+fn a_restored_file_goes_on_although_the_copy_it_came_from_is_still_there() {
+    let old = TestHome::new();
+    write(&claude_file(&old, &id(1)), claude_session(&id(1), 1));
+    let home = TestHome::new();
+    assert_eq!(home.sfs(&["import", old.path().to_str().unwrap()]).code, Some(0));
+    assert_eq!(home.sfs(&["restore", &id(1)]).code, Some(0));
+    write(&claude_file(&home, &id(1)), claude_session(&id(1), 3));
+    import(&home);
+    assert_eq!(streams(&home).len(), 1);
+    assert_eq!(home.json(&["list", "--json"])[0]["message_count"], 6);
+    let ledger = &home.json(&["resume", &id(1), "--in", "codex", "--dry-run", "--json"])["ledger"];
+    assert_eq!(ledger["kept"][0]["count"], 3, "{ledger}");
+    assert_sound(&home);
+}
+
+#[test]
+fn a_file_of_another_home_is_not_looked_at_with_this_homes_folders() {
+    let old = TestHome::new();
+    let file = codex_file(&old, &id(1));
+    write(&file, codex_session(&id(1)));
+    let home = TestHome::new();
+    assert_eq!(home.sfs(&["import", old.path().to_str().unwrap()]).code, Some(0));
+    write(&file, codex_session(&id(1)).replace("Question", "Other question"));
+    home.json(&["resume", &id(1), "--json"]);
+    assert_eq!(streams(&home).len(), 1);
+    assert_eq!(home.sfs(&["restore", &id(1)]).code, Some(0));
+    assert_sound(&home);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    let (home, file) = home_with_a_session();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir_all(home.path().join(".codex")).unwrap();
+    for path in [&file, &home.path().join(".codex/session_index.jsonl")] {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+    import(&home);
+    assert_eq!(home.sfs(&["restore", &id(1)]).code, Some(4));
+    assert_sound(&home);
 }
 
 #[test]

@@ -480,7 +480,7 @@ fn a_foreign_session_gets_the_shape_that_the_client_accepts() {
     assistant "end"
     "##);
     insta::assert_snapshot!(show_ledger(&ledger), @r##"
-    kept: 6 assistant messages 
+    kept: 3 assistant messages 
     kept: 3 images 
     kept: 1 summaries 
     kept: 7 tool calls 

@@ -314,7 +314,9 @@ impl Content {
         if is_plain && self.size < stream.length {
             return Ok(is(self.is_part_of(store, stream)?, Change::Truncated));
         }
-        let plain_growth = |known: &NativeFile| known.inode == self.inode && known.gone_at.is_none();
+        let plain_growth = |known: &NativeFile| {
+            known.stream == Some(stream.id) && known.inode == self.inode && known.gone_at.is_none()
+        };
         if is_plain
             && self.size > stream.length
             && let Some(known) = known.filter(|known| plain_growth(known))
