@@ -106,12 +106,10 @@ impl Config {
 
 fn known(name: &str) -> Result<Key> {
     let mut keys = settings::keys();
-    match keys.iter().position(|key| key.name == name) {
-        Some(place) => Ok(keys.swap_remove(place)),
-        None => {
-            let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-            let names = names.join(", ");
-            Err(Error::usage(format!("no setting is called {name:?}")).hint(format!("settings: {names}")))
-        }
-    }
+    let Some(place) = keys.iter().position(|key| key.name == name) else {
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        let names = names.join(", ");
+        return Err(Error::usage(format!("no setting is called {name:?}")).hint(format!("settings: {names}")));
+    };
+    Ok(keys.swap_remove(place))
 }
