@@ -188,7 +188,10 @@ pub fn is_broken_pipe(error: &Error) -> bool {
 
 /// JSON whose strings can't drive a terminal; still the same JSON.
 fn harmless_json(json: &str) -> String {
-    escaped(json, |c| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect())
+    escaped(json, |c| {
+        let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>();
+        units.concat()
+    })
 }
 
 /// `1 file`, `2 files`, `2 replies`: `one` is the word for one.
