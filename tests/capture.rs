@@ -429,7 +429,7 @@ fn resuming_a_deleted_session_in_its_own_tool_puts_it_back() {
     let resumed = home.json(&["resume", "last", "--no-launch", "--json"]);
     assert_eq!(resumed["native_id"], id(1));
     assert_eq!(fs::read(&file).unwrap(), bytes);
-    assert_eq!(import(&home).stdout, "Captured 1 files of 1 sessions (0 B).\n");
+    assert_eq!(import(&home).stdout, "Captured 1 file of 1 session (0 B).\n");
     assert!(is_present(&home));
     assert_eq!(sessions(&home).len(), 1);
 }
@@ -556,7 +556,7 @@ fn an_unreadable_file_stops_nothing_and_is_captured_later() {
     assert_eq!((code, sessions(&home).len()), (Some(1), 1));
     insta::assert_snapshot!(said, @"
     not captured: $HOME/.claude/projects/-home-dev-work-project/11111111-2222-4333-8444-000000000001.jsonl can't be read: Permission denied (os error 13)
-    error: 1 files could not be captured
+    error: 1 file could not be captured
     hint: everything else is safe; run `sfs import` again after mending the cause
     ");
     let overview = home.sfs(&[]).stdout;
@@ -579,7 +579,7 @@ fn an_unreadable_folder_is_not_taken_for_a_deletion() {
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(said, @"
     not captured: $HOME/.claude/projects/-home-dev-work-project can't be read: Permission denied (os error 13)
-    error: 1 files could not be captured
+    error: 1 file could not be captured
     hint: everything else is safe; run `sfs import` again after mending the cause
     ");
     assert!(is_present(&home));
@@ -689,7 +689,7 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
         writeln!(table, "{row}").unwrap();
     }
     insta::assert_snapshot!(table, @"
-    claude-code, NUL bytes: 8 messages. 1 lines not understood, first: main:5: expected value at column 1 (5000 bytes)
+    claude-code, NUL bytes: 8 messages. 1 line not understood, first: main:5: expected value at column 1 (5000 bytes)
     claude-code, a byte order mark: 4 messages.
     claude-code, a parent to come: 4 messages.
     claude-code, a partial line: 0 messages.
@@ -711,14 +711,14 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     claude-code, one line break: 0 messages.
     claude-code, times far away: 4 messages.
     claude-code, tokens in words: 4 messages.
-    claude-code, truncated JSON: 7 messages. 1 lines not understood, first: main:4: EOF while parsing a string at column 311 (311 bytes)
+    claude-code, truncated JSON: 7 messages. 1 line not understood, first: main:4: EOF while parsing a string at column 311 (311 bytes)
     claude-code, twice the same ids: 8 messages.
     claude-code, wrong times: 4 messages.
-    codex, NUL bytes: 2 messages. 1 lines not understood, first: main:9: main:9: not a JSON object
+    codex, NUL bytes: 2 messages. 1 line not understood, first: main:9: main:9: not a JSON object
     codex, a byte order mark: 2 messages.
     codex, a parent to come: 2 messages.
     codex, a partial line: 2 messages.
-    codex, a type that is no text: 2 messages. 1 lines not understood, first: main:7: main:7: no `type`
+    codex, a type that is no text: 2 messages. 1 line not understood, first: main:7: main:7: no `type`
     codex, an unknown type: 2 messages.
     codex, binary: 2 messages. 100 lines not understood, first: main:5: main:5: not UTF-8
     codex, carriage returns: 2 messages.
@@ -726,8 +726,8 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     codex, deep JSON: 2 messages.
     codex, empty: 2 messages.
     codex, impossible tokens: 2 messages.
-    codex, invalid UTF-8 in a text: 2 messages. 1 lines not understood, first: main:7: main:7: not UTF-8
-    codex, invalid UTF-8: 2 messages. 1 lines not understood, first: main:9: main:9: not UTF-8
+    codex, invalid UTF-8 in a text: 2 messages. 1 line not understood, first: main:7: main:7: not UTF-8
+    codex, invalid UTF-8: 2 messages. 1 line not understood, first: main:9: main:9: not UTF-8
     codex, its own parent: 2 messages.
     codex, negative tokens: 2 messages.
     codex, no last line break: 2 messages.
@@ -736,7 +736,7 @@ fn whatever_stands_in_a_file_is_kept_and_what_was_not_understood_is_said() {
     codex, one line break: 2 messages.
     codex, times far away: 2 messages.
     codex, tokens in words: 2 messages.
-    codex, truncated JSON: 2 messages. 1 lines not understood, first: main:8: main:8: EOF while parsing a string at line 1 column 311
+    codex, truncated JSON: 2 messages. 1 line not understood, first: main:8: main:8: EOF while parsing a string at line 1 column 311
     codex, twice the same ids: 2 messages.
     codex, wrong times: 2 messages.
     ");
@@ -776,7 +776,7 @@ fn a_line_of_100_megabytes_is_kept_but_not_read() {
     let out = files_below(&home.path().join("out"));
     assert!(out.into_values().next().unwrap() == fs::read(&file).unwrap(), "the export differs");
     let shown = home.sfs(&["show", "last"]).stdout;
-    assert!(shown.contains("1 lines not understood, first: main:5: longer than 32 MiB: kept, but not read"), "{shown}");
+    assert!(shown.contains("1 line not understood, first: main:5: longer than 32 MiB: kept, but not read"), "{shown}");
     assert!(shown.contains("5, 3 turns, 0 tool calls"), "{shown}");
     let check = home.sfs(&["admin", "check"]);
     assert_eq!(check.code, Some(0), "{check}");

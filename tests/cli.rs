@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,8 +26,7 @@ fn transcript(home: &TestHome, lines: &[&[&str]]) -> String {
     })
 }
 
-/// Every command with its help text, found through the help texts. The daemon's commands wait for each other; they are
-/// tested with the daemon.
+/// Every command with its help text, found through the help texts.
 fn commands(home: &TestHome) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
@@ -41,9 +41,7 @@ fn commands(home: &TestHome) -> Vec<(Vec<String>, String)> {
             .filter(|line| line.starts_with("  ") && line.as_bytes()[2] != b' ')
         {
             let name = line.split_whitespace().next().unwrap();
-            if name != "daemon" {
-                waiting.push([&words[..], &[name.to_owned()]].concat());
-            }
+            waiting.push([&words[..], &[name.to_owned()]].concat());
         }
         found.push((words, run.stdout));
     }
@@ -93,16 +91,35 @@ fn the_help_of_a_command() {
       get               Print one setting
       set               Change a setting
       unset             Go back to a setting's default
+
+    Examples:
+      sfs config show
+      sfs config set capture.codex false
+      sfs config unset capture.codex
     ");
     assert!(!home.path().join(".sessionfs").exists(), "help touches nothing");
 }
 
+/// Examples that run until they are stopped.
+const BLOCKING: [&str; 2] = ["sfs daemon run", "sfs daemon logs -f"];
+
+/// The command lines below `Examples:`, which are all indented alike.
+fn examples(help: &str) -> Vec<&str> {
+    let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty());
+    let (margins, commands): (Vec<usize>, Vec<&str>) = lines
+        .filter(|line| line.trim().starts_with("sfs "))
+        .map(|line| (line.len() - line.trim_start().len(), line.trim()))
+        .unzip();
+    assert!(margins.windows(2).all(|pair| pair[0] == pair[1]), "{help}");
+    commands
+}
+
 #[test]
 fn every_example_in_every_help_text_works() {
-    let mut done = 0;
-    for (_, help) in commands(&TestHome::new()) {
-        let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1).map(str::trim);
-        for example in examples.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("sfs ")) {
+    for (words, help) in commands(&TestHome::new()) {
+        let examples = examples(&help);
+        assert!(examples.iter().any(|line| line.starts_with(&format!("sfs {}", words.join(" ")))), "{words:?}: {help}");
+        for example in examples.iter().filter(|line| !BLOCKING.contains(line)) {
             let home = captured();
             let tools = home.path().join("bin");
             fs::create_dir(&tools).unwrap();
@@ -122,11 +139,10 @@ fn every_example_in_every_help_text_works() {
             let mut shell = Command::new("sh");
             shell.args(["-c", &line]).env_clear().env("PATH", path).env("HOME", home.path());
             let output = shell.current_dir(home.path()).output().unwrap();
+            home.sfs(&["daemon", "stop"]);
             assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
-            done += 1;
         }
     }
-    assert!(done > 15, "only {done} examples were found");
 }
 
 #[test]
@@ -216,19 +232,25 @@ fn flags_take_their_values_in_every_form() {
     ] {
         assert_eq!(home.sfs(args).stdout, expected, "{args:?}");
     }
+    assert_eq!(home.sfs(&["list", "-qa"]).stdout, home.sfs(&["list", "-q", "-a"]).stdout);
+    assert_eq!(home.sfs(&["show", "-mc", "last"]).code, Some(0));
+    assert_eq!(home.sfs(&["list", "-n", "9223372036854775807", "-q"]).stdout.lines().count(), 5);
     assert_eq!(home.sfs(&["show", "--", "last"]).code, Some(0));
     // What looks like a flag is a value behind `=`, and a word behind `--`.
     assert_eq!(home.sfs(&["list", "--tag=--tool"]).stdout, "");
     assert_eq!(home.sfs(&["show", "--", "--json"]).code, Some(3));
 }
 
-const WRONG: [&[&str]; 16] = [
+const WRONG: [&[&str]; 19] = [
     &["frobnicate"],
     &["list", "--frob"],
     &["list", "extra"],
     &["list", "--limit"],
     &["list", "--limit", "many"],
     &["list", "--limit=-1"],
+    &["list", "-n9223372036854775808"],
+    &["list", "--min-messages", "99999999999999999999"],
+    &["list", "-qx"],
     &["list", "--since", "yesterday"],
     &["list", "--sort", "colour"],
     &["list", "--tool", "emacs"],
@@ -283,6 +305,24 @@ fn a_usage_error_names_the_next_command() {
     $ sfs list --limit=-1
     ---- stderr
     error: Error parsing option '--limit' with value '-1': invalid digit found in string
+    hint: sfs list --help
+    ---- exit Some(2)
+
+    $ sfs list -n9223372036854775808
+    ---- stderr
+    error: Error parsing option '-n' with value '9223372036854775808': number too large
+    hint: sfs list --help
+    ---- exit Some(2)
+
+    $ sfs list --min-messages 99999999999999999999
+    ---- stderr
+    error: Error parsing option '--min-messages' with value '99999999999999999999': number too large to fit in target type
+    hint: sfs list --help
+    ---- exit Some(2)
+
+    $ sfs list -qx
+    ---- stderr
+    error: unknown word or option: -qx
     hint: sfs list --help
     ---- exit Some(2)
 
@@ -541,10 +581,11 @@ fn colour_is_for_terminals_that_want_it() {
 }
 
 /// Everything that a terminal would obey.
-const HOSTILE: &str = "a\u{1b}]0;owned\u{7}b\u{1b}[2Jc\u{9b}31md\u{202e}e\u{2066}f\u{8}g\rh\u{7f}i\u{0}j";
+const HOSTILE: &str =
+    "\u{200b}\u{61c}a\u{1b}]0;owned\u{7}b\u{1b}[2Jc\u{9b}31md\u{202e}e\u{2066}f\u{8}g\rh\u{7f}i\u{0}j";
 
 fn has_control_characters(text: &str) -> bool {
-    let is_hostile = |c: char| (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2066}".contains(c);
+    let is_hostile = |c: char| (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2066}\u{200b}\u{61c}".contains(c);
     text.contains(is_hostile)
 }
 
@@ -581,6 +622,7 @@ fn text_in_a_session_does_not_drive_the_terminal() {
         &["show", "last", "--cost"],
         &["show", "last", "-m"],
         &["show", "last", "-m", "--full"],
+        &["export", "last", "--format", "markdown"],
         &["resume", "last", "--in", "codex", "--no-launch"],
         &[],
     ] {
@@ -653,6 +695,64 @@ fn empty_sessions_are_listed_on_request() {
 }
 
 #[test]
+fn a_list_of_nothing_says_how_much_there_is() {
+    insta::assert_snapshot!(transcript(&captured(), &[&["list", "-n0"], &["list", "-n0", "--json"], &["list", "--tag", "x"]]), @"
+    $ sfs list -n0
+    ---- stderr
+    0 of 5 sessions; more with -n 5 or --all
+
+    $ sfs list -n0 --json
+    []
+
+    $ sfs list --tag x
+    ---- stderr
+    No session matches. See all of them: sfs list --all
+    ");
+}
+
+#[test]
+fn a_session_of_one_thing_is_told_in_the_singular() {
+    let home = TestHome::new();
+    write(&claude_file(&home, &id(1)), format!("{}\n", claude_line(&id(1), 0, "user", "hi")));
+    assert_eq!(import(&home).stdout.split('(').next(), Some("Captured 1 file of 1 session "));
+    let shown = home.sfs(&["show", "last"]).stdout;
+    assert!(shown.starts_with("hi\n"), "{shown}");
+    assert!(shown.contains(" 1, 1 turn, 0 tool calls\n") && shown.contains(" in 1 stream\n"), "{shown}");
+    assert!(home.sfs(&["admin", "check"]).stdout.starts_with("1 session, 1 stream, "));
+}
+
+/// The most memory that a process had until now, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn messages_as_json_are_never_all_in_memory() {
+    const MESSAGES: u32 = 400;
+    let home = TestHome::new();
+    let text = "word ".repeat(20_000);
+    let lines = (0..MESSAGES).map(|n| format!("{}\n", claude_line(&id(1), n, "user", &text)));
+    write(&claude_file(&home, &id(1)), lines.collect::<String>());
+    import(&home);
+    let mut child = home.command(&["show", "last", "-m", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // It can't have ended while the pipe is full.
+    let mut json = vec![0; MESSAGES as usize * text.len()];
+    out.read_exact(&mut json).unwrap();
+    let peak = peak_memory(child.id());
+    out.read_to_end(&mut json).unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(shown["messages"].as_array().unwrap().len(), MESSAGES as usize);
+    assert!(shown["id"].is_string() && shown["manifest"].is_object() && shown["notes"].is_array());
+    assert!(peak < json.len() as u64 / 2, "{peak} bytes for {}", json.len());
+}
+
+#[test]
 fn messages_are_readable() {
     let home = TestHome::with(&["claude/bashok"]);
     import(&home);
@@ -697,6 +797,35 @@ fn the_table_in_a_pipe() {
     ses_v6dpas4c  claude-code  /home/dev/work/bashok     5     27k     ?  …please do it @@bashok
     ses_4lsmwzdd  claude-code  /home/dev/work/sub        6     58k     ?  …please do it @@sub
     ");
+}
+
+#[test]
+fn a_printed_command_runs_in_any_folder() {
+    let home = captured();
+    for name in ["plain", "it's a \"place\"", "a\nb 'c' \u{1b}[2J\\d", "\u{202e}gnp \t$HOME `x`", "日本語 é"] {
+        let folder = home.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        let run = home.sfs(&["resume", "last", "--in", "codex", "--no-launch", "--project", folder.to_str().unwrap()]);
+        assert!(!has_control_characters(&run.stdout) && run.stdout.lines().count() == 1, "{run}");
+        let line = run.stdout.split(" && codex resume").next().unwrap();
+        let output = Command::new("bash").args(["-c", &format!("{line} && pwd -P && echo .")]).output().unwrap();
+        let expected = format!("{}\n.\n", folder.canonicalize().unwrap().display());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{run}");
+    }
+}
+
+#[test]
+fn only_what_may_be_run_is_started() {
+    let home = captured();
+    let tools = home.path().join("bin");
+    write(&tools.join("codex"), "#!/bin/sh\necho STARTED\n");
+    let path = format!("{}:/usr/bin:/bin", tools.display());
+    for (mode, starts) in [(0o644, false), (0o755, true)] {
+        fs::set_permissions(tools.join("codex"), fs::Permissions::from_mode(mode)).unwrap();
+        let args = format!("resume last --in codex --project {}", home.path().display());
+        let Some(text) = on_a_terminal(&home, &args, &[("PATH", &path)]) else { return };
+        assert_eq!(text.contains("STARTED"), starts, "{text}");
+    }
 }
 
 // Settings.

@@ -187,7 +187,7 @@ fn every_recorded_session_comes_back_from_its_export_byte_for_byte() {
 fn a_foreign_folder_is_imported_listed_and_shown() {
     let home = TestHome::new();
     let folder = Folder::aider(&home);
-    insta::assert_snapshot!(folder.import(&home), @"Captured 4 files of 1 sessions (1.7 kB).");
+    insta::assert_snapshot!(folder.import(&home), @"Captured 4 files of 1 session (1.7 kB).");
     insta::assert_snapshot!(folder.import(&home), @"Nothing new.");
     assert_eq!(home.json(&["list", "--tool", "aider", "--json"]).as_array().unwrap().len(), 1);
     assert_eq!(home.sfs(&["list", "--tool", "aidr"]).code, Some(2));
@@ -373,7 +373,7 @@ fn garbage_between_the_messages_is_noted_and_kept() {
     ];
     let text = lines(&conversation()) + &bad.join("\n");
     folder.write("messages.jsonl", &text);
-    insta::assert_snapshot!(folder.import(&home), @"Captured 4 files of 1 sessions (2.2 kB).");
+    insta::assert_snapshot!(folder.import(&home), @"Captured 4 files of 1 session (2.2 kB).");
     let shown = home.json(&["show", "last", "-m", "--json"]);
     insta::assert_snapshot!(serde_json::to_string_pretty(&shown["notes"]).unwrap(), @r#"
     [
@@ -449,7 +449,7 @@ fn a_grown_folder_goes_on_and_a_changed_one_is_a_new_generation() {
     folder.write("messages.jsonl", lines(&all[..2]));
     folder.import(&home);
     folder.write("messages.jsonl", lines(&all));
-    insta::assert_snapshot!(folder.import(&home), @"Captured 1 files of 1 sessions (665 B).");
+    insta::assert_snapshot!(folder.import(&home), @"Captured 1 file of 1 session (665 B).");
     let generations = || {
         let shown = home.json(&["show", "last", "--json"]);
         let streams = shown["streams"].as_array().unwrap().iter().filter(|stream| stream["name"] == "main");
@@ -500,7 +500,7 @@ fn a_portable_copy_of_a_session_that_we_hold_is_kept_beside_it() {
         manifest["parent_session_id"] = Value::Null;
     });
     insta::assert_snapshot!(folder.import(&home), @r"
-    Captured 4 files of 1 sessions (1.7 kB).
+    Captured 4 files of 1 session (1.7 kB).
     ---- stderr
     note: $HOME/aider.sfs: the archive holds ses_toeqje2xm4fv4d7b in its tool's own form; this copy is kept beside it
     ");
@@ -547,7 +547,7 @@ fn what_a_person_said_comes_with_the_session() {
         manifest["metadata"]["relation"] = "resume".into();
         manifest["metadata"]["inherited"] = 10.into();
     });
-    insta::assert_snapshot!(folder.import(&home), @"Captured 1 files of 1 sessions (0 B).");
+    insta::assert_snapshot!(folder.import(&home), @"Captured 1 file of 1 session (0 B).");
     let session = sessions(&home)[0].clone();
     assert_eq!(session["title"], "My own title");
     assert_eq!(session["tags"], json!(["a", "b"]));
@@ -811,7 +811,7 @@ fn an_export_of_a_newer_version_is_imported_by_its_messages() {
     let (home, folder) = exported();
     entry(&folder, |e| e["format"] = "claude-code/cbor".into());
     insta::assert_snapshot!(folder.import(&home), @r#"
-    Captured 8 files of 1 sessions (18 kB).
+    Captured 8 files of 1 session (18 kB).
     ---- stderr
     note: $HOME/it.sfs: its native files have a form unknown here ("claude-code/cbor"); its messages were imported
     "#);
@@ -819,7 +819,7 @@ fn an_export_of_a_newer_version_is_imported_by_its_messages() {
     let (home, folder) = exported();
     folder.edit(|manifest| manifest["source"]["tool"] = "windsurf".into());
     insta::assert_snapshot!(folder.import(&home), @r#"
-    Captured 8 files of 1 sessions (18 kB).
+    Captured 8 files of 1 session (18 kB).
     ---- stderr
     note: $HOME/it.sfs: its tool "windsurf" is unknown here; its messages were imported
     "#);
@@ -839,7 +839,7 @@ fn hostile_foreign_folders_do_no_harm() {
     };
     folder.write("messages.jsonl", lines(&["../../secret", "/etc/hostname", "context/link.png"].map(with_path)));
     insta::assert_snapshot!(folder.import(&home), @r"
-    Captured 6 files of 1 sessions (989 B).
+    Captured 6 files of 1 session (989 B).
     ---- stderr
     note: $HOME/aider.sfs: context/link.png was not imported: only regular files with names of plain text are
     ");
@@ -906,10 +906,10 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
 
     Examples:
       sfs import
-        sfs import --from codex
-        sfs import /mnt/old-laptop/home/me
-        sfs import ses_mxwrb23zcxyg4kq7.sfs
-        sfs import ~/.sessionfs/sessions
+      sfs import --from codex
+      sfs import /mnt/old-laptop/home/me
+      sfs import ses_mxwrb23zcxyg4kq7.sfs
+      sfs import ~/.sessionfs/sessions
 
     Notes:
       PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
@@ -924,10 +924,10 @@ fn one_bad_folder_among_several_does_not_stop_the_others() {
     fs::create_dir_all(shelf.join("bad.sfs")).unwrap();
     fs::rename(Folder::aider(&home).0, shelf.join("good.sfs")).unwrap();
     insta::assert_snapshot!(home.sfs(&["import", "shelf"]), @r"
-    Captured 4 files of 1 sessions (1.7 kB).
+    Captured 4 files of 1 session (1.7 kB).
     ---- stderr
     not captured: $HOME/shelf/bad.sfs/manifest.json is not there
-    error: 1 files could not be captured
+    error: 1 file could not be captured
     hint: everything else is safe; run `sfs import` again after mending the cause
     ---- exit Some(1)
     ");
@@ -935,7 +935,7 @@ fn one_bad_folder_among_several_does_not_stop_the_others() {
     {"bytes":0,"errors":1,"files":0,"sessions":0}
     ---- stderr
     not captured: $HOME/shelf/bad.sfs/manifest.json is not there
-    {"error":{"hint":"everything else is safe; run `sfs import` again after mending the cause","kind":"failed","message":"1 files could not be captured"}}
+    {"error":{"hint":"everything else is safe; run `sfs import` again after mending the cause","kind":"failed","message":"1 file could not be captured"}}
     ---- exit Some(1)
     "#);
     assert_eq!(ids(&home), ["ses_ab12cd34ef56ab78"]);

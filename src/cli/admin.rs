@@ -8,6 +8,8 @@ use argh::{ArgsInfo, FromArgs};
 /// Look after the archive: check it, rebuild what is derived
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "admin")]
+#[argh(example = "sfs admin check
+sfs admin reindex --local")]
 pub(super) struct Admin {
     #[argh(subcommand)]
     command: AdminCommand,
@@ -55,7 +57,7 @@ impl Check {
         let store = context.open()?;
         let report = store.check(|done| {
             if done % 256 == 0 {
-                context.ui.progress(Some(&format!("{done} streams checked")));
+                context.ui.progress(Some(&format!("{} checked", ui::counted(done, "stream"))));
             }
         })?;
         context.ui.progress(None);
@@ -63,10 +65,10 @@ impl Check {
             context.ui.json(&report)?;
         } else {
             context.ui.line(&format!(
-                "{} sessions, {} streams, {} chunks: {} of native bytes in {}.",
-                report.sessions,
-                report.streams,
-                report.chunks,
+                "{}, {}, {}: {} of native bytes in {}.",
+                ui::counted(report.sessions, "session"),
+                ui::counted(report.streams, "stream"),
+                ui::counted(report.chunks, "chunk"),
                 ui::bytes(report.native_bytes),
                 ui::bytes(report.pack_bytes)
             ))?;
@@ -78,7 +80,7 @@ impl Check {
         if report.damage.is_empty() {
             return Ok(());
         }
-        Err(Error::failed(format!("{} places in the archive are damaged", report.damage.len()))
+        Err(Error::failed(format!("the archive is damaged in {}", ui::counted(report.damage.len() as u64, "place")))
             .hint("restore archive.db from a backup; `sfs import` captures again what your tools still have"))
     }
 }
@@ -91,10 +93,10 @@ impl Reindex {
         let mut store = context.open()?;
         let sessions = capture::rebuild(&mut store, |done| {
             if done % 64 == 0 {
-                context.ui.progress(Some(&format!("{done} sessions read")));
+                context.ui.progress(Some(&format!("{} read", ui::counted(done, "session"))));
             }
         })?;
         context.ui.progress(None);
-        context.ui.line(&format!("Rebuilt the index of {sessions} sessions."))
+        context.ui.line(&format!("Rebuilt the index of {}.", ui::counted(sessions, "session")))
     }
 }

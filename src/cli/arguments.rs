@@ -1,5 +1,5 @@
-//! Brings the forms that people type (`--limit=5`, `-n5`) into the one that the parser knows (`--limit 5`, `-n 5`), and its
-//! messages into ours.
+//! Brings the forms that people type (`--limit=5`, `-n5`, `-qa`) into the one that the parser knows (`--limit 5`, `-n 5`,
+//! `-q -a`), and its messages into ours.
 
 use crate::error::{Error, Result};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfoKind};
@@ -45,8 +45,8 @@ pub(super) fn normalise(args: &[String]) -> Vec<String> {
             out.push(arg.clone());
             continue;
         }
-        if let Some((flag, value)) = split(arg, command) {
-            out.extend([flag, value]);
+        if let Some(words) = split(arg, command) {
+            out.extend(words);
             continue;
         }
         out.push(arg.clone());
@@ -58,22 +58,31 @@ pub(super) fn normalise(args: &[String]) -> Vec<String> {
     out
 }
 
-fn split(arg: &str, command: &CommandInfoWithArgs) -> Option<(String, String)> {
+/// The words that `arg` joins, if it joins any.
+fn split(arg: &str, command: &CommandInfoWithArgs) -> Option<Vec<String>> {
     if let Some((flag, value)) = arg.split_once('=').filter(|_| arg.starts_with("--")) {
-        return takes_value(flag, command).then(|| (flag.to_owned(), value.to_owned()));
+        return takes_value(flag, command).then(|| vec![flag.to_owned(), value.to_owned()]);
     }
-    let mut letters = arg.strip_prefix('-')?.char_indices();
-    let (_, first) = letters.next().filter(|(_, c)| c.is_ascii_alphabetic())?;
-    let (at, _) = letters.next()?;
+    let letters = arg.strip_prefix('-')?;
+    let first = letters.chars().next().filter(char::is_ascii_alphabetic)?;
+    let rest = letters.get(1..).filter(|rest| !rest.is_empty())?;
     let flag = format!("-{first}");
-    takes_value(&flag, command).then(|| (flag, arg[1 + at..].to_owned()))
+    if takes_value(&flag, command) {
+        return Some(vec![flag, rest.to_owned()]);
+    }
+    let is_switch = |c| command.flags.iter().any(|flag| flag.short == Some(c) && is_switch(&flag.kind));
+    letters.chars().all(is_switch).then(|| letters.chars().map(|c| format!("-{c}")).collect())
 }
 
 fn takes_value(flag: &str, command: &CommandInfoWithArgs) -> bool {
     command.flags.iter().any(|known| {
         let named = known.long == flag || known.short.is_some_and(|short| flag == format!("-{short}"));
-        named && matches!(known.kind, FlagInfoKind::Option { .. })
+        named && !is_switch(&known.kind)
     })
+}
+
+fn is_switch(kind: &FlagInfoKind) -> bool {
+    matches!(kind, FlagInfoKind::Switch)
 }
 
 /// The parser's message as an error of ours, with the help to look at.
@@ -96,6 +105,12 @@ pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
     };
     let known = if names.is_empty() { String::new() } else { format!(" (commands: {})", names.join(", ")) };
     Error::usage(text).hint(format!("{path} --help{known}"))
+}
+
+/// A count that the archive can compare with its own.
+pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
+    let count: u64 = text.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
+    i64::try_from(count).map(|_| count).map_err(|_| "number too large".to_owned())
 }
 
 /// A moment as a person writes it, in milliseconds since 1970: `30m`, `24h`, `7d`, `2w` ago, a date (local midnight), or a

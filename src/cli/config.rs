@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// Show and change settings
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "config")]
+#[argh(example = "sfs config show
+sfs config set capture.codex false
+sfs config unset capture.codex")]
 pub(super) struct Config {
     #[argh(subcommand)]
     command: ConfigCommand,
@@ -26,7 +29,8 @@ enum ConfigCommand {
 /// Show every setting with its value and meaning
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "show")]
-#[argh(example = "sfs config show")]
+#[argh(example = "sfs config show
+sfs config show --json")]
 struct Show {
     /// print as JSON
     #[argh(switch)]

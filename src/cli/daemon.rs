@@ -10,8 +10,8 @@ use argh::{ArgsInfo, FromArgs};
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "daemon")]
 #[argh(example = "sfs daemon start
-  sfs daemon status
-  sfs daemon logs -f")]
+sfs daemon status
+sfs daemon logs -f")]
 pub(super) struct Daemon {
     #[argh(subcommand)]
     command: DaemonCommand,
@@ -31,21 +31,26 @@ enum DaemonCommand {
 /// Start the daemon in the background
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "start")]
+#[argh(example = "sfs daemon start")]
 struct Start {}
 
 /// Stop the daemon; what is written meanwhile is captured at the next start
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "stop")]
+#[argh(example = "sfs daemon stop")]
 struct Stop {}
 
 /// Stop the daemon and start it again, as after an update
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "restart")]
+#[argh(example = "sfs daemon restart")]
 struct Restart {}
 
 /// Show what is watched and captured, and what went wrong
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "status")]
+#[argh(example = "sfs daemon status
+sfs daemon status --json")]
 struct Look {
     /// print as JSON
     #[argh(switch)]
@@ -55,6 +60,8 @@ struct Look {
 /// Show the daemon's log
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "logs")]
+#[argh(example = "sfs daemon logs -n 100
+sfs daemon logs -f")]
 struct Logs {
     /// wait for further lines
     #[argh(switch, short = 'f')]
@@ -67,6 +74,7 @@ struct Logs {
 /// Run the daemon in the foreground, as systemd and launchd want it
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "run")]
+#[argh(example = "sfs daemon run")]
 struct Run {}
 
 impl Daemon {
@@ -126,7 +134,7 @@ impl Look {
 }
 
 fn headline(status: &Status) -> String {
-    let sessions = format!("{} sessions are safe in the archive", status.sessions);
+    let sessions = format!("the archive holds {}", ui::counted(status.sessions, "session"));
     if !status.running {
         return format!("No daemon runs; {sessions}. Start it: sfs daemon start");
     }

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "import")]
 #[argh(example = "sfs import
-  sfs import --from codex
-  sfs import /mnt/old-laptop/home/me
-  sfs import ses_mxwrb23zcxyg4kq7.sfs
-  sfs import ~/.sessionfs/sessions")]
+sfs import --from codex
+sfs import /mnt/old-laptop/home/me
+sfs import ses_mxwrb23zcxyg4kq7.sfs
+sfs import ~/.sessionfs/sessions")]
 #[argh(note = "PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
 changes nothing.")]
 pub(super) struct Import {
@@ -60,7 +60,8 @@ impl Import {
             }
             let mut capture = Capture { home: &home, store: &mut store, tool };
             let report = capture.all(&mut |report| {
-                let text = format!("{}: {} files, {}", tool.name(), report.files, ui::bytes(report.bytes));
+                let text =
+                    format!("{}: {}, {}", tool.name(), ui::counted(report.files, "file"), ui::bytes(report.bytes));
                 context.ui.progress(Some(&text));
             })?;
             total.absorb(report);
@@ -92,7 +93,7 @@ impl Import {
                 Err(error) if folders.len() == 1 || error.is_disk_full() => return Err(error),
                 Err(error) => total.errors.push((folder.clone(), error)),
             }
-            context.ui.progress(Some(&format!("{} files, {}", total.files, ui::bytes(total.bytes))));
+            context.ui.progress(Some(&format!("{}, {}", ui::counted(total.files, "file"), ui::bytes(total.bytes))));
         }
         context.ui.progress(None);
         for note in &notes {
@@ -114,16 +115,16 @@ impl Import {
             context.ui.line("Nothing new.")?;
         } else {
             context.ui.line(&format!(
-                "Captured {} files of {} sessions ({}).",
-                total.files,
-                total.sessions.len(),
+                "Captured {} of {} ({}).",
+                ui::counted(total.files, "file"),
+                ui::counted(total.sessions.len() as u64, "session"),
                 ui::bytes(total.bytes)
             ))?;
         }
         if total.errors.is_empty() {
             return Ok(());
         }
-        Err(Error::failed(format!("{} files could not be captured", total.errors.len()))
+        Err(Error::failed(format!("{} could not be captured", ui::counted(total.errors.len() as u64, "file")))
             .hint("everything else is safe; run `sfs import` again after mending the cause"))
     }
 }

@@ -7,7 +7,7 @@ use crate::export;
 use crate::store::{Filter, SessionRow, Sort, Store, Summary};
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// So many rows where no limit is given and a person reads them.
@@ -36,13 +36,13 @@ pub(super) struct List {
     #[argh(option)]
     tag: Option<String>,
     /// only sessions with at least so many messages (default 1)
-    #[argh(option, default = "1")]
+    #[argh(option, default = "1", from_str_fn(arguments::count))]
     min_messages: u64,
     /// order: recent, oldest, messages, tokens, cost
     #[argh(option, default = "String::from(\"recent\")")]
     sort: String,
     /// at most so many (default 50; all with --json or -q)
-    #[argh(option, short = 'n')]
+    #[argh(option, short = 'n', from_str_fn(arguments::count))]
     limit: Option<u64>,
     /// everything: no limit, empty sessions too
     #[argh(switch, short = 'a')]
@@ -61,13 +61,14 @@ impl List {
         let filter = self.filter(&store)?;
         let rows = store.list(&filter)?;
         if self.json {
-            let rows: Result<Vec<Value>> = rows.iter().map(|(row, summary)| as_json(&store, row, summary)).collect();
+            let rows: Result<Vec<_>> = rows.iter().map(|(row, summary)| as_json(&store, row, summary)).collect();
             return context.ui.json(&rows?);
         }
         if self.quiet {
             return rows.iter().try_for_each(|(row, _)| context.ui.line(row.public_id.as_str()));
         }
-        if rows.is_empty() {
+        let total = store.count(&filter)?;
+        if total == 0 {
             context.ui.note(if store.count(&Filter::default())? == 0 {
                 "No sessions yet. Capture what your tools have: sfs import"
             } else {
@@ -75,10 +76,15 @@ impl List {
             });
             return Ok(());
         }
-        table(context, &rows)?;
-        let total = store.count(&filter)?;
+        if !rows.is_empty() {
+            table(context, &rows)?;
+        }
         if total > rows.len() as u64 {
-            context.ui.note(&format!("{} of {total} sessions; more with -n {total} or --all", rows.len()));
+            context.ui.note(&format!(
+                "{} of {}; more with -n {total} or --all",
+                rows.len(),
+                ui::counted(total, "session")
+            ));
         }
         Ok(())
     }
@@ -133,26 +139,27 @@ fn absolute(path: &str) -> String {
 }
 
 /// One session as `sfs list --json` and `sfs show --json` give it.
-pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Value> {
-    Ok(json!({
-        "id": row.public_id.as_str(),
-        "tool": row.tool,
-        "native_id": row.native_id,
-        "title": export::title(row, summary),
-        "project": summary.project,
-        "model": summary.model,
-        "created_at": summary.created_at.or(summary.updated_at).and_then(ui::rfc3339),
-        "updated_at": summary.updated_at.and_then(ui::rfc3339),
-        "message_count": summary.message_count,
-        "turn_count": summary.turn_count,
-        "tool_call_count": summary.tool_call_count,
-        "input_tokens": summary.prompt_tokens(),
-        "output_tokens": summary.output_tokens,
-        "cost_usd": summary.cost().map(|cost| (cost * 1e6).round() / 1e6),
-        "tags": store.tags(row.id)?,
-        "parent_id": parent(store, row, summary)?,
-        "native_present": store.native_present(row.id)?,
-    }))
+pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Map<String, Value>> {
+    let fields = [
+        ("id", json!(row.public_id.as_str())),
+        ("tool", json!(row.tool)),
+        ("native_id", json!(row.native_id)),
+        ("title", json!(export::title(row, summary))),
+        ("project", json!(summary.project)),
+        ("model", json!(summary.model)),
+        ("created_at", json!(summary.created_at.or(summary.updated_at).and_then(ui::rfc3339))),
+        ("updated_at", json!(summary.updated_at.and_then(ui::rfc3339))),
+        ("message_count", json!(summary.message_count)),
+        ("turn_count", json!(summary.turn_count)),
+        ("tool_call_count", json!(summary.tool_call_count)),
+        ("input_tokens", json!(summary.prompt_tokens())),
+        ("output_tokens", json!(summary.output_tokens)),
+        ("cost_usd", json!(summary.cost().map(|cost| (cost * 1e6).round() / 1e6))),
+        ("tags", json!(store.tags(row.id)?)),
+        ("parent_id", json!(parent(store, row, summary)?)),
+        ("native_present", json!(store.native_present(row.id)?)),
+    ];
+    Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// The session that this one continues: announced by us, or told by the tool.

@@ -37,5 +37,5 @@ fn captured(watcher: &daemon::Watcher) -> String {
     let last = watcher.last_capture_at.map(|at| format!(", last capture {}", ui::age(at.as_millisecond())));
     let gone = Some(watcher.gone_but_safe).filter(|gone| *gone > 0);
     let gone = gone.map(|gone| format!(", {gone} deleted by the tool but safe here"));
-    format!("{} sessions{}{}", watcher.sessions, last.unwrap_or_default(), gone.unwrap_or_default())
+    format!("{}{}{}", ui::counted(watcher.sessions, "session"), last.unwrap_or_default(), gone.unwrap_or_default())
 }

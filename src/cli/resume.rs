@@ -3,9 +3,11 @@
 use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, How, ResumeOptions, Resumed};
+use crate::model::printable::is_hidden;
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -64,8 +66,9 @@ impl Resume {
                 "command": resumed.command, "ledger": resumed.ledger}));
         }
         self.tell(context, tool.name(), &resumed)?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-        if terminal && !self.no_launch && !self.dry_run && installed(&resumed.command) {
+        if terminal && !self.no_launch && !self.dry_run && installed(&resumed.command, &path) {
             if !resumed.cwd.is_dir() {
                 return Err(Error::not_found(format!("the project folder {} does not exist", resumed.cwd.display()))
                     .hint(format!("sfs resume {} --project DIR", self.id)));
@@ -149,21 +152,38 @@ fn existing_folder(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn installed(command: &[String]) -> bool {
+/// True where the shell would find the program in `path` and may run it.
+fn installed(command: &[String], path: &OsStr) -> bool {
     let Some(program) = command.first() else { return false };
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::split_paths(path)
+        .map(|folder| folder.join(program))
+        .any(|file| file.is_file() && rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_ok())
 }
 
 fn command_line(command: &[String]) -> String {
     command.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// For a POSIX shell.
+/// `word` as a shell reads it back. Hidden characters would drive the terminal or be lost in a copy from it: such a word
+/// is written as `$'…'` with its bytes, as bash, zsh and POSIX since 2024 read it.
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,~".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
-    format!("'{}'", ui::printable(word).replace('\'', r"'\''"))
+    let is_special = |c: char| c.is_control() || is_hidden(c);
+    if !word.contains(is_special) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    let mut quoted = String::from("$'");
+    for c in word.chars() {
+        match c {
+            '\'' | '\\' => quoted.extend(['\\', c]),
+            c if is_special(c) => {
+                quoted.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\x{byte:02x}")));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "'"
 }

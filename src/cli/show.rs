@@ -62,24 +62,21 @@ impl Show {
     fn print_json(&self, context: &Context, store: &Store, row: &SessionRow, summary: &Summary) -> Result<()> {
         let session = ArchivedSession::open(store, row.clone())?;
         let mut answer = list::as_json(store, row, summary)?;
-        answer["manifest"] = export::manifest(store, &session, summary)?;
-        answer["streams"] = streams_json(&session);
-        answer["checkpoints"] = json!([]);
-        answer["notes"] = store
-            .notes(row.id)?
-            .into_iter()
-            .map(|(stream, line, reason)| json!({"stream": stream, "line": line + 1, "reason": reason}))
-            .collect();
+        answer.insert("manifest".into(), export::manifest(store, &session, summary)?);
+        answer.insert("streams".into(), streams_json(&session));
+        answer.insert("checkpoints".into(), json!([]));
+        answer.insert("notes".into(), notes_json(store, row)?);
         if self.cost {
-            answer["cost"] = cost_json(store, row)?;
+            answer.insert("cost".into(), cost_json(store, row)?);
         }
         if self.messages {
-            let mut messages = Vec::new();
-            export::for_each_message(&session, true, &mut |message| {
-                messages.push(serde_json::to_value(&message).unwrap_or(Value::Null));
-                Ok(ControlFlow::Continue(()))
-            })?;
-            answer["messages"] = messages.into();
+            return context.ui.json_with_array(&answer, "messages", |each| {
+                export::for_each_message(&session, true, &mut |message| {
+                    // A tool may write JSON that is nested deeper than JSON readers, also our reader's, go.
+                    let message = serde_json::to_value(&message).unwrap_or(Value::Null);
+                    each(&message).map(ControlFlow::Continue)
+                })
+            });
         }
         context.ui.json(&answer)
     }
@@ -131,8 +128,8 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
     line("model", summary.model.clone())?;
     line("created", summary.created_at.map(ui::local_time))?;
     line("active", summary.updated_at.map(|at| format!("{} ({})", ui::local_time(at), ui::age(at))))?;
-    let counts =
-        format!("{}, {} turns, {} tool calls", summary.message_count, summary.turn_count, summary.tool_call_count);
+    let turns = ui::counted(summary.turn_count, "turn");
+    let counts = format!("{}, {turns}, {}", summary.message_count, ui::counted(summary.tool_call_count, "tool call"));
     line("messages", Some(counts))?;
     let tokens = format!("{} in, {} out", summary.prompt_tokens(), summary.output_tokens);
     line("tokens", Some(tokens))?;
@@ -148,10 +145,12 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
     let session = ArchivedSession::open(store, row.clone())?;
     let bytes = session.native_streams().iter().map(|s| s.length).sum();
     let gone = if present { "" } else { "; the tool no longer has it: sfs restore" };
-    line("archived", Some(format!("{} in {} streams{gone}", ui::bytes(bytes), session.native_streams().len())))?;
+    let streams = ui::counted(session.native_streams().len() as u64, "stream");
+    line("archived", Some(format!("{} in {streams}{gone}", ui::bytes(bytes))))?;
     let notes = store.notes(row.id)?;
     if let Some((stream, number, reason)) = notes.first() {
-        let first = format!("{} lines not understood, first: {stream}:{}: {reason}", notes.len(), number + 1);
+        let lines = ui::counted(notes.len() as u64, "line");
+        let first = format!("{lines} not understood, first: {stream}:{}: {reason}", number + 1);
         line("notes", Some(first))?;
     }
     Ok(())
@@ -163,8 +162,9 @@ fn cost_table(context: &Context, store: &Store, row: &SessionRow) -> Result<()> 
         let model = model.unwrap_or_else(|| "unknown model".into());
         let cost = crate::model::price::cost(&model, &usage);
         context.ui.line(&format!(
-            "  {}: {replies} replies, {} input, {} cached, {} cache written, {} output: {}",
+            "  {}: {}, {} input, {} cached, {} cache written, {} output: {}",
             ui::printable(&model),
+            ui::counted(replies, "reply"),
             usage.input_tokens,
             usage.cache_read_tokens,
             usage.cache_write_tokens,
@@ -181,6 +181,11 @@ fn cost_json(store: &Store, row: &SessionRow) -> Result<Value> {
         json!({"model": model, "replies": replies, "usage": usage, "cost_usd": cost})
     });
     Ok(json!({"prices_as_of": crate::model::price::AS_OF, "models": models.collect::<Vec<_>>()}))
+}
+
+fn notes_json(store: &Store, row: &SessionRow) -> Result<Value> {
+    let notes = store.notes(row.id)?.into_iter();
+    Ok(notes.map(|(stream, line, reason)| json!({"stream": stream, "line": line + 1, "reason": reason})).collect())
 }
 
 fn streams_json(session: &ArchivedSession<'_>) -> Value {
@@ -253,7 +258,7 @@ fn cut(text: &str, lines: usize) -> Vec<String> {
     let mut shown: Vec<String> = all.by_ref().take(lines).map(|line| line.chars().take(2000).collect()).collect();
     let more = all.count();
     if more > 0 {
-        shown.push(format!("… {more} more lines (--full)"));
+        shown.push(format!("… {} (--full)", ui::counted(more as u64, "more line")));
     }
     shown
 }

@@ -2,7 +2,11 @@
 
 use crate::error::{Context as _, Error, Result};
 use crate::model::ledger::Ledger;
+use crate::model::printable::escaped;
+pub use crate::model::printable::printable;
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -59,10 +63,38 @@ impl Ui {
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         let unwritable = || "the answer can't be written as JSON";
         if std::io::stdout().is_terminal() {
-            let text = serde_json::to_string_pretty(value).context(unwritable)?;
-            return self.line(&escaped(&text, |c| format!("\\u{:04x}", c as u32)));
+            return self.line(&harmless_json(&serde_json::to_string_pretty(value).context(unwritable)?));
         }
         self.line(&serde_json::to_string(value).context(unwritable)?)
+    }
+
+    /// Prints one JSON document: the fields of `head`, then the array `name` of what `walk` gives, element by element.
+    /// The array may be larger than memory, so the document is compact on a terminal too.
+    pub fn json_with_array(
+        &self,
+        head: &Map<String, Value>,
+        name: &str,
+        walk: impl FnOnce(&mut dyn FnMut(&Value) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let terminal = std::io::stdout().is_terminal();
+        let mut put = |text: &str| {
+            let bytes = if terminal { Cow::Owned(harmless_json(text)) } else { Cow::Borrowed(text) };
+            out.write_all(bytes.as_bytes()).context(|| "stdout can't be written")
+        };
+        let mut separator = '{';
+        for (name, value) in head {
+            put(&format!("{separator}{}:{value}", Value::from(name.as_str())))?;
+            separator = ',';
+        }
+        put(&format!("{separator}{}:", Value::from(name)))?;
+        let mut separator = "[";
+        walk(&mut |element| {
+            put(std::mem::replace(&mut separator, ","))?;
+            put(&element.to_string())
+        })?;
+        put(if separator == "[" { "[]}\n" } else { "]}\n" })?;
+        out.flush().context(|| "stdout can't be written")
     }
 
     /// Tells something that is not data.
@@ -154,24 +186,21 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     false
 }
 
-/// Text from a session is hostile: it must not drive the terminal. Control characters (but line breaks and tabs) and
-/// direction overrides are shown as their code points.
-pub fn printable(text: &str) -> String {
-    escaped(&text.replace('\r', ""), |c| format!("\\u{{{:x}}}", c as u32))
+/// JSON whose strings can't drive a terminal; still the same JSON.
+fn harmless_json(json: &str) -> String {
+    escaped(json, |c| {
+        let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>();
+        units.concat()
+    })
 }
 
-/// `text` with everything that a terminal would obey written as `escape` says.
-fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let obeyed = c.is_control() && !matches!(c, '\n' | '\t');
-        if obeyed || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            out.push_str(&escape(c));
-        } else {
-            out.push(c);
-        }
+/// `1 file`, `2 files`, `2 replies`: `one` is the word for one.
+pub fn counted(count: u64, one: &str) -> String {
+    match (count, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        _ => format!("{count} {one}s"),
     }
-    out
 }
 
 /// `text` in at most `width` columns, on one line.
@@ -250,5 +279,26 @@ pub fn age(ms: i64) -> String {
         3_600..86_400 => format!("{}h ago", seconds / 3_600),
         86_400..31_536_000 => format!("{}d ago", seconds / 86_400),
         _ => format!("{}y ago", seconds / 31_536_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_is_not_many() {
+        assert_eq!(counted(0, "session"), "0 sessions");
+        assert_eq!(counted(1, "session"), "1 session");
+        assert_eq!(counted(2, "tool call"), "2 tool calls");
+        assert_eq!((counted(1, "reply"), counted(3, "reply")), ("1 reply".to_owned(), "3 replies".to_owned()));
+    }
+
+    #[test]
+    fn harmless_json_is_the_same_json() {
+        let text = "a\u{1b}\u{202e}\u{e0041}\u{7f}b";
+        let json = harmless_json(&serde_json::to_string(text).unwrap());
+        assert!(json.is_ascii(), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

@@ -6,5 +6,6 @@ pub mod ledger;
 pub mod message;
 pub mod observation;
 pub mod price;
+pub mod printable;
 pub mod title;
 pub mod usage;

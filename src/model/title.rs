@@ -3,11 +3,12 @@
 //! It looks for the first line that a person wrote: not code, not front matter, not what a harness wraps around a prompt.
 //! It does not hide secrets (security does) and does not invent a title where there is none.
 
+use super::printable::is_invisible;
 use unicode_width::UnicodeWidthChar;
 
 /// The widest title, in terminal columns.
 const MAX_COLUMNS: usize = 80;
-/// A shorter line says too little; the next one may say more.
+/// A shorter line says little: a longer one that follows in the same prompt is preferred.
 const MIN_COLUMNS: usize = 3;
 /// A full stop before this column ends an abbreviation or a greeting, not the thought.
 const MIN_SENTENCE: usize = 10;
@@ -31,12 +32,24 @@ const PERSONS_TAGS: [&str; 5] = ["user_query", "user_input", "user_request", "us
 
 /// The title of a session whose person began with `text`: its first usable line, up to the end of the first sentence.
 pub fn from_prompt(text: &str) -> Option<String> {
-    usable_lines(text).next().map(|line| shorten(first_sentence(&line)))
+    best_line(text).map(|line| shorten(first_sentence(&line)))
 }
 
 /// A title that a tool or a person chose: tidied and shortened, never cut at a sentence.
 pub fn clean(text: &str) -> Option<String> {
-    usable_lines(text).next().map(|line| shorten(&line))
+    best_line(text).map(|line| shorten(&line))
+}
+
+/// The first usable line that says something, else the first one: "hi" is better than no title.
+fn best_line(text: &str) -> Option<String> {
+    let mut short = None;
+    for line in usable_lines(text) {
+        if columns(&line) >= MIN_COLUMNS {
+            return Some(line);
+        }
+        short.get_or_insert(line);
+    }
+    short
 }
 
 /// The lines of `text` that may serve as a title, tidied, without their markers.
@@ -44,7 +57,7 @@ fn usable_lines(text: &str) -> impl Iterator<Item = String> {
     Prose { rest: after_front_matter(head(text)), closing: String::new() }
         .filter(|line| !NOT_A_PERSON.iter().any(|start| line.starts_with(start)))
         .map(|line| without_markers(&tidy(line)).to_owned())
-        .filter(|line| columns(line) >= MIN_COLUMNS && line.contains(char::is_alphanumeric))
+        .filter(|line| line.contains(char::is_alphanumeric))
 }
 
 /// The first [`MAX_BYTES`] of `text`, or a few less where a character would be split.
@@ -217,12 +230,6 @@ fn skip_until_final(chars: &mut std::str::Chars) {
     let _ = chars.find(|c| !matches!(c, '\u{20}'..='\u{3f}'));
 }
 
-/// Marks that turn the direction of text, zero-width fillers and tag characters. Joiners stay: scripts need them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// `line` without the signs of headings, quotes, lists and whole-line emphasis. `#42` and `[WIP]` are words, not signs.
 fn without_markers(line: &str) -> &str {
     let mut line = line;
@@ -324,6 +331,9 @@ mod tests {
             ("<div> is not centred", "<div> is not centred"),
             ("why the extra </div>", "why the extra </div>"),
             ("日志", "日志"),
+            ("hi", "hi"),
+            ("ok\n\ny", "ok"),
+            ("hi\nFix the login page", "Fix the login page"),
             // Markers.
             ("# Fix it", "Fix it"),
             ("###### Fix it", "Fix it"),
@@ -378,7 +388,7 @@ mod tests {
 
     #[test]
     fn some_prompts_have_no_title() {
-        for prompt in ["", " \n\t", "hi", "```\ncode", "---", "?!?!", "<a-b>x</a-b>", "\u{1b}[2J", "\u{202e}\u{200b}"] {
+        for prompt in ["", " \n\t", "```\ncode", "---", "?!?!", "<a-b>x</a-b>", "\u{1b}[2J", "\u{202e}\u{200b}"] {
             assert_eq!(from_prompt(prompt), None, "{prompt:?}");
         }
     }

@@ -64,6 +64,8 @@ impl Store {
     fn prepare(&mut self, path: &Path) -> Result<()> {
         self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
         self.connection.set_prepared_statement_cache_capacity(64);
+        // A statement's plan does not depend on the values bound to it: otherwise it is planned anew for every row.
+        self.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // In one statement: another process may be making the archive at this moment.
         let seen = self.connection.query_row(
             "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_schema)
