@@ -1,6 +1,8 @@
 //! Bare `sfs`: what is captured, whether the daemon runs, and what to do next.
 
-use super::{Context, ui};
+use super::Context;
+use super::ui::{self, Style};
+use crate::capture;
 use crate::daemon;
 use crate::error::Result;
 use crate::tools;
@@ -15,6 +17,10 @@ pub(super) fn run(context: &Context) -> Result<()> {
             _ => captured(watcher),
         };
         context.ui.line(&format!("{:<12} {state}", tool.name()))?;
+        if watcher.sessions > 0 {
+            let retention = format!("{:<12} by itself it {}", "", tool.retention());
+            context.ui.line(&context.ui.paint(Style::Dim, &retention))?;
+        }
         if let Some(error) = &watcher.last_error {
             context.ui.line(&format!("{:<12} last error: {}", "", ui::printable(error)))?;
         }
@@ -25,6 +31,11 @@ pub(super) fn run(context: &Context) -> Result<()> {
         _ => "not running; new sessions are not captured: sfs daemon start".to_owned(),
     };
     context.ui.line(&format!("{:<12} {daemon}", "Daemon"))?;
+    if status.sessions > 0 && context.open()?.setting::<bool>(capture::REBUILDING)?.is_some() {
+        context
+            .ui
+            .line(&format!("{:<12} being rebuilt, or that was interrupted: sfs admin reindex --local", "Index"))?;
+    }
     context.ui.line("")?;
     context.ui.line(if status.sessions > 0 {
         "Next: sfs list | sfs show last -m | sfs resume last --in codex | sfs --help"

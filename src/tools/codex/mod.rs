@@ -87,7 +87,7 @@ impl Tool for Codex {
     }
 
     fn retention(&self) -> &'static str {
-        "Codex keeps its sessions; `codex archive` only moves them to another folder"
+        "keeps its sessions; `codex archive` only moves them to another folder"
     }
 }
 
