@@ -28,6 +28,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Switch { default: true },
     },
     Key { name: "capture.codex", meaning: "capture Codex's sessions", kind: Kind::Switch { default: true } },
+    Key { name: "capture.gemini", meaning: "capture Gemini CLI's sessions", kind: Kind::Switch { default: true } },
     Key {
         name: "log_level",
         meaning: "what the daemon logs: error, warn, info or debug",

@@ -9,6 +9,7 @@ use super::facts::{self, Fact};
 use super::scan::mtime_ns;
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
+use crate::model::observation::Observation;
 use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
 use crate::tools::{Format, Place, Tool};
 use std::fs::{File, OpenOptions};
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 const WINDOW: u64 = 4096;
 /// Where a tool needs the first line to know a file, no more than this is read for it.
 const FIRST_LINE: u64 = 4 << 20;
+/// A `.json` file is one document: its beginning, line breaks included, is what a tool knows it by.
+const DOCUMENT: &str = "json";
 
 /// A file on its way into the archive; survives from one transaction to the next.
 pub(super) struct Progress {
@@ -49,6 +52,9 @@ impl Progress {
             return Ok(None);
         };
         let session = store.ensure_session(tool.id(), &native_id)?;
+        if let Some(project) = tool.project(root, relative) {
+            facts::observe(store, tool.id(), &native_id, Observation::Project(project))?;
+        }
         let relative = relative.to_string_lossy();
         let key = StreamKey {
             session: session.id,
@@ -85,7 +91,9 @@ impl Progress {
             derive::touch(store, self.session.id, self.file.mtime_ns / 1_000_000)?;
         }
         self.save(store)?;
-        if self.done && self.rewritten && self.format.has_lines() {
+        if self.done && self.rewritten && self.format.is_one_line() {
+            derive::supersede(store, &self.session, &self.stream)?;
+        } else if self.done && self.rewritten && self.format.has_lines() {
             derive::rebuild_session(store, self.session.id)?;
         }
         Ok(bytes.len())
@@ -238,7 +246,10 @@ impl Content {
             Reader::Plain(file) => file,
             Reader::Compressed(decoder) => decoder,
         };
-        BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut line).context(|| unreadable)?;
+        let is_document = self.path.extension().is_some_and(|extension| extension == DOCUMENT);
+        let mut reader = BufReader::new(reader.take(FIRST_LINE));
+        let taken = if is_document { reader.read_to_end(&mut line) } else { reader.read_until(b'\n', &mut line) };
+        taken.context(|| unreadable)?;
         if line.last() == Some(&b'\n') {
             line.pop();
         }

@@ -21,7 +21,7 @@ const ROWS: u64 = 50;
   sfs list --json")]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub(super) struct List {
-    /// only this tool: claude-code or codex
+    /// only this tool: claude-code, codex or gemini
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it

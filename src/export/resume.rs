@@ -63,7 +63,7 @@ pub fn resume(
 ) -> Result<Resumed> {
     let writer = tool.writer().ok_or_else(|| {
         Error::usage(format!("{} can only be captured, not written", tool.name()))
-            .hint("sfs resume ID --in claude-code | codex")
+            .hint("sfs resume ID --in claude-code | codex | gemini")
     })?;
     refresh(store, home, session)?;
     let summary = store.summary(session.id)?;

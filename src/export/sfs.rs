@@ -74,6 +74,7 @@ fn provider(tool: &str) -> &'static str {
     match tool {
         "claude-code" => "anthropic",
         "codex" => "openai",
+        "gemini" => "google",
         _ => "unknown",
     }
 }

@@ -34,7 +34,7 @@ const SHELLS: [&str; 8] = [
 struct ShellInput {
     #[serde(alias = "cmd")]
     command: Option<CommandLine>,
-    #[serde(alias = "working_directory", alias = "directory", alias = "cwd")]
+    #[serde(alias = "working_directory", alias = "directory", alias = "dir_path", alias = "cwd")]
     workdir: Option<String>,
     /// `local_shell_call` nests the two.
     action: Option<Box<ShellInput>>,

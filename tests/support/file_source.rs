@@ -28,7 +28,8 @@ impl FileSource {
                 }
                 let bytes = std::fs::read(entry.path()).unwrap();
                 let relative = entry.path().strip_prefix(&root).unwrap();
-                let mut first = || bytes.split(|b| *b == b'\n').next().map(<[u8]>::to_vec);
+                let is_document = entry.path().extension().is_some_and(|extension| extension == "json");
+                let mut first = || bytes.split(|b| *b == b'\n' && !is_document).next().map(<[u8]>::to_vec);
                 let Place::Session { native_id, stream, format } = tool.place(relative, &mut first) else { continue };
                 let session = sessions.entry(native_id.clone()).or_insert_with(|| FileSource {
                     native_id,
@@ -67,6 +68,11 @@ impl Source for FileSource {
     }
 
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()> {
+        if stream.format.is_one_line() {
+            let bytes = &self.bytes[&stream.name];
+            let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes })?;
+            return Ok(());
+        }
         let mut offset = from;
         for (number, line) in self.bytes[&stream.name][from as usize..].split_inclusive(|b| *b == b'\n').enumerate() {
             let bytes = line.strip_suffix(b"\n").unwrap_or(line);

@@ -125,7 +125,7 @@ impl Manifest {
                 listed[at].format
             )));
         }
-        let needs_tool = |format: &Format| matches!(format, Format::ClaudeCodeJsonl | Format::CodexRollout);
+        let needs_tool = |format: &Format| format.has_lines() && *format != Format::SfsJsonl;
         if tools::find(&self.tool).is_err() && formats.iter().flatten().any(needs_tool) {
             return Err(Some(format!("its tool {:?} is unknown here; its messages were imported", self.tool)));
         }
