@@ -8,5 +8,6 @@ mod clients;
 mod codex;
 mod daemon;
 mod directions;
+mod gemini;
 mod sfs;
 mod support;
