@@ -10,7 +10,7 @@ use sessionfs::model::conversation::{About, Conversation};
 use sessionfs::model::ledger::Ledger;
 use sessionfs::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
 use sessionfs::model::observation::Observation;
-use sessionfs::tools::{Format, Line, Place, Plan, Reading, Source, Target, Tool, find};
+use sessionfs::tools::{Format, Place, Plan, Reading, Source, Target, Tool, find};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -60,7 +60,10 @@ fn show(messages: &[Message]) -> String {
         for block in &message.content {
             let marks = [(message.is_meta, " meta"), (message.is_sidechain, " side")];
             let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
-            let id = message.id.strip_suffix("_response").map(|id| format!("{}_response", &id[..4]));
+            let id = message
+                .id
+                .strip_suffix("_response")
+                .map(|id| format!("{}_response", id.chars().take(4).collect::<String>()));
             let id = id.unwrap_or_else(|| message.id.split('-').next().unwrap().chars().take(12).collect());
             writeln!(out, "{id} {}{marks}: {}", message.role.as_str(), show_block(block)).unwrap();
         }
@@ -257,4 +260,509 @@ fn gemini_document_of_0_24() {
     3d2355f2 assistant: "Second answer."
     "#);
     assert_eq!(show(&live(&source)), show(&log(&source)));
+}
+
+#[test]
+fn gemini_reading_goes_on_after_a_restart_at_any_line() {
+    for case in ["tools", "resumed", "interactive_compress", "interactive_rewind", "subagent", "image"] {
+        let source = session(case);
+        let (whole, pieces) = (read(&source, "main", false), read(&source, "main", true));
+        assert_eq!(whole.notes, Vec::<String>::new());
+        assert_eq!(format!("{whole:?}"), format!("{pieces:?}"), "{case}");
+    }
+}
+
+#[test]
+fn gemini_tokens_are_counted_once() {
+    let log = read(&session("tools"), "main", false);
+    let keys: std::collections::BTreeSet<&str> = log.usage.iter().map(|u| u.key.as_str()).collect();
+    assert_eq!(keys.len(), 8);
+    assert!(keys.contains("gemini:c88a3300-696c-47fe-83cf-12bc418ac551:0ff0a351-970f-4826-8ba3-eb348f443ed3"));
+    // 160 with 7 from the cache; 72 and 11 of thinking.
+    insta::assert_snapshot!(format!("{:?}", log.usage[0].usage), @"Usage { input_tokens: 153, output_tokens: 83, cache_read_tokens: 7, cache_write_tokens: 0, reasoning_tokens: 11 }");
+    let of_messages: u64 = log.messages.iter().filter_map(|m| m.usage).map(|u| u.output_tokens).sum();
+    let mut by_key = std::collections::BTreeMap::new();
+    by_key.extend(log.usage.iter().map(|u| (&u.key, u.usage.output_tokens)));
+    assert_eq!(of_messages, by_key.values().sum::<u64>());
+    let others = log.observations.iter().filter(|o| !matches!(o, Observation::Activity(_)));
+    insta::assert_snapshot!(format!("{:?}", others.collect::<Vec<_>>()), @r#"[Model("gemini-3.8-flash")]"#);
+}
+
+const HEAD: &str = r#"{"sessionId":"s","projectHash":"x","startTime":"2026-11-22T08:00:00.000Z","kind":"main"}"#;
+
+#[test]
+fn gemini_prompts_behind_the_environment_are_prompts() {
+    let source = jsonl(&[
+        HEAD,
+        r#"{"id":"1","type":"user","content":[{"text":"<session_context>\nx</session_context>"},{"text":"real"}]}"#,
+        r#"{"id":"2","type":"gemini","content":"yes"}"#,
+        r#"{"id":"3","type":"user","content":"/etc/hosts is wrong"}"#,
+        r#"{"id":"4","type":"error","content":"quota"}"#,
+        r#"{"id":"5","type":"user","content":{"text":"one part"}}"#,
+    ]);
+    insta::assert_snapshot!(show(&log(&source)), @r#"
+    main:1.0 user meta: "<session_context>\nx</session_context>"
+    1 user: "real"
+    2 assistant: "yes"
+    3 user: "/etc/hosts is wrong"
+    4 system meta: "quota"
+    5 user: "one part"
+    "#);
+    insta::assert_snapshot!(show(&live(&source)), @r#"
+    main:1.0 user meta: "<session_context>\nx</session_context>"
+    1 user: "real"
+    2 assistant: "yes"
+    3 user: "/etc/hosts is wrong"
+    5 user: "one part"
+    "#);
+}
+
+#[test]
+fn gemini_steers_its_list() {
+    let said = |id: &str, text: &str| format!(r#"{{"id":"{id}","type":"user","content":"{text}"}}"#);
+    let list = |lines: &[String]| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let shown: Vec<String> = live(&jsonl(&lines)).iter().map(Message::text).collect();
+        shown.join(" ")
+    };
+    let (a, b, c) = (said("a", "a"), said("b", "b"), said("c", "c"));
+    assert_eq!(list(&[a.clone(), b.clone(), said("a", "A")]), "A b");
+    assert_eq!(list(&[a.clone(), b.clone(), r#"{"$rewindTo":"b"}"#.into(), c.clone()]), "a c");
+    assert_eq!(list(&[a.clone(), b.clone(), r#"{"$rewindTo":"nowhere"}"#.into(), c.clone()]), "c");
+    assert_eq!(list(&[a.clone(), b.clone(), format!(r#"{{"$set":{{"messages":[{c},{b}]}}}}"#)]), "c b");
+    assert_eq!(list(&[a.clone(), b.clone(), r#"{"$set":{"summary":"t"}}"#.into()]), "a b");
+    // The metadata may come last, and may hold the list.
+    assert_eq!(list(&[a.clone(), HEAD.replace('}', &format!(",\"messages\":[{b}]}}"))]), "b");
+    assert_eq!(list(&[format!("\u{feff}{HEAD}"), a, b, c]), "a b c");
+}
+
+#[test]
+fn gemini_pictures_and_files() {
+    let image = r#"{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}}"#;
+    let file = r#"{"inlineData":{"mimeType":"application/pdf","data":"JVBERi0="}}"#;
+    let source = jsonl(&[
+        HEAD,
+        &format!(r#"{{"id":"1","type":"user","content":[{{"text":"look"}},{image},{file}]}}"#),
+        r#"{"id":"2","type":"gemini","content":[{"text":"hm","thought":true},{"functionCall":{"id":"c","name":"t","args":{}}},{"functionCall":{"id":"d","name":"t"}}]}"#,
+        &format!(
+            r#"{{"id":"3","type":"user","content":[{{"functionResponse":{{"id":"c","name":"t","response":{{"output":"seen"}},"parts":[{image}]}}}},{{"functionResponse":{{"id":"d","name":"t","response":{{"a":[1,  2]}}}}}},{image}]}}"#
+        ),
+    ]);
+    insta::assert_snapshot!(show(&live(&source)), @r#"
+    1 user: "look"
+    1 user: image Some("image/png") 12 bytes
+    1 user: other "{\"type\":\"gemini_part\",\"gemini_part\":{\"inlineData\":{\"mimeType"
+    2 assistant: thinking "hm"
+    2 assistant: call c t "{}"
+    2 assistant: call d t "{}"
+    3 tool: result c "seen" error=false exit=None
+    3 tool: image Some("image/png") 12 bytes
+    3 tool: result d "{\"a\":[1,  2]}" error=false exit=None
+    3 tool: image Some("image/png") 12 bytes
+    "#);
+    let written = Written::of(&source, "gemini");
+    assert_eq!(show_without_ids(&written.read_back()), show_without_ids(&live(&source)));
+}
+
+#[test]
+fn gemini_hostile_lines() {
+    let deep = format!(r#"{{"id":"deep","type":"user","content":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
+    let mut lines: Vec<&str> = vec![
+        HEAD,
+        "",
+        "{\"id\":",
+        "[1,2]",
+        "null",
+        r#"{"id":7,"type":"user","content":"no id"}"#,
+        r#"{"id":"n","type":"user"}"#,
+        r#"{"id":"o","type":"user","content":7}"#,
+        r#"{"id":"p","type":"gemini","content":"lone \ud83d surrogate","tokens":{"input":-5,"output":"x","cached":1e300},"toolCalls":[7,{"id":null,"name":"t","args":"text","result":"done"}],"thoughts":"x"}"#,
+        r#"{"$set":{"messages":[null,7,{"id":"q","type":"user","content":["text",{"text":7},{"functionResponse":7},{"functionResponse":{}}]}]}}"#,
+        r#"{"$set":7}"#,
+        r#"{"unknown":"record"}"#,
+        &deep,
+        r#"{"id":"z","type":"user","content":"still read"}"#,
+    ];
+    lines.push("\r");
+    let mut bytes = lines.join("\n").into_bytes();
+    bytes.extend(b"\n{\"id\":\"y\",\"type\":\"user\",\"content\":\"byte \xff\"}\n{\"id\":\"cut\",\"ty");
+    let source = FileSource::of(gemini(), "s", "main", Format::GeminiJsonl, &bytes);
+    let log = read(&source, "main", false);
+    insta::assert_snapshot!(log.notes.join("\n"), @"
+    EOF while parsing a value at column 6 (6 bytes)
+    not a JSON object (5 bytes)
+    not a JSON object (4 bytes)
+    EOF while parsing a string at column 15 (15 bytes)
+    ");
+    insta::assert_snapshot!(show(&log.messages), @r#"
+    o user: other "{\"type\":\"gemini_part\",\"gemini_part\":7}"
+    p assistant: "lone ��� surrogate"
+    p assistant: call t t "{\"input\":\"text\"}"
+    p_response tool: result t "\"done\"" error=false exit=None
+    main:9.2.0 tool: result  "" error=false exit=None
+    q user: "text"
+    q user: other "{\"type\":\"gemini_part\",\"gemini_part\":{\"text\":7}}"
+    q user: other "{\"type\":\"gemini_part\",\"gemini_part\":{\"functionResponse\":7}}"
+    deep user: other "{\"type\":\"gemini_part\",\"gemini_part\":[[[[[[[[[[[[[[[[[[[[[[[["
+    z user: "still read"
+    y user: "byte ?"
+    "#);
+    assert_eq!(live(&source).last().unwrap().text(), "byte ?");
+}
+
+/// Every recorded line cut short, with a byte changed, and with its values replaced by ones of other types.
+#[test]
+fn gemini_damaged_files_do_no_harm() {
+    for case in std::fs::read_dir(fixture("gemini")).unwrap() {
+        let source = session(case.unwrap().file_name().to_str().unwrap());
+        let info = source.newest("main").unwrap();
+        let whole = source.bytes(info, 0, info.length).unwrap();
+        for step in [1, 7, 23] {
+            let mut damaged = Vec::new();
+            for (n, line) in whole.split(|b| *b == b'\n').enumerate() {
+                let text = String::from_utf8_lossy(line);
+                damaged.extend(&line[..line.len() * (n % 5) / 4]);
+                damaged.push(b'\n');
+                let mut changed = line.to_vec();
+                for at in (n % 17..changed.len()).step_by(step * 31) {
+                    changed[at] = changed[at].wrapping_add(step as u8);
+                }
+                damaged.extend(changed);
+                damaged.push(b'\n');
+                damaged.extend(text.replace("\":\"", "\":[\"").replace("\",\"", "\"],\"").as_bytes());
+                damaged.push(b'\n');
+                damaged.extend(text.replace(":{", ":[{").replace("},\"", "}],\"").replace("null", "7").as_bytes());
+                damaged.push(b'\n');
+            }
+            let damaged = FileSource::of(gemini(), "s", "main", info.format, &damaged);
+            read(&damaged, "main", true);
+            live(&damaged);
+        }
+    }
+}
+
+#[test]
+fn gemini_files_are_placed_by_the_id_inside() {
+    let place = |path: &str, head: &str| gemini().place(Path::new(path), &mut || Some(head.into()));
+    let session =
+        |id: &str, stream: &str, format| Place::Session { native_id: id.into(), stream: stream.into(), format };
+    let main = |id: &str, format| session(id, "main", format);
+    let chats = "tmp/proj/chats";
+    assert_eq!(place(&format!("{chats}/session-x-12345678.jsonl"), HEAD), main("s", Format::GeminiJsonl));
+    // A document need not be whole, nor begin with the id.
+    let document = "{\n \"messages\": [{\"sessionId\": \"no\"}],\n \"sessionId\": \"yes\",\n \"summ";
+    assert_eq!(place("tmp/0a1b/chats/session-x.json", document), main("yes", Format::GeminiJson));
+    let agent = format!("{chats}/83d21bec-5066-464a-a272-f513c8c8011c/agent-1.jsonl");
+    let parent = "83d21bec-5066-464a-a272-f513c8c8011c";
+    assert_eq!(place(&agent, ""), session(parent, "subagents/agent-1", Format::GeminiJsonl));
+    assert_eq!(
+        place("tmp/proj/tool-outputs/session-s/call.txt", ""),
+        session("s", "tool-outputs/call.txt", Format::File)
+    );
+    assert_eq!(place(&format!("tmp/proj/{parent}/plans/a/b.md"), ""), session(parent, "plans/a/b.md", Format::File));
+    assert_eq!(place("tmp/proj/checkpoint-a%20b.json", ""), main("checkpoint-proj--a%20b", Format::GeminiJson));
+    for not_yet in ["", "{", "{\"$set\":{}}", r#"{"sessionId":"../../etc"}"#] {
+        assert_eq!(place(&format!("{chats}/session-x.jsonl"), not_yet), Place::NotYet, "{not_yet}");
+    }
+    for other in [
+        "tmp/proj/logs.json",
+        "tmp/proj/.project_root",
+        "tmp/proj/chats/.sessionfs-x.tmp",
+        "tmp/proj/chats/x.jsonl",
+        "tmp/proj/chats/session-x.jsonl.tmp-1",
+        "tmp/proj/shell_history",
+        "oauth_creds.json",
+        "tmp/proj/chats/../x.jsonl",
+    ] {
+        assert_eq!(place(other, HEAD), Place::Other, "{other}");
+    }
+}
+
+/// A home in a temporary folder and what is written there.
+struct Written {
+    home: tempfile::TempDir,
+    plan: Plan,
+    ledger: Ledger,
+    target: Target,
+}
+
+impl Written {
+    fn of(source: &dyn Source, tool: &'static str) -> Written {
+        Written::conversation(gemini().conversation(source).unwrap(), tool)
+    }
+
+    fn conversation(conversation: Conversation<'_>, tool: &'static str) -> Written {
+        let home = tempfile::tempdir().unwrap();
+        let target = Target {
+            home: Home::at(home.path(), &home.path().join(".sessionfs")),
+            cwd: "/home/dev/work/My Project".into(),
+            native_id: None,
+            now: "2026-11-22T12:00:00Z".parse().unwrap(),
+        };
+        let about =
+            About { tool, native_id: "old".into(), title: Some("Заголовок\nmore".into()), ..About::default() };
+        let writer = gemini().writer().unwrap();
+        let plan = writer.plan(&about, &target).unwrap();
+        std::fs::create_dir_all(plan.file.parent().unwrap()).unwrap();
+        let mut file = std::fs::File::create(&plan.file).unwrap();
+        let ledger = writer.write(&plan, &about, &target, conversation, &mut file).unwrap();
+        assert_eq!(writer.register(&plan, &about, &target).unwrap(), None);
+        Written { home, plan, ledger, target }
+    }
+
+    fn source(&self) -> FileSource {
+        FileSource::all(gemini(), self.home.path()).remove(0)
+    }
+
+    fn read_back(&self) -> Vec<Message> {
+        assert_eq!(show(&log(&self.source())), show(&live(&self.source())));
+        live(&self.source())
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.plan.file).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn show_without_ids(messages: &[Message]) -> String {
+    let shown = show(messages);
+    shown.lines().filter(|line| !line.contains(" meta: ")).fold(String::new(), |mut all, line| {
+        writeln!(all, "{}", line.split_once(' ').unwrap().1).unwrap();
+        all
+    })
+}
+
+#[test]
+fn gemini_writes_what_it_read() {
+    for case in ["tools", "image", "interactive_compress", "interactive_rewind", "resumed", "subagent"] {
+        let source = session(case);
+        let written = Written::of(&source, "gemini");
+        // The summary is written as the person's message, which it is to the client too.
+        let one_line = |text: &str| text.replace("\\n", "").replace("  ", "");
+        assert_eq!(
+            one_line(&show_without_ids(&written.read_back())),
+            one_line(&show_without_ids(&live(&source))),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn gemini_file_survives_the_client() {
+    let written = Written::of(&session("tools"), "gemini");
+    let (id, name) = (&written.plan.native_id, written.plan.file.file_name().unwrap().to_str().unwrap().to_owned());
+    let ending = name.strip_prefix("session-2026-11-22T12-00-").unwrap().strip_suffix(".jsonl").unwrap();
+    assert_eq!(ending.len(), 8);
+    assert_ne!(ending, &id[..8]);
+    assert_eq!(written.plan.command, ["gemini", "--resume", id]);
+    let folder = written.home.path().join(".gemini/tmp/my-project");
+    assert_eq!(std::fs::read_to_string(folder.join(".project_root")).unwrap(), "/home/dev/work/My Project");
+    let records = written.records();
+    let head = json!({"sessionId": id, "kind": "main", "summary": "Заголовок", "startTime": "2026-11-22T12:00:00.000Z",
+        "projectHash": records[0]["projectHash"], "lastUpdated": "2026-11-22T12:00:00.000Z"});
+    assert_eq!(records[0], head);
+    for record in &records[1..] {
+        let calls: Vec<&Value> =
+            record["content"].as_array().unwrap().iter().filter_map(|p| p.get("functionCall")).collect();
+        let shown = record["toolCalls"].as_array().cloned().unwrap_or_default();
+        assert_eq!(calls.len(), shown.len());
+        for (call, shown) in calls.iter().zip(shown) {
+            assert_eq!(shown["id"], format!("{}~ui", call["id"].as_str().unwrap()));
+            assert!(shown.get("result").is_none());
+        }
+    }
+    insta::assert_snapshot!(serde_json::to_string(&written.ledger).unwrap(), @r#"{"kept":[{"what":"assistant messages","count":2,"detail":""},{"what":"tool calls","count":8,"detail":""},{"what":"tool results","count":8,"detail":""},{"what":"user messages","count":1,"detail":""}],"mapped":[],"degraded":[{"what":"thinking","count":2,"detail":"shown but not sent to the model"}],"dropped":[{"what":"harness texts","count":1,"detail":"the target writes its own"}]}"#);
+}
+
+#[test]
+fn gemini_writes_foreign_sessions() {
+    let prompt = |role: Role, blocks: Vec<Block>| {
+        let mut message = Message::new(uuid::Uuid::new_v4().to_string(), role);
+        message.content = blocks;
+        Ok(message)
+    };
+    let call =
+        |id: &str, name: &str, input: Value| Block::ToolUse { id: id.into(), name: name.into(), input: raw(&input) };
+    let result = |id: &str, content: &str, is_error: bool| Block::ToolResult {
+        id: id.into(),
+        content: content.into(),
+        is_error,
+        exit_code: None,
+        duration_ms: None,
+    };
+    let image = |media_type: &str| {
+        let data = "iVBORw0KGgo=".into();
+        Block::Image(ImageSource { kind: ImageKind::Base64, data, media_type: Some(media_type.into()) })
+    };
+    let thinking =
+        Block::Thinking { text: "**Plan** go".into(), signature: Some("sig".into()), redacted: false, summary: None };
+    let messages = vec![
+        prompt(Role::User, vec![Block::Text("/help is odd".into()), image("image/png"), image("image/bmp")]),
+        prompt(
+            Role::Assistant,
+            vec![
+                thinking,
+                Block::Text(String::new()),
+                call("a", "Bash", json!({"command": "ls"})),
+                call("b", "exec_command", json!({"cmd": "ls", "workdir": "/elsewhere"})),
+                call("c", "7 odd/names", json!({"big": 12_345_678_901_234_567_890_u64, "a": 1})),
+                call("d", "Read", json!({})),
+            ],
+        ),
+        prompt(
+            Role::Tool,
+            vec![result("a", "out", false), image("image/png"), result("b", "bad", true), result("c", "", false)],
+        ),
+        prompt(Role::Tool, vec![result("nobody", "?", false)]),
+        prompt(Role::System, vec![Block::Summary { text: "so far".into(), through: None }]),
+        prompt(Role::Assistant, vec![call("z", "Bash", json!({"command": "last"}))]),
+    ];
+    let conversation = Conversation { messages: Box::new(messages.into_iter()), left_out: vec![("x", "y", 2)] };
+    let written = Written::conversation(conversation, "codex");
+    insta::assert_snapshot!(show_without_ids(&written.read_back()), @r#"
+    user: "/help is odd"
+    user: image Some("image/png") 12 bytes
+    user: "[An image stood here: image/bmp]"
+    assistant: thinking "**Plan** go"
+    assistant: call a run_shell_command "{\"command\":\"ls\"}"
+    assistant: call b run_shell_command "{\"command\":\"ls\",\"dir_path\":\"/elsewhere\"}"
+    assistant: call c _7_odd_names "{\"a\":1,\"big\":12345678901234567890}"
+    assistant: call d Read "{}"
+    tool: result a "out" error=false exit=None
+    tool: image Some("image/png") 12 bytes
+    tool: result b "bad" error=true exit=None
+    tool: result c "" error=false exit=None
+    tool: result d "[No result: the session ended before this tool call returned" error=true exit=None
+    user: "so far"
+    assistant: call z run_shell_command "{\"command\":\"last\"}"
+    tool: result z "[No result: the session ended before this tool call returned" error=true exit=None
+    "#);
+    insta::assert_snapshot!(serde_json::to_string(&written.ledger).unwrap().replace("},", "},\n"), @r#"
+    {"kept":[{"what":"images","count":2,"detail":""},
+    {"what":"tool calls","count":1,"detail":""},
+    {"what":"tool results","count":3,"detail":""}],"mapped":[{"what":"summaries","count":1,"detail":"as a user message"},
+    {"what":"tool calls","count":3,"detail":"as run_shell_command"},
+    {"what":"tool calls","count":1,"detail":"under a name that the API accepts"},
+    {"what":"user messages","count":1,"detail":"behind an invisible character: the client would take it for a command"}],"degraded":[{"what":"assistant messages","count":1,"detail":"the end is unanswered; Gemini CLI adds that the response was interrupted when it resumes"},
+    {"what":"images","count":1,"detail":"a note in its place: not a picture inside the session"},
+    {"what":"thinking","count":1,"detail":"shown but not sent to the model"},
+    {"what":"tool results","count":2,"detail":"none was recorded: an error stands in for it"}],"dropped":[{"what":"assistant messages","count":1,"detail":"empty"},
+    {"what":"tool results","count":1,"detail":"their calls are missing"},
+    {"what":"x","count":2,"detail":"y"}]}
+    "#);
+    assert_eq!(written.records()[1]["displayContent"][0]["text"], "/help is odd");
+    assert_eq!(written.target.cwd, written.plan.cwd);
+}
+
+#[test]
+fn gemini_takes_back_only_files_of_its_own_shape() {
+    let writer = gemini().writer().unwrap();
+    let native = session("simple");
+    let path = "tmp/proj-simple/chats/session-2026-11-22T08-55-cd69bdf6.jsonl";
+    assert!(!writer.accepts_own(&native, Some(path)).unwrap());
+    let written = Written::of(&session("tools"), "gemini");
+    let relative = written.plan.file.strip_prefix(written.home.path().join(".gemini")).unwrap().to_str().unwrap();
+    // What is this old the client would delete.
+    assert!(
+        !writer
+            .accepts_own(
+                &FileSource::of(gemini(), &written.plan.native_id, "main", Format::GeminiJsonl, HEAD.as_bytes()),
+                Some(relative)
+            )
+            .unwrap()
+    );
+    let now = jiff::Timestamp::now().to_string();
+    let bytes = std::fs::read_to_string(&written.plan.file).unwrap().replace("2026-11-22T12:00:00.000Z", &now);
+    let of =
+        |bytes: &str| FileSource::of(gemini(), &written.plan.native_id, "main", Format::GeminiJsonl, bytes.as_bytes());
+    assert!(writer.accepts_own(&of(&bytes), Some(relative)).unwrap());
+    let called = r#"{"id":"n","type":"gemini","content":"","toolCalls":[{"id":"c","name":"t","args":{},"result":[]}]}"#;
+    assert!(!writer.accepts_own(&of(&format!("{bytes}{called}\n")), Some(relative)).unwrap());
+}
+
+/// A document of 0.24 as it grows, loses a message and grows again.
+fn document(messages: &[&str]) -> String {
+    let messages: Vec<Value> = messages
+        .iter()
+        .map(|text| json!({"id": text, "timestamp": "2026-11-22T08:00:00.000Z", "type": "user", "content": text}))
+        .collect();
+    let document =
+        json!({"sessionId": "0a1b2c3d-0000-4000-8000-000000000000", "projectHash": "x", "messages": messages});
+    serde_json::to_string_pretty(&document).unwrap()
+}
+
+#[test]
+fn gemini_rewritten_documents_keep_every_message() {
+    let home = TestHome::new();
+    let folder = home.path().join(".gemini/tmp/proj/chats");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("../.project_root"), "/home/dev/work/there").unwrap();
+    let file = folder.join("session-2026-11-22T08-00-0a1b2c3d.json");
+    let newest = document(&["one", "two", "four", "five"]);
+    for text in [&document(&["one"]), &document(&["one", "two", "three"]), &document(&["one", "two"]), &newest] {
+        std::fs::write(&file, text).unwrap();
+        home.sfs(&["import"]);
+    }
+    let shown = |home: &TestHome| {
+        let session = home.json(&["show", "0a1b2c3d-0000-4000-8000-000000000000", "--json"]);
+        (session["message_count"].clone(), session["turn_count"].clone(), session["project"].clone())
+    };
+    let once = shown(&home);
+    // `three` is in an older generation only.
+    assert_eq!(once, (json!(5), json!(5), json!("/home/dev/work/there")));
+    home.sfs(&["admin", "reindex", "--local"]);
+    assert_eq!(shown(&home), once);
+    let run = home.sfs(&["export", "0a1b2c3d-0000-4000-8000-000000000000", "--format", "native", "-o", "out"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let copy = home.path().join("out/tmp/proj/chats/session-2026-11-22T08-00-0a1b2c3d.json");
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), newest);
+}
+
+#[test]
+fn gemini_capture_takes_all_that_belongs_to_a_session() {
+    let home = TestHome::with(&["gemini/subagent", "gemini/v0.24_tools", "gemini/interactive_rewind"]);
+    let project = home.path().join(".gemini/tmp/proj-subagent");
+    let id = "83d21bec-5066-464a-a272-f513c8c8011c";
+    std::fs::create_dir_all(project.join(format!("tool-outputs/session-{id}"))).unwrap();
+    std::fs::write(project.join(format!("tool-outputs/session-{id}/call.txt")), "long").unwrap();
+    let history = json!({"history": [{"role": "user", "parts": [{"text": "kept"}]}, {"role": "model",
+        "parts": [{"text": "yes"}, {"functionCall": {"name": "t", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "t", "response": {"output": "r"}}}]}], "authType": "x"});
+    std::fs::write(project.join("checkpoint-before.json"), history.to_string()).unwrap();
+    std::fs::write(home.path().join(".gemini/oauth_creds.json"), "{\"secret\":1}").unwrap();
+    home.sfs(&["import"]);
+    let listed = home.json(&["list", "--all", "--json"]);
+    let row = |s: &Value| format!("{} {} {} {}\n", s["native_id"], s["project"], s["message_count"], s["title"]);
+    insta::assert_snapshot!(listed.as_array().unwrap().iter().map(row).collect::<String>(), @r#"
+    "checkpoint-proj-subagent--before" "/home/dev/work/subagent/proj-subagent" 3 "kept"
+    "c272f28c-d458-4394-9290-3d482c418ae3" null 6 "Mock utility summary"
+    "9778f174-7122-4258-bee8-5fb8262bad12" "/home/dev/work/interactive_rewind/proj-interactive_rewind" 6 "first question here"
+    "83d21bec-5066-464a-a272-f513c8c8011c" "/home/dev/work/subagent/proj-subagent" 5 "Mock utility summary"
+    "#);
+    let streams = home.json(&["show", id, "--json"])["streams"].clone();
+    let names: Vec<&str> = streams.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    insta::assert_snapshot!(names.join("\n"), @"
+    main
+    subagents/37dc644f-5d4b-4911-bcae-6a6600c9a3af
+    tool-outputs/call.txt
+    ");
+    let checkpoint = home.json(&[
+        "resume",
+        "checkpoint-proj-subagent--before",
+        "--in",
+        "claude",
+        "--no-launch",
+        "--dry-run",
+        "--json",
+    ]);
+    insta::assert_snapshot!(checkpoint["ledger"]["kept"].to_string(), @r#"[{"count":1,"detail":"","what":"assistant messages"},{"count":1,"detail":"","what":"tool calls"},{"count":1,"detail":"","what":"tool results"},{"count":1,"detail":"","what":"user messages"}]"#);
+    let copy = home.sfs(&["export", id, "--format", "native", "-o", "out"]);
+    assert_eq!(copy.code, Some(0), "{copy}");
+    for entry in
+        walkdir::WalkDir::new(home.path().join("out")).into_iter().flatten().filter(|e| e.file_type().is_file())
+    {
+        let original = home.path().join(".gemini").join(entry.path().strip_prefix(home.path().join("out")).unwrap());
+        assert_eq!(std::fs::read(entry.path()).unwrap(), std::fs::read(original).unwrap());
+    }
 }

@@ -147,7 +147,8 @@ fn check_part(part: &Value, role: &str, at: &str, model: &str, found: &mut Vec<S
 }
 
 fn check_fields(value: &Value, known: &[&str], at: &str, found: &mut Vec<String>) {
-    for key in value.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|key| !known.contains(&key.as_str()))
+    for key in
+        value.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|key| !known.contains(&key.as_str()))
     {
         found.push(format!("Invalid JSON payload received. Unknown name \"{key}\" at '{at}': Cannot find field."));
     }
@@ -232,7 +233,8 @@ fn check_pairs(turns: &[Turn<'_>], found: &mut Vec<String>) {
             }
         }
         if !turn.0 && results > 0 && before == 0 {
-            found.push("Please ensure that function response turn comes immediately after a function call turn.".into());
+            found
+                .push("Please ensure that function response turn comes immediately after a function call turn.".into());
         }
     }
 }

@@ -17,6 +17,7 @@ mod conversation;
 mod project;
 mod reader;
 mod record;
+mod shape;
 mod speech;
 mod writer;
 
@@ -74,7 +75,7 @@ impl Tool for Gemini {
                 session(id, format!("{below}/{}", rest.join("/")), Format::File)
             }
             ["tmp", project, file] => match file.strip_prefix("checkpoint-").and_then(|f| f.strip_suffix(".json")) {
-                Some(tag) => session(&format!("checkpoint-{tag}@{project}"), "main".to_owned(), Format::GeminiJson),
+                Some(tag) => session(&format!("checkpoint-{project}--{tag}"), "main".to_owned(), Format::GeminiJson),
                 None => Place::Other,
             },
             _ => Place::Other,
@@ -113,11 +114,11 @@ fn plain_parts(path: &Path) -> Option<Vec<&str>> {
 }
 
 fn session_format(file: &str) -> Option<Format> {
-    let name = file.strip_prefix("session-")?;
-    if name.ends_with(".jsonl") {
-        return Some(Format::GeminiJsonl);
+    match file.strip_prefix("session-")?.rsplit_once('.')?.1 {
+        "jsonl" => Some(Format::GeminiJsonl),
+        "json" => Some(Format::GeminiJson),
+        _ => None,
     }
-    name.ends_with(".json").then_some(Format::GeminiJson)
 }
 
 /// The id stands inside the file, which the client may not have finished writing.

@@ -178,7 +178,8 @@ pub(super) enum Part<'a> {
     Thought(String, Option<String>),
     Call(Call<'a>),
     Response(Response<'a>),
-    Data(Data<'a>),
+    /// A file, and the part it stands in.
+    Data(Data<'a>, &'a RawValue),
     /// Anything else.
     Other(&'a RawValue),
 }
@@ -206,6 +207,7 @@ impl Call<'_> {
 
 /// `functionResponse`.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub(super) struct Response<'a> {
     #[serde(borrow)]
     id: Raw<'a>,
@@ -257,6 +259,7 @@ impl<'a> Response<'a> {
 
 /// `inlineData` and `fileData`.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Data<'a> {
     #[serde(borrow)]
@@ -472,17 +475,15 @@ pub(super) fn session_id(bytes: &[u8]) -> Option<String> {
 
 /// Bytes as text. What is no UTF-8 is replaced byte by byte, so that places in it stay true.
 pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            let mut text = String::with_capacity(bytes.len());
-            for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend(chunk.invalid().iter().map(|_| '?'));
-            }
-            Cow::Owned(text)
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
     }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    Cow::Owned(text)
 }
 
 /// A value with the fields of `T`; `None` where it is no object.
@@ -536,7 +537,7 @@ fn part(raw: &RawValue) -> Part<'_> {
     } else if let Some(response) = part.function_response {
         fields(response).map(Part::Response)
     } else {
-        part.inline_data.or(part.file_data).and_then(fields).map(Part::Data)
+        part.inline_data.or(part.file_data).and_then(fields).map(|data| Part::Data(data, raw))
     };
     known.unwrap_or(Part::Other(raw))
 }

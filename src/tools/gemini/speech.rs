@@ -6,12 +6,13 @@ use super::record::{self, Call, Content, Data, Kind, Part, Response, Tokens};
 use crate::id::Hash;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
 /// Beginnings of texts in the person's role that the client wrote. It does not send them again.
-pub(super) const ENVIRONMENT: [&str; 2] = ["<session_context>", "<hook_context>"];
+const ENVIRONMENT: [&str; 2] = ["<session_context>", "<hook_context>"];
+/// Our writer puts this before a text that a resumed client would leave out. It has no width.
+pub(super) const SHIELD: &str = "\u{200b}";
 /// How the summary of a compression begins.
 const SNAPSHOT: &str = "<state_snapshot>";
 
@@ -83,6 +84,7 @@ impl Speech {
         for part in content {
             match part {
                 Part::Text(text) if rest.is_empty() && is_environment(&text) => environment.push(Block::Text(text)),
+                Part::Text(text) if rest.is_empty() => rest.push(Part::Text(unshielded(text))),
                 part => rest.push(part),
             }
         }
@@ -113,9 +115,9 @@ impl Speech {
             match part {
                 Part::Response(response) => is_repeated = Some(!self.result(&response, &mut results)),
                 // A picture behind a result belongs to it.
-                Part::Data(data) if rest.is_empty() && is_repeated.is_some() => {
+                Part::Data(data, whole) if rest.is_empty() && is_repeated.is_some() => {
                     if is_repeated == Some(false) {
-                        results.push(picture(&data));
+                        results.push(picture(&data, whole));
                     }
                 }
                 part => rest.push(block(part)),
@@ -163,7 +165,8 @@ impl Speech {
             let mut reply = made(own, Role::Assistant, blocks);
             reply.usage = message.tokens().filter(|_| !is_known).map(usage);
             reply.model = message.model();
-            reply.provider = reply.model.as_deref().is_some_and(|model| model.starts_with("gemini")).then_some("google");
+            reply.provider =
+                reply.model.as_deref().is_some_and(|model| model.starts_with("gemini")).then_some("google");
             out.push(reply);
         }
         let (results, _) = self.results(calls.iter().flat_map(record::ToolCall::result).collect());
@@ -206,8 +209,21 @@ fn said(id: String, mut content: Vec<Block>) -> Message {
     }
 }
 
-pub(super) fn is_environment(text: &str) -> bool {
+/// True for what the client writes in the person's role.
+fn is_environment(text: &str) -> bool {
     ENVIRONMENT.iter().any(|start| text.trim_start().starts_with(start))
+}
+
+/// True for a prompt that a resumed client leaves out: it takes it for a command or for its own context.
+pub(super) fn is_left_out(text: &str) -> bool {
+    text.trim_start().starts_with(['/', '?']) || is_environment(text)
+}
+
+fn unshielded(text: String) -> String {
+    match text.strip_prefix(SHIELD) {
+        Some(bare) if is_left_out(bare) => bare.to_owned(),
+        _ => text,
+    }
 }
 
 fn thinking(text: String, signature: Option<String>) -> Block {
@@ -218,31 +234,47 @@ fn block(part: Part<'_>) -> Block {
     match part {
         Part::Text(text) => Block::Text(text),
         Part::Thought(text, signature) => thinking(text, signature),
-        Part::Data(data) => picture(&data),
-        Part::Other(other) => Block::Other(raw(&json!({ "type": "gemini_part", "part": other }))),
+        Part::Data(data, whole) => picture(&data, whole),
+        Part::Other(other) => kept_whole(other),
         // Neither stands where only the other role may say it.
         Part::Call(call) => Block::Text(format!("[Function Call: {}]", call.name())),
         Part::Response(response) => Block::Text(response.text().0),
     }
 }
 
-/// A picture, or another kind of file kept whole.
-fn picture(data: &Data<'_>) -> Block {
+/// A picture; another kind of file is kept whole.
+fn picture(data: &Data<'_>, whole: &RawValue) -> Block {
     let media_type = data.media_type();
     let is_image = media_type.as_deref().is_some_and(|media_type| media_type.starts_with("image/"));
-    match (data.base64(), data.address()) {
-        (Some(data), _) if is_image => Block::Image(ImageSource { kind: ImageKind::Base64, data, media_type }),
-        (None, Some(data)) if is_image => Block::Image(ImageSource { kind: ImageKind::Url, data, media_type }),
-        (base64, address) => {
-            let file = json!({ "type": "file", "media_type": media_type, "data": base64, "url": address });
-            Block::Other(raw(&file))
-        }
+    let base64 = data.base64().map(|data| (ImageKind::Base64, data));
+    match base64.or_else(|| Some((ImageKind::Url, data.address()?))) {
+        Some((kind, data)) if is_image => Block::Image(ImageSource { kind, data, media_type }),
+        _ => kept_whole(whole),
     }
 }
 
+/// A part that the model has no block for; the writer finds it again. Written without being read: it may nest deeper
+/// than a parser goes.
+fn kept_whole(part: &RawValue) -> Block {
+    Block::Other(raw(&Kept { kind: "gemini_part", gemini_part: part }))
+}
+
+/// See [`kept_whole`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    pub(super) gemini_part: &'a RawValue,
+}
+
 /// A call's arguments are an object; anything else is put into one.
-fn object(args: &RawValue) -> Box<RawValue> {
-    if args.get().starts_with('{') { args.to_owned() } else { raw(&json!({ "input": args })) }
+pub(super) fn object(args: &RawValue) -> Box<RawValue> {
+    #[derive(Serialize)]
+    struct Wrapped<'a> {
+        input: &'a RawValue,
+    }
+    if args.get().starts_with('{') { args.to_owned() } else { raw(&Wrapped { input: args }) }
 }
 
 /// A shell command that failed is a success to the client; its text has `Exit Code: 3` on a line.

@@ -10,7 +10,8 @@
 //! The registry of projects is left alone: a marker in the project's folder is enough, and the client adds the rest.
 
 use super::conversation::newest_history;
-use super::speech::ENVIRONMENT;
+use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
+use super::speech::{Kept, SHIELD, is_left_out, object};
 use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -18,20 +19,17 @@ use crate::id::Hash;
 use crate::model::action::{self, Action};
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role};
+use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
 /// What the client does with a conversation that ends with a result.
 const UNANSWERED: &str = "the end is unanswered; Gemini CLI adds that the response was interrupted when it resumes";
-/// Put before a text that the client would take for a command or for its own: it has no width.
-const SHIELD: &str = "\u{200b}";
 /// The client deletes what was not changed for 30 days.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(29 * 24);
 /// The first line has to end within 4096 bytes.
@@ -50,9 +48,8 @@ impl Writer for GeminiWriter {
     /// Only what has the shape that we write: the client deletes its own file after a resume, and sends the results of
     /// calls it made itself twice. It deletes what is too old as well.
     fn accepts_own(&self, source: &dyn Source, native_path: Option<&str>) -> Result<bool> {
-        let name = native_path.and_then(|path| Path::new(path).file_stem()?.to_str()).unwrap_or_default();
-        let is_jsonl = native_path.is_some_and(|path| path.ends_with(".jsonl"));
-        if !is_jsonl || !name.ends_with(&format!("-{}", suffix(source.native_id()))) {
+        let ours = format!("-{}.jsonl", suffix(source.native_id()));
+        if !native_path.is_some_and(|path| path.ends_with(&ours)) {
             return Ok(false);
         }
         let Some((stream, history)) = newest_history(source)? else { return Ok(false) };
@@ -68,7 +65,8 @@ impl Writer for GeminiWriter {
         };
         let root = Gemini.root(&target.home);
         let folder = root.join("tmp").join(project::folder_for(&root, &target.cwd)).join("chats");
-        let file = folder.join(format!("session-{}-{}.jsonl", target.now.strftime("%Y-%m-%dT%H-%M"), suffix(&native_id)));
+        let file =
+            folder.join(format!("session-{}-{}.jsonl", target.now.strftime("%Y-%m-%dT%H-%M"), suffix(&native_id)));
         Ok(Plan { command: self.command(&native_id), native_id, file, cwd: target.cwd.clone() })
     }
 
@@ -88,7 +86,7 @@ impl Writer for GeminiWriter {
         for step in steps(conversation.messages) {
             match step? {
                 Step::Prompt(message) => scribe.prompt(message)?,
-                Step::Reply { message, results } => scribe.reply(message, results)?,
+                Step::Reply { message, results } => scribe.reply(message, &results)?,
                 Step::OrphanResult(_) => scribe.tally.add(Fate::Dropped, "tool results", "their calls are missing"),
             }
         }
@@ -136,25 +134,6 @@ struct Scribe<'a> {
     is_unanswered: bool,
 }
 
-/// One message of the file.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Record<'a> {
-    id: String,
-    timestamp: String,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    content: Vec<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    display_content: Option<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    thoughts: Vec<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<Value>,
-}
-
 impl<'a> Scribe<'a> {
     fn new(plan: &'a Plan, about: &'a About, target: &Target, out: &'a mut dyn Write) -> Self {
         Scribe {
@@ -173,38 +152,33 @@ impl<'a> Scribe<'a> {
     /// Both times are the moment of writing: the client deletes old sessions, and `latest` is the newest start.
     fn head(&mut self, now: Timestamp) -> Result<()> {
         let title = self.about.title.as_deref().and_then(|title| title.lines().find(|line| !line.trim().is_empty()));
-        let title: Option<String> = title.map(|line| line.trim().chars().take(TITLE_CHARACTERS).collect());
-        let mut head = json!({
-            "sessionId": self.plan.native_id, "projectHash": Hash::of(self.cwd.as_bytes()).hex(),
-            "startTime": time(now), "lastUpdated": time(now), "kind": "main",
-        });
-        if let Some(title) = title {
-            head["summary"] = title.into();
-        }
-        self.line(&head)
+        let now = time(now);
+        write_line(
+            self.out,
+            &Head {
+                session_id: &self.plan.native_id,
+                project_hash: Hash::of(self.cwd.as_bytes()).hex(),
+                start_time: &now,
+                last_updated: &now,
+                kind: "main",
+                summary: title.map(|line| line.trim().chars().take(TITLE_CHARACTERS).collect()),
+            },
+        )
     }
 
-    fn line(&mut self, record: &impl Serialize) -> Result<()> {
-        serde_json::to_writer(&mut *self.out, record).context(|| "the session can't be written")?;
-        self.out.write_all(b"\n").context(|| "the session can't be written")
+    /// Times never run backwards.
+    fn advance_clock(&mut self, message: &Message) -> String {
+        self.clock = message.timestamp.map_or(self.clock, |at| at.max(self.clock));
+        time(self.clock)
     }
 
-    fn record(&mut self, kind: &'static str, content: Vec<Value>) -> Record<'static> {
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
         self.is_empty = false;
-        Record {
-            id: uuid::Uuid::new_v4().to_string(),
-            timestamp: time(self.clock),
-            kind,
-            content,
-            display_content: None,
-            thoughts: Vec::new(),
-            model: None,
-            tool_calls: Vec::new(),
-        }
+        write_line(self.out, record)
     }
 
     fn prompt(&mut self, message: Message) -> Result<()> {
-        self.clock = message.timestamp.map_or(self.clock, |at| at.max(self.clock));
+        let timestamp = self.advance_clock(&message);
         let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
         let what = if message.is_meta { "harness texts" } else { "user messages" };
         let is_harness = (message.is_meta && !message.is_context()) || message.role != Role::User;
@@ -212,33 +186,30 @@ impl<'a> Scribe<'a> {
             self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
             return Ok(());
         }
-        let mut content: Vec<Value> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
+        let mut content: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
         if content.is_empty() {
             self.tally.add(Fate::Dropped, what, "empty");
             return Ok(());
         }
-        let shown = shield(&mut content);
-        if shown.is_some() {
+        let shown = shield(&mut content).unwrap_or_default();
+        if !shown.is_empty() {
             self.tally.add(Fate::Mapped, what, "behind an invisible character: the client would take it for a command");
         } else if !has_summary {
             self.tally.add(Fate::Kept, what, "");
         }
-        let mut record = self.record("user", content);
-        record.display_content = shown;
         self.is_unanswered = false;
-        self.line(&record)
+        self.record(&Record { display_content: shown, ..Record::of("user", &timestamp, content) })
     }
 
-    /// The API refuses empty texts.
-    fn prompt_part(&mut self, block: Block) -> Option<Value> {
+    fn prompt_part(&mut self, block: Block) -> Option<Part> {
         match block {
-            Block::Text(text) => text_part(&text),
+            Block::Text(text) => Part::text(text),
             Block::Image(source) => Some(self.image(&source)),
             Block::Summary { text, .. } => {
                 self.tally.add(Fate::Mapped, "summaries", "as a user message");
-                text_part(&text)
+                Part::text(text)
             }
-            Block::Other(other) => self.file(&other),
+            Block::Other(other) => self.other(&other),
             _ => {
                 self.tally.add(Fate::Dropped, "other content", "the target has no place for it");
                 None
@@ -247,60 +218,49 @@ impl<'a> Scribe<'a> {
     }
 
     /// A picture that the API takes, or a note in its place.
-    fn image(&mut self, source: &ImageSource) -> Value {
+    fn image(&mut self, source: &ImageSource) -> Part {
         let is_base64 = source.data.len().is_multiple_of(4)
             && source.data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
         let media_type = source.media_type.as_deref().unwrap_or("image/png");
         if source.kind == ImageKind::Base64 && is_base64 && PICTURES.contains(&media_type) {
             self.tally.add(Fate::Kept, "images", "");
-            return json!({ "inlineData": { "mimeType": media_type, "data": source.data } });
+            return Part::InlineData { mime_type: media_type.to_owned(), data: source.data.clone() };
         }
         self.tally.add(Fate::Degraded, "images", "a note in its place: not a picture inside the session");
         let name = if source.kind == ImageKind::Base64 { media_type } else { &source.data };
-        json!({ "text": format!("[An image stood here: {name}]") })
+        Part::Text(format!("[An image stood here: {name}]"))
     }
 
-    /// What our reader made of a part that no other tool has goes back to what it was.
-    fn file(&mut self, other: &RawValue) -> Option<Value> {
-        let value: Value = serde_json::from_str(other.get()).unwrap_or_default();
-        let part = match value["type"].as_str() {
-            Some("gemini_part") => Some(value["part"].clone()),
-            Some("file") if value["data"].is_string() => {
-                Some(json!({ "inlineData": { "mimeType": value["media_type"], "data": value["data"] } }))
-            }
-            Some("file") => Some(json!({ "fileData": { "mimeType": value["media_type"], "fileUri": value["url"] } })),
-            _ => None,
-        };
-        let part = part.filter(|_| self.is_own);
+    /// A part that no other tool has goes back to what it was.
+    fn other(&mut self, other: &RawValue) -> Option<Part> {
+        let part = native_part(other).filter(|_| self.is_own);
         match part {
             Some(_) => self.tally.add(Fate::Kept, "other content", ""),
             None => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
         }
-        part
+        part.map(Part::Other)
     }
 
-    fn reply(&mut self, message: Message, results: Vec<CallResult>) -> Result<()> {
-        self.clock = message.timestamp.map_or(self.clock, |at| at.max(self.clock));
-        let (mut content, mut shown, mut thoughts, mut calls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut open = results.iter();
+    fn reply(&mut self, message: Message, results: &[CallResult]) -> Result<()> {
+        let timestamp = self.advance_clock(&message);
+        let (mut content, mut shown, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut calls = 0;
         for block in message.content {
             match block {
-                Block::Text(text) | Block::Summary { text, .. } => match text_part(&text) {
-                    Some(part) => {
-                        self.tally.add(Fate::Kept, "assistant messages", "");
-                        shown.push(part.clone());
-                        content.push(part);
-                    }
-                    None => self.tally.add(Fate::Dropped, "assistant messages", "empty"),
-                },
+                Block::Text(text) | Block::Summary { text, .. } => {
+                    let part = Part::text(text);
+                    let (fate, why) = if part.is_some() { (Fate::Kept, "") } else { (Fate::Dropped, "empty") };
+                    self.tally.add(fate, "assistant messages", why);
+                    shown.extend(part.clone());
+                    content.extend(part);
+                }
                 Block::Thinking { text, summary, .. } => {
                     thoughts.extend(Some(text).filter(|text| !text.trim().is_empty()).or(summary));
                 }
-                Block::ToolUse { id, name, input } => {
-                    let Some(result) = open.next() else { continue };
-                    let (name, args) = self.call(&name, &input);
-                    calls.push(self.shown_call(&id, &name, &args, result));
-                    content.push(json!({ "functionCall": { "id": id, "name": name, "args": args } }));
+                // One result for each call, in their order.
+                Block::ToolUse { id, name, input } if calls < results.len() => {
+                    calls += 1;
+                    content.push(self.call(id, &name, &input));
                 }
                 Block::Image(_) => self.tally.add(Fate::Dropped, "images", "made by the model"),
                 _ => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
@@ -311,32 +271,37 @@ impl<'a> Scribe<'a> {
             return Ok(());
         }
         self.tally.add_many(Fate::Degraded, "thinking", "shown but not sent to the model", thoughts.len() as u64);
-        let names: Vec<Value> = calls.iter().map(|call| call["name"].clone()).collect();
-        let mut record = self.record("gemini", content);
+        let answers = self.answers(&content, results);
         // Without this the client shows calls as text.
-        if !calls.is_empty() {
-            record.display_content = Some(if shown.is_empty() { json!(" ") } else { shown.into() });
+        if calls == 0 {
+            shown.clear();
+        } else if shown.is_empty() {
+            shown.push(Part::blank());
         }
-        record.thoughts = thoughts.iter().map(|thought| self.thought(thought)).collect();
-        record.model = message.model.as_deref();
-        record.tool_calls = calls;
-        self.is_unanswered = !results.is_empty();
-        self.line(&record)?;
-        if results.is_empty() { Ok(()) } else { self.results(&results, names) }
+        let tool_calls = shown_calls(&content, results, &timestamp);
+        self.record(&Record {
+            display_content: shown,
+            thoughts: thoughts.iter().map(|thought| split_thought(thought, &timestamp)).collect(),
+            model: message.model.as_deref(),
+            tool_calls,
+            ..Record::of("gemini", &timestamp, content)
+        })?;
+        self.is_unanswered = !answers.is_empty();
+        if answers.is_empty() {
+            return Ok(());
+        }
+        self.record(&Record { display_content: vec![Part::blank()], ..Record::of("user", &timestamp, answers) })
     }
 
-    /// The call's name and arguments as the target has them.
-    fn call(&mut self, name: &str, input: &RawValue) -> (String, Value) {
+    /// The call, with the name and the arguments that the target has for it.
+    fn call(&mut self, id: String, name: &str, input: &RawValue) -> Part {
         if !self.is_own
             && let Action::Shell { command, directory } = action::of(name, input)
         {
             self.tally.add(Fate::Mapped, "tool calls", "as run_shell_command");
-            let mut args = json!({ "command": command });
             let elsewhere = |there: &String| *there != self.cwd && self.about.cwd.as_ref() != Some(there);
-            if let Some(directory) = directory.filter(elsewhere) {
-                args["dir_path"] = directory.into();
-            }
-            return ("run_shell_command".to_owned(), args);
+            let args = raw(&ShellArgs { command, dir_path: directory.filter(elsewhere) });
+            return Part::FunctionCall { id, name: "run_shell_command".to_owned(), args };
         }
         let acceptable = acceptable(name);
         if acceptable == name {
@@ -344,50 +309,24 @@ impl<'a> Scribe<'a> {
         } else {
             self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
         }
-        // Raw numbers and the order of fields are no part of what the API distinguishes.
-        let args = serde_json::from_str(input.get()).unwrap_or(Value::Null);
-        (acceptable.into_owned(), if args.is_object() { args } else { json!({ "input": args }) })
+        Part::FunctionCall { id, name: acceptable.into_owned(), args: one_line(&object(input)) }
     }
 
-    /// What the person sees of a call; the client sends none of it.
-    fn shown_call(&self, id: &str, name: &str, args: &Value, result: &CallResult) -> Value {
-        let status = match result {
-            result if result.synthetic => "cancelled",
-            result if result.is_error => "error",
-            _ => "success",
-        };
-        let description = args["command"].as_str().or(args["file_path"].as_str()).unwrap_or_default();
-        json!({
-            "id": format!("{id}~ui"), "name": name, "displayName": name, "description": description, "args": args,
-            "status": status, "timestamp": time(self.clock), "resultDisplay": result.content,
-        })
-    }
-
-    /// The client splits `**subject** description` itself.
-    fn thought(&self, thought: &str) -> Value {
-        let split = thought.strip_prefix("**").and_then(|rest| rest.split_once("**"));
-        let (subject, description) = split.unwrap_or(("", thought));
-        json!({ "subject": subject, "description": description.trim_start(), "timestamp": time(self.clock) })
-    }
-
-    /// All results of a reply in one message that holds nothing else; each one's pictures right behind it.
-    fn results(&mut self, results: &[CallResult], names: Vec<Value>) -> Result<()> {
-        let mut content = Vec::new();
-        for (result, name) in results.iter().zip(names) {
+    /// All results of a reply, for one message that holds nothing else; each one's pictures right behind it.
+    fn answers(&mut self, content: &[Part], results: &[CallResult]) -> Vec<Part> {
+        let mut answers = Vec::new();
+        for ((id, name, _), result) in calls(content).zip(results) {
             if result.synthetic {
                 self.tally.add(Fate::Degraded, "tool results", "none was recorded: an error stands in for it");
             } else {
                 self.tally.add(Fate::Kept, "tool results", "");
             }
-            let key = if result.is_error { "error" } else { "output" };
-            let response = json!({ key: result.content });
-            content.push(json!({ "functionResponse": { "id": result.id, "name": name, "response": response } }));
-            content.extend(result.images.iter().map(|source| self.image(source)));
+            let text = result.content.clone();
+            let response = if result.is_error { Response::Error(text) } else { Response::Output(text) };
+            answers.push(Part::FunctionResponse { id: id.to_owned(), name: name.to_owned(), response });
+            answers.extend(result.images.iter().map(|source| self.image(source)));
         }
-        let mut record = self.record("user", content);
-        // Blank text is not shown: the calls show their results themselves.
-        record.display_content = Some(json!([{ "text": " " }]));
-        self.line(&record)
+        answers
     }
 
     fn finish(mut self) -> Result<Ledger> {
@@ -402,21 +341,92 @@ impl<'a> Scribe<'a> {
     }
 }
 
-fn text_part(text: &str) -> Option<Value> {
-    (!text.trim().is_empty()).then(|| json!({ "text": text }))
+impl<'a> Record<'a> {
+    fn of(kind: &'a str, timestamp: &'a str, content: Vec<Part>) -> Self {
+        Record {
+            id: uuid::Uuid::new_v4().to_string(),
+            timestamp,
+            kind,
+            content,
+            display_content: Vec::new(),
+            thoughts: Vec::new(),
+            model: None,
+            tool_calls: Vec::new(),
+        }
+    }
 }
 
-/// Resumed, the client leaves out what begins as a command or as its own context. Gives the original, to be shown.
-fn shield(content: &mut [Value]) -> Option<Value> {
+#[derive(Serialize)]
+struct ShellArgs {
+    command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir_path: Option<String>,
+}
+
+fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *out, record).context(|| "the session can't be written")?;
+    out.write_all(b"\n").context(|| "the session can't be written")
+}
+
+/// The calls in a reply's content: id, name and arguments.
+fn calls(content: &[Part]) -> impl Iterator<Item = (&str, &str, &RawValue)> {
+    content.iter().filter_map(|part| match part {
+        Part::FunctionCall { id, name, args } => Some((id.as_str(), name.as_str(), &**args)),
+        _ => None,
+    })
+}
+
+/// What the person sees of the calls; the client sends none of it.
+fn shown_calls<'a>(content: &[Part], results: &'a [CallResult], timestamp: &'a str) -> Vec<ShownCall<'a>> {
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(alias = "file_path")]
+        command: Option<String>,
+    }
+    let shown = calls(content).zip(results).map(|((id, name, args), result)| ShownCall {
+        id: format!("{id}~ui"),
+        name: name.to_owned(),
+        args: args.to_owned(),
+        status: match result {
+            result if result.synthetic => "cancelled",
+            result if result.is_error => "error",
+            _ => "success",
+        },
+        timestamp,
+        display_name: name.to_owned(),
+        description: serde_json::from_str::<Described>(args.get()).ok().and_then(|d| d.command).unwrap_or_default(),
+        result_display: &result.content,
+    });
+    shown.collect()
+}
+
+/// The client itself splits `**subject** description`.
+fn split_thought<'a>(thought: &'a str, timestamp: &'a str) -> Thought<'a> {
+    let split = thought.strip_prefix("**").and_then(|rest| rest.split_once("**"));
+    let (subject, description) = split.unwrap_or(("", thought));
+    Thought { subject, description: description.trim_start(), timestamp }
+}
+
+/// What our reader made of a part that it has no block for, as that part.
+fn native_part(other: &RawValue) -> Option<Box<RawValue>> {
+    serde_json::from_str::<Kept<'_>>(other.get()).ok().map(|kept| one_line(kept.gemini_part))
+}
+
+/// Line breaks in JSON stand only between tokens.
+fn one_line(json: &RawValue) -> Box<RawValue> {
+    let line = json.get().lines().map(str::trim_start).collect();
+    RawValue::from_string(line).unwrap_or_else(|_| json.to_owned())
+}
+
+/// Makes sure that the client does not leave the message out. Gives the original, to be shown.
+fn shield(content: &mut [Part]) -> Option<Vec<Part>> {
     let shown = content.to_vec();
-    let Some(Value::String(first)) = content.first_mut().map(|part| &mut part["text"]) else { return None };
-    let is_taken = first.trim_start().starts_with(['/', '?'])
-        || ENVIRONMENT.iter().any(|start| first.trim_start().starts_with(start));
-    if !is_taken {
+    let Some(Part::Text(first)) = content.first_mut() else { return None };
+    if !is_left_out(first) {
         return None;
     }
     first.insert_str(0, SHIELD);
-    Some(shown.into())
+    Some(shown)
 }
 
 /// `name` in the characters that the API takes.
