@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use crate::clients::{Client, Piece, Reply, go_on, ready};
 use crate::support::file_source::FileSource;
 use crate::support::home::{TestHome, fixture};
 use serde_json::{Value, json};
@@ -398,7 +399,7 @@ fn gemini_hostile_lines() {
     o user: other "{\"type\":\"gemini_part\",\"gemini_part\":7}"
     p assistant: "lone ��� surrogate"
     p assistant: call t t "{\"input\":\"text\"}"
-    p_response tool: result t "\"done\"" error=false exit=None
+    p_response tool: result t "done" error=false exit=None
     main:9.2.0 tool: result  "" error=false exit=None
     q user: "text"
     q user: other "{\"type\":\"gemini_part\",\"gemini_part\":{\"text\":7}}"
@@ -444,11 +445,12 @@ fn gemini_damaged_files_do_no_harm() {
 #[test]
 fn gemini_files_are_placed_by_the_id_inside() {
     let place = |path: &str, head: &str| gemini().place(Path::new(path), &mut || Some(head.into()));
+    let said = &format!("{HEAD}\n{{\"id\":\"1\",\"type\":\"user\",\"content\":\"x\"}}\n");
     let session =
         |id: &str, stream: &str, format| Place::Session { native_id: id.into(), stream: stream.into(), format };
     let main = |id: &str, format| session(id, "main", format);
     let chats = "tmp/proj/chats";
-    assert_eq!(place(&format!("{chats}/session-x-12345678.jsonl"), HEAD), main("s", Format::GeminiJsonl));
+    assert_eq!(place(&format!("{chats}/session-x-12345678.jsonl"), said), main("s", Format::GeminiJsonl));
     // A document need not be whole, nor begin with the id.
     let document = "{\n \"messages\": [{\"sessionId\": \"no\"}],\n \"sessionId\": \"yes\",\n \"summ";
     assert_eq!(place("tmp/0a1b/chats/session-x.json", document), main("yes", Format::GeminiJson));
@@ -461,7 +463,11 @@ fn gemini_files_are_placed_by_the_id_inside() {
     );
     assert_eq!(place(&format!("tmp/proj/{parent}/plans/a/b.md"), ""), session(parent, "plans/a/b.md", Format::File));
     assert_eq!(place("tmp/proj/checkpoint-a%20b.json", ""), main("checkpoint-proj--a%20b", Format::GeminiJson));
-    for not_yet in ["", "{", "{\"$set\":{}}", r#"{"sessionId":"../../etc"}"#] {
+    // What a resume leaves behind: nobody says anything in it.
+    let silent = format!(
+        "{HEAD}\n{{\"$set\":{{\"messages\":[{{\"id\":\"1\",\"type\":\"user\",\"content\":\"<session_context>\"}}]}}}}\n"
+    );
+    for not_yet in [HEAD, &silent, "", "{", "{\"$set\":{}}", r#"{"sessionId":"../../etc"}"#] {
         assert_eq!(place(&format!("{chats}/session-x.jsonl"), not_yet), Place::NotYet, "{not_yet}");
     }
     for other in [
@@ -764,5 +770,61 @@ fn gemini_capture_takes_all_that_belongs_to_a_session() {
     {
         let original = home.path().join(".gemini").join(entry.path().strip_prefix(home.path().join("out")).unwrap());
         assert_eq!(std::fs::read(entry.path()).unwrap(), std::fs::read(original).unwrap());
+    }
+}
+
+/// The client deletes its own session after a resume and doubles the results of its calls. What we write stays whole
+/// through any number of resumes, until the client makes a call of its own: then it is written anew.
+#[test]
+fn gemini_sessions_survive_three_resumes() {
+    if !ready("gemini_sessions_survive_three_resumes", &[Client::Gemini]) {
+        return;
+    }
+    for (case, id) in [("gemini/tools", "c88a3300"), ("claude/readpng", "1a2b0fd7")] {
+        let home = TestHome::with(&[case]);
+        let project = home.path().join("project");
+        std::fs::create_dir(&project).unwrap();
+        let resume = |id: &str| {
+            home.sfs(&["import"]);
+            let resumed = home.json(&[
+                "resume",
+                id,
+                "--in",
+                "gemini",
+                "--project",
+                project.to_str().unwrap(),
+                "--no-launch",
+                "--json",
+            ]);
+            resumed["native_id"].as_str().unwrap().to_owned()
+        };
+        let written = resume(id);
+        let go_on = |prompt: &str, replies: &[Reply]| {
+            let received = go_on(Client::Gemini, home.path(), &project, &written, prompt, replies).unwrap();
+            assert_eq!(
+                (received.exit, &received.rejections),
+                (Some(0), &vec![]),
+                "{case} {prompt}: {}",
+                received.stderr
+            );
+            received
+        };
+        let first = go_on("once", &[]);
+        let (second, third) = (go_on("twice", &[]), go_on("three times", &[]));
+        assert!(!first.calls.is_empty());
+        for (later, said) in [(&second, 1), (&third, 2)] {
+            assert_eq!((&later.calls, &later.images), (&first.calls, &first.images), "{case}");
+            assert_eq!(later.user_texts.len(), first.user_texts.len() + said, "{case}");
+        }
+        assert_eq!(resume(&written), written, "{case}: it is still the client's");
+        let call = vec![Piece::call("run_shell_command", json!({"command": "echo more"}))];
+        go_on("call", &[call, vec![Piece::text("called")]]);
+        let anew = resume(&written);
+        assert_ne!(anew, written, "{case}: the client would double the result");
+        let received = crate::clients::receive(Client::Gemini, home.path(), &project, &anew).unwrap();
+        assert_eq!((received.exit, received.rejections.len()), (Some(0), 0), "{}", received.stderr);
+        assert_eq!(received.calls.len(), first.calls.len() + 1);
+        assert!(received.calls.last().unwrap().result.contains("more"));
+        assert_eq!(received.assistant_texts.last().unwrap(), "called");
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
 use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{Format, Place, Tool};
+use crate::tools::{Format, Head, Place, Tool};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -21,8 +21,6 @@ use std::path::{Path, PathBuf};
 const WINDOW: u64 = 4096;
 /// Where a tool needs the first line to know a file, no more than this is read for it.
 const FIRST_LINE: u64 = 4 << 20;
-/// A `.json` file is one document: its beginning, line breaks included, is what a tool knows it by.
-const DOCUMENT: &str = "json";
 
 /// A file on its way into the archive; survives from one transaction to the next.
 pub(super) struct Progress {
@@ -47,7 +45,7 @@ impl Progress {
         }
         let relative = path.strip_prefix(root).unwrap_or(path);
         let Place::Session { native_id, stream: name, format } =
-            tool.place(relative, &mut || content.first_line().ok().flatten())
+            tool.place(relative, &mut || content.beginning(tool.head(relative)).ok().flatten())
         else {
             return Ok(None);
         };
@@ -238,22 +236,25 @@ impl Content {
         Some(head)
     }
 
-    fn first_line(&mut self) -> Result<Option<Vec<u8>>> {
+    /// What the tool wants to know the file by; `None` where there is nothing of it.
+    fn beginning(&mut self, head: Head) -> Result<Option<Vec<u8>>> {
         self.rewind()?;
-        let mut line = Vec::new();
+        let mut bytes = match head {
+            Head::Bytes(length) => {
+                return self.read(length as usize).map(|bytes| Some(bytes).filter(|b| !b.is_empty()));
+            }
+            Head::FirstLine => Vec::new(),
+        };
         let unreadable = format!("{} can't be read", self.path.display());
         let reader: &mut dyn Read = match &mut self.reader {
             Reader::Plain(file) => file,
             Reader::Compressed(decoder) => decoder,
         };
-        let is_document = self.path.extension().is_some_and(|extension| extension == DOCUMENT);
-        let mut reader = BufReader::new(reader.take(FIRST_LINE));
-        let taken = if is_document { reader.read_to_end(&mut line) } else { reader.read_until(b'\n', &mut line) };
-        taken.context(|| unreadable)?;
-        if line.last() == Some(&b'\n') {
-            line.pop();
+        BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut bytes).context(|| unreadable)?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
         }
-        Ok(Some(line).filter(|line| !line.is_empty()))
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 
     /// True where the file begins with all of the stream's bytes.

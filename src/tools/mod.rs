@@ -76,10 +76,13 @@ pub trait Tool: Sync {
     /// Folders below [`Tool::root`] that hold sessions, such as `projects`. Nothing else is ever opened, but for
     /// [`Tool::index_files`].
     fn folders(&self) -> &'static [&'static str];
-    /// Decides what the file at `relative` (to the root) is. `first_line` reads the file's first line; it is only
-    /// called where the path alone does not tell. Of a `.json` file, which is
-    /// one document, it gives the beginning, line breaks included.
-    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// Decides what the file at `relative` (to the root) is. `head` reads the file's beginning, as much of it as
+    /// [`Tool::head`] says; it is only called where the path alone does not tell.
+    fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// How much of a file [`Tool::place`] wants to see.
+    fn head(&self, _relative: &Path) -> Head {
+        Head::FirstLine
+    }
     /// Small files directly in the root in which the tool keeps facts about sessions, such as titles.
     fn index_files(&self) -> &'static [&'static str] {
         &[]
@@ -101,6 +104,15 @@ pub trait Tool: Sync {
     fn writer(&self) -> Option<&dyn Writer>;
     /// What this tool deletes by itself, in words for a person.
     fn retention(&self) -> &'static str;
+}
+
+/// How much of a file tells what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Without the line break.
+    FirstLine,
+    /// So many bytes, or all if there are fewer.
+    Bytes(u64),
 }
 
 /// What a file in a tool's folder is.

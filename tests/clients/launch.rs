@@ -71,6 +71,22 @@ pub fn receive(client: Client, home: &Path, cwd: &Path, native_id: &str) -> Resu
     Ok(client.received(&namespace::run(&job)?, PROBE))
 }
 
+/// Goes on with the session `native_id` in `home` itself: `prompt`, and `replies` to it. Gives what the model received
+/// before the prompt.
+pub fn go_on(
+    client: Client,
+    home: &Path,
+    cwd: &Path,
+    native_id: &str,
+    prompt: &str,
+    replies: &[Reply],
+) -> Result<Received, String> {
+    available(client).map_err(|skip| skip.why)?;
+    client.prepare(home).map_err(|error| error.to_string())?;
+    let job = Job { replies: replies.to_vec(), ..client.job(home, cwd, prompt, native_id, false) };
+    Ok(client.received(&namespace::run(&job)?, prompt))
+}
+
 /// Runs a new session of `client` through `prompts`, one process each, while the model answers with `replies` in order;
 /// tool calls among them are really executed. The session is written into `home`.
 pub fn drive(client: Client, home: &Path, cwd: &Path, prompts: &[&str], replies: &[Reply]) -> Result<Driven, String> {

@@ -29,7 +29,7 @@ mod transcript;
 #[allow(unused_imports, reason = "not every test is here yet")]
 pub use self::{
     compare::{assert_same, differences},
-    launch::{Driven, Skip, available, drive, ready, receive, skip},
+    launch::{Driven, Skip, available, drive, go_on, ready, receive, skip},
     mock::{Piece, Reply},
     natives::{Native, natives},
     transcript::{Call, Received, shell_command},

@@ -22,7 +22,7 @@ mod speech;
 mod writer;
 
 use self::reader::GeminiReader;
-use super::{Format, Place, Reader, Source, Tool, Writer};
+use super::{Format, Head, Place, Reader, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -30,6 +30,11 @@ use std::path::{Component, Path, PathBuf};
 
 /// The tool.
 pub struct Gemini;
+
+/// So much of a file of lines is looked at: more than the client writes before somebody says something.
+const LINES: u64 = 64 << 10;
+/// And of a document, in which the id may stand anywhere.
+const DOCUMENT: u64 = 4 << 20;
 
 /// Its id, part of every session's id.
 const ID: &str = "gemini";
@@ -56,11 +61,15 @@ impl Tool for Gemini {
         &["tmp"]
     }
 
-    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+    fn head(&self, relative: &Path) -> Head {
+        Head::Bytes(if relative.extension().is_some_and(|extension| extension == "json") { DOCUMENT } else { LINES })
+    }
+
+    fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
         let Some(parts) = plain_parts(relative) else { return Place::Other };
         match parts.as_slice() {
             ["tmp", _, "chats", file] => match session_format(file) {
-                Some(format) => place_session(format, first_line),
+                Some(format) => place_session(format, head),
                 None => Place::Other,
             },
             ["tmp", _, "chats", parent, file] if is_id(parent) => match file.strip_suffix(".jsonl") {
@@ -121,10 +130,12 @@ fn session_format(file: &str) -> Option<Format> {
     }
 }
 
-/// The id stands inside the file, which the client may not have finished writing.
-fn place_session(format: Format, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-    let head = first_line().unwrap_or_default();
-    match record::session_id(&head).filter(|id| is_id(id)) {
+/// The id stands inside the file, which the client may not have finished writing. Every resume leaves a file behind in
+/// which nothing is ever said.
+fn place_session(format: Format, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+    let head = head().unwrap_or_default();
+    let is_silent = format == Format::GeminiJsonl && (head.len() as u64) < LINES && speech::is_silent(&head);
+    match record::session_id(&head).filter(|id| is_id(id) && !is_silent) {
         Some(id) => session(&id, "main".to_owned(), format),
         None => Place::NotYet,
     }

@@ -228,7 +228,8 @@ impl<'a> Response<'a> {
         owned(self.name).unwrap_or_default()
     }
 
-    /// The text, and whether the tool reported failure. An answer of another shape is its JSON, verbatim.
+    /// The text, and whether the tool reported failure. An answer that is neither a text nor one
+    /// of these two is its JSON, verbatim.
     pub(super) fn text(&self) -> (String, bool) {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -247,7 +248,7 @@ impl<'a> Response<'a> {
             Some(Answer { output: None, error: Some(error) }) => {
                 (text(Some(error)).unwrap_or_else(|| error.get().to_owned()), true)
             }
-            _ => (self.response.map(|raw| raw.get().to_owned()).unwrap_or_default(), false),
+            _ => (text(self.response).or(self.response.map(|raw| raw.get().to_owned())).unwrap_or_default(), false),
         }
     }
 

@@ -2,7 +2,7 @@
 //! a tool's result in the call and again in a message of its own, the whole history at every resume. Each content is
 //! taken where it first stands, whatever repeats it, so the log and the live conversation agree on what a message is.
 
-use super::record::{self, Call, Content, Data, Kind, Part, Response, Tokens};
+use super::record::{self, Call, Content, Data, Kind, Part, Record, Response, Tokens};
 use crate::id::Hash;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -207,6 +207,23 @@ fn said(id: String, mut content: Vec<Block>) -> Message {
         }
         _ => made(id, Role::User, content),
     }
+}
+
+/// True where whole lines tell nothing but the environment. What is not whole may yet say something.
+pub(super) fn is_silent(lines: &[u8]) -> bool {
+    let (mut speech, mut messages) = (Speech::default(), Vec::new());
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        match record::parse(record::text_of(line).trim()) {
+            Ok(Record::Set(metadata) | Record::Start(metadata)) => {
+                for message in metadata.messages().unwrap_or_default().into_iter().filter_map(record::Message::of) {
+                    speech.add(&message, "", &mut messages);
+                }
+            }
+            Ok(Record::Unknown) => {}
+            Ok(Record::Message(_) | Record::Rewind(_) | Record::Checkpoint(_)) | Err(_) => return false,
+        }
+    }
+    messages.iter().all(|message| message.is_meta)
 }
 
 /// True for what the client writes in the person's role.
