@@ -250,9 +250,9 @@ fn gemini_document_of_0_24() {
     e4f1eafe user: "First question with a tool"
     73ff1d3a assistant: thinking "**Looking** I look."
     73ff1d3a assistant: "Look."
-    73ff1d3a assistant: call mockcall00001 read_file "{\n            \"file_path\": \"a.txt\"\n          }"
-    73ff1d3a assistant: call mockcall00002 run_shell_command "{\n            \"command\": \"exit 3\"\n          }"
-    73ff1d3a assistant: call mockcall00003 write_file "{\n            \"file_path\": \"n.txt\",\n            \"content\": \""
+    73ff1d3a assistant: call mockcall00001 read_file "{\"file_path\": \"a.txt\"}"
+    73ff1d3a assistant: call mockcall00002 run_shell_command "{\"command\": \"exit 3\"}"
+    73ff1d3a assistant: call mockcall00003 write_file "{\"file_path\": \"n.txt\",\"content\": \"x\\n\"}"
     73ff_response tool: result mockcall00001 "AA\n" error=false exit=None
     73ff_response tool: result mockcall00002 "Command: exit 3\nDirectory: (root)\nOutput: (empty)\nError: (no" error=false exit=Some(3)
     73ff_response tool: result mockcall00003 "Successfully created and wrote to new file: /home/dev/work/v" error=false exit=None
@@ -541,7 +541,7 @@ fn show_without_ids(messages: &[Message]) -> String {
 
 #[test]
 fn gemini_writes_what_it_read() {
-    for case in ["tools", "image", "interactive_compress", "interactive_rewind", "resumed", "subagent"] {
+    for case in ["tools", "image", "interactive_compress", "interactive_rewind", "resumed", "subagent", "v0.24_tools"] {
         let source = session(case);
         let written = Written::of(&source, "gemini");
         // The summary is written as the person's message, which it is to the client too.

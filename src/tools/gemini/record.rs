@@ -229,7 +229,7 @@ impl<'a> Response<'a> {
     }
 
     /// The text, and whether the tool reported failure. An answer that is neither a text nor one
-    /// of these two is its JSON, verbatim.
+    /// of these two is its JSON.
     pub(super) fn text(&self) -> (String, bool) {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]

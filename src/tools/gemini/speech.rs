@@ -273,7 +273,7 @@ fn picture(data: &Data<'_>, whole: &RawValue) -> Block {
 /// A part that the model has no block for; the writer finds it again. Written without being read: it may nest deeper
 /// than a parser goes.
 fn kept_whole(part: &RawValue) -> Block {
-    Block::Other(raw(&Kept { kind: "gemini_part", gemini_part: part }))
+    Block::Other(raw(&Kept { kind: "gemini_part", gemini_part: &one_line(part) }))
 }
 
 /// See [`kept_whole`].
@@ -285,13 +285,23 @@ pub(super) struct Kept<'a> {
     pub(super) gemini_part: &'a RawValue,
 }
 
-/// A call's arguments are an object; anything else is put into one.
+/// A call's arguments on one line: an object; anything else is put into one.
 pub(super) fn object(args: &RawValue) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Wrapped<'a> {
         input: &'a RawValue,
     }
-    if args.get().starts_with('{') { args.to_owned() } else { raw(&Wrapped { input: args }) }
+    let args = one_line(args);
+    if args.get().starts_with('{') { args } else { raw(&Wrapped { input: &args }) }
+}
+
+/// JSON without the line breaks and indents of a pretty document; in JSON these stand only between tokens.
+pub(super) fn one_line(json: &RawValue) -> Box<RawValue> {
+    if !json.get().contains(['\n', '\r']) {
+        return json.to_owned();
+    }
+    let line = json.get().lines().map(str::trim_start).collect();
+    RawValue::from_string(line).unwrap_or_else(|_| json.to_owned())
 }
 
 /// A shell command that failed is a success to the client; its text has `Exit Code: 3` on a line.

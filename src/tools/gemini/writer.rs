@@ -11,7 +11,7 @@
 
 use super::conversation::newest_history;
 use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
-use super::speech::{Kept, SHIELD, is_left_out, object};
+use super::speech::{Kept, SHIELD, is_left_out, object, one_line};
 use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -309,7 +309,7 @@ impl<'a> Scribe<'a> {
         } else {
             self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
         }
-        Part::FunctionCall { id, name: acceptable.into_owned(), args: one_line(&object(input)) }
+        Part::FunctionCall { id, name: acceptable.into_owned(), args: object(input) }
     }
 
     /// All results of a reply, for one message that holds nothing else; each one's pictures right behind it.
@@ -410,12 +410,6 @@ fn split_thought<'a>(thought: &'a str, timestamp: &'a str) -> Thought<'a> {
 /// What our reader made of a part that it has no block for, as that part.
 fn native_part(other: &RawValue) -> Option<Box<RawValue>> {
     serde_json::from_str::<Kept<'_>>(other.get()).ok().map(|kept| one_line(kept.gemini_part))
-}
-
-/// Line breaks in JSON stand only between tokens.
-fn one_line(json: &RawValue) -> Box<RawValue> {
-    let line = json.get().lines().map(str::trim_start).collect();
-    RawValue::from_string(line).unwrap_or_else(|_| json.to_owned())
 }
 
 /// Makes sure that the client does not leave the message out. Gives the original, to be shown.
