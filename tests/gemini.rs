@@ -451,6 +451,10 @@ fn gemini_files_are_placed_by_the_id_inside() {
     let main = |id: &str, format| session(id, "main", format);
     let chats = "tmp/proj/chats";
     assert_eq!(place(&format!("{chats}/session-x-12345678.jsonl"), said), main("s", Format::GeminiJsonl));
+    assert_eq!(
+        place(&format!("{chats}/session-x.jsonl"), &format!("\u{feff}{{\"id\":\"1\",\"type\":\"user\"}}\n{HEAD}")),
+        main("s", Format::GeminiJsonl)
+    );
     // A document need not be whole, nor begin with the id.
     let document = "{\n \"messages\": [{\"sessionId\": \"no\"}],\n \"sessionId\": \"yes\",\n \"summ";
     assert_eq!(place("tmp/0a1b/chats/session-x.json", document), main("yes", Format::GeminiJson));

@@ -108,6 +108,7 @@ mod tests {
         let nested = r#"{"action":{"type":"exec","command":["ls"],"working_directory":"/w"}}"#;
         assert_eq!(shell("local_shell_call", nested), there("ls"));
         assert_eq!(shell("run_shell_command", r#"{"command":"ls","directory":"/w"}"#), there("ls"));
+        assert_eq!(shell("run_shell_command", r#"{"command":"ls","dir_path":"/w"}"#), there("ls"));
     }
 
     #[test]

@@ -173,14 +173,14 @@ fn gemini_resumes_its_own_sessions() {
         // It doubles the results of the calls it made.
         insta::assert_snapshot!(table(Client::Gemini).replace(doubled, "doubled"), @"
         atfile 4550a7ed: 1 1 0 0 ua
-        git_unicode e56a8b02: 1 2 1 0 uaca !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) exit Some(1)
+        git_unicode e56a8b02: 1 2 1 0 uaca !doubled (1 calls, 2 responses) exit Some(1)
         image 6b5f2d2c: 2 2 0 1 uaua
         interactive_compress 65346500: 2 2 0 0 uaua
         interactive_rewind 9778f174: 2 2 0 0 uaua
-        resumed 9f734301: 1 2 1 0 uaca !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) exit Some(1)
+        resumed 9f734301: 1 2 1 0 uaca !doubled (1 calls, 2 responses) exit Some(1)
         simple cd69bdf6: 1 1 0 0 ua
-        subagent 83d21bec: 1 1 1 0 uca !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) exit Some(1)
-        tools c88a3300: 1 2 8 0 uacccccccca !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (2 calls, 4 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) !Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn. (1 calls, 2 responses) exit Some(1)
+        subagent 83d21bec: 1 1 1 0 uca !doubled (1 calls, 2 responses) exit Some(1)
+        tools c88a3300: 1 2 8 0 uacccccccca !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (2 calls, 4 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) exit Some(1)
         v0.24_tools c272f28c: 0 0 0 0  exit Some(42)
         ");
     }

@@ -135,7 +135,9 @@ fn session_format(file: &str) -> Option<Format> {
 fn place_session(format: Format, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
     let head = head().unwrap_or_default();
     let is_silent = format == Format::GeminiJsonl && (head.len() as u64) < LINES && speech::is_silent(&head);
-    match record::session_id(&head).filter(|id| is_id(id) && !is_silent) {
+    // The client puts the id into the first line, but takes it from any.
+    let mut lines = head.split(|byte| *byte == b'\n' && format == Format::GeminiJsonl);
+    match lines.find_map(record::session_id).filter(|id| is_id(id) && !is_silent) {
         Some(id) => session(&id, "main".to_owned(), format),
         None => Place::NotYet,
     }

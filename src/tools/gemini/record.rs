@@ -470,7 +470,8 @@ pub(super) fn session_id(bytes: &[u8]) -> Option<String> {
     }
     let text = text_of(bytes);
     let mut found = None;
-    let _ = serde_json::Deserializer::from_str(text.trim()).deserialize_map(Search(&mut found));
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let _ = serde_json::Deserializer::from_str(text).deserialize_map(Search(&mut found));
     found
 }
 

@@ -144,13 +144,16 @@ impl Speech {
         let content = message.content();
         // With calls or thinking in its content, the client looks for neither elsewhere.
         let is_modern = content.iter().any(|part| matches!(part, Part::Call(_) | Part::Thought(..)));
-        let mut blocks = Vec::new();
+        let (mut blocks, mut n) = (Vec::new(), 0);
         if !is_known {
             blocks.extend(message.thoughts().iter().map(|thought| thinking(thought.text(), None)));
         }
         for part in content {
             match part {
-                Part::Call(call) => blocks.extend(self.call(id, &call, blocks.len())),
+                Part::Call(call) => {
+                    blocks.extend(self.call(id, &call, n));
+                    n += 1;
+                }
                 Part::Text(text) if is_known || text.is_empty() => {}
                 part if !is_known => blocks.push(block(part)),
                 _ => {}

@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -34,6 +35,8 @@ const UNANSWERED: &str = "the end is unanswered; Gemini CLI adds that the respon
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(29 * 24);
 /// The first line has to end within 4096 bytes.
 const TITLE_CHARACTERS: usize = 200;
+/// Parts that only this tool has, and its API takes back.
+const PARTS: [&str; 4] = ["inlineData", "fileData", "executableCode", "codeExecutionResult"];
 /// What the API takes as a picture.
 const PICTURES: [&str; 6] = ["image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "image/gif"];
 
@@ -263,6 +266,7 @@ impl<'a> Scribe<'a> {
                     content.push(self.call(id, &name, &input));
                 }
                 Block::Image(_) => self.tally.add(Fate::Dropped, "images", "made by the model"),
+                Block::Other(other) => content.extend(self.other(&other)),
                 _ => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
             }
         }
@@ -407,9 +411,13 @@ fn split_thought<'a>(thought: &'a str, timestamp: &'a str) -> Thought<'a> {
     Thought { subject, description: description.trim_start(), timestamp }
 }
 
-/// What our reader made of a part that it has no block for, as that part.
+/// What our reader made of a part that it has no block for, as that part, if the API knows it.
 fn native_part(other: &RawValue) -> Option<Box<RawValue>> {
-    serde_json::from_str::<Kept<'_>>(other.get()).ok().map(|kept| one_line(kept.gemini_part))
+    let kept: Kept<'_> = serde_json::from_str(other.get()).ok()?;
+    let fields: BTreeMap<&str, &RawValue> = serde_json::from_str(kept.gemini_part.get()).ok()?;
+    let is_known =
+        fields.keys().any(|key| PARTS.contains(key)) && fields.values().all(|value| value.get().starts_with('{'));
+    is_known.then(|| one_line(kept.gemini_part))
 }
 
 /// Makes sure that the client does not leave the message out. Gives the original, to be shown.
