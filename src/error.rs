@@ -112,8 +112,12 @@ impl Error {
         let mut text = self.what.clone();
         let mut cause = std::error::Error::source(self);
         while let Some(source) = cause {
-            text.push_str(": ");
-            text.push_str(&source.to_string());
+            // Some causes repeat their own cause.
+            let cause_text = source.to_string();
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
             cause = source.source();
         }
         text
@@ -165,14 +169,19 @@ impl<T, E: std::error::Error + Send + Sync + 'static> Context<T> for std::result
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        let full = matches!(&source, rusqlite::Error::SqliteFailure(f, _) if f.code == rusqlite::ErrorCode::DiskFull);
-        let busy =
-            matches!(&source, rusqlite::Error::SqliteFailure(f, _) if f.code == rusqlite::ErrorCode::DatabaseBusy);
+        let code = source.sqlite_error_code();
         let error = Error::failed("the archive could not be read or written").because(source);
-        match () {
-            () if full => error.hint("free some space and run the command again; nothing already captured is lost"),
-            () if busy => error.hint("another sessionfs process holds the archive; try again in a moment"),
-            () => error.hint("sfs admin check"),
+        match code {
+            Some(rusqlite::ErrorCode::DiskFull) => {
+                error.hint("free some space and run the command again; nothing already captured is lost")
+            }
+            Some(rusqlite::ErrorCode::SystemIoFailure) => {
+                error.hint("is the disk full, or failing? nothing already captured is lost")
+            }
+            Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                error.hint("another sessionfs process holds the archive; try again in a moment")
+            }
+            _ => error.hint("sfs admin check"),
         }
     }
 }

@@ -13,12 +13,9 @@ pub struct Home {
     pub data: PathBuf,
     /// `$HOME`: tools' default folders are below it.
     pub user: PathBuf,
-    /// Tools' own variables that move their folders, such as `CODEX_HOME`; read once.
-    variables: Vec<(String, PathBuf)>,
+    /// The environment is this home's: tools' own variables that move their folders count.
+    has_environment: bool,
 }
-
-/// The variables by which tools move their folders.
-const TOOL_VARIABLES: [&str; 3] = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME"];
 
 impl Home {
     /// Reads the environment.
@@ -26,27 +23,23 @@ impl Home {
         let user = env::var_os("HOME").map(PathBuf::from).filter(|p| p.is_absolute()).ok_or_else(|| {
             Error::usage("HOME is not set to an absolute path").hint("run with HOME=/path/of/your/home")
         })?;
-        let data = match env::var_os("SFS_HOME").map(PathBuf::from) {
+        let data = match env::var_os("SFS_HOME").filter(|path| !path.is_empty()).map(PathBuf::from) {
             Some(path) if path.is_absolute() => path,
             Some(path) => env::current_dir().context(|| "the current directory can't be read")?.join(path),
             None => user.join(".sessionfs"),
         };
-        let variables = TOOL_VARIABLES
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), PathBuf::from(env::var_os(name)?))))
-            .filter(|(_, path)| path.is_absolute())
-            .collect();
-        Ok(Home { data, user, variables })
+        Ok(Home { data, user, has_environment: true })
     }
 
     /// A home below `user` whose environment names nothing: for tests and for another machine's copied home.
     pub fn at(user: &Path, data: &Path) -> Self {
-        Home { data: data.to_owned(), user: user.to_owned(), variables: Vec::new() }
+        Home { data: data.to_owned(), user: user.to_owned(), has_environment: false }
     }
 
-    /// What the tool's own `variable` says, if it is set.
-    pub fn tool_variable(&self, variable: &str) -> Option<&Path> {
-        self.variables.iter().find(|(name, _)| name == variable).map(|(_, path)| path.as_path())
+    /// What a tool's own `variable` says, if it is set to an absolute path.
+    pub fn tool_variable(&self, variable: &str) -> Option<PathBuf> {
+        let path = self.has_environment.then(|| env::var_os(variable)).flatten().map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
     }
 
     /// The one database.
@@ -64,15 +57,20 @@ impl Home {
         self.data.join("sfsd.log")
     }
 
-    /// Makes our folder, readable by its owner only. A folder that is already there is narrowed if it is open to others.
+    /// Makes our folder, readable by its owner only. `~/.sessionfs` is narrowed if it is open to others; a folder that
+    /// somebody else made and chose by `$SFS_HOME` may hold other things too and stays as it is.
     pub fn create(&self) -> Result<()> {
-        let place = || format!("{} can't be created", self.data.display());
+        let impossible = |error| {
+            Error::failed(format!("{} can't be created", self.data.display()))
+                .because(error)
+                .hint("set SFS_HOME to a folder that you can write to")
+        };
         if !self.data.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).context(place)?;
+            return fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(impossible);
         }
-        let mode = fs::metadata(&self.data).context(place)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(&self.data, fs::Permissions::from_mode(0o700)).context(place)?;
+        let mode = fs::metadata(&self.data).map_err(impossible)?.permissions().mode();
+        if mode & 0o077 != 0 && self.data == self.user.join(".sessionfs") {
+            fs::set_permissions(&self.data, fs::Permissions::from_mode(0o700)).map_err(impossible)?;
         }
         Ok(())
     }

@@ -2,15 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::tools::{self, Tool};
 use serde_json::Value;
 
 /// One setting.
 #[derive(Debug)]
 pub struct Key {
     /// As a person types it.
-    pub name: &'static str,
+    pub name: String,
     /// What it means.
-    pub meaning: &'static str,
+    pub meaning: String,
     kind: Kind,
 }
 
@@ -20,26 +21,28 @@ enum Kind {
     Choice { words: &'static [&'static str], default: &'static str },
 }
 
-/// All settings.
-pub static KEYS: &[Key] = &[
-    Key {
-        name: "capture.claude-code",
-        meaning: "capture Claude Code's sessions",
+/// All settings: one switch for each tool, and the rest.
+pub fn keys() -> Vec<Key> {
+    let switch = |tool: &&dyn Tool| Key {
+        name: format!("{CAPTURE}{}", tool.id()),
+        meaning: format!("capture {}'s sessions", tool.name()),
         kind: Kind::Switch { default: true },
-    },
-    Key { name: "capture.codex", meaning: "capture Codex's sessions", kind: Kind::Switch { default: true } },
-    Key { name: "capture.gemini", meaning: "capture Gemini CLI's sessions", kind: Kind::Switch { default: true } },
-    Key {
-        name: "log_level",
-        meaning: "what the daemon logs: error, warn, info or debug",
+    };
+    let log_level = Key {
+        name: "log_level".to_owned(),
+        meaning: "what the daemon logs: error, warn, info or debug".to_owned(),
         kind: Kind::Choice { words: &["error", "warn", "info", "debug"], default: "info" },
-    },
-];
+    };
+    tools::ALL.iter().map(switch).chain([log_level]).collect()
+}
+
+/// Before a tool's id: the switch for its capture.
+const CAPTURE: &str = "capture.";
 
 impl Key {
     /// The value in force.
     pub fn value(&self, store: &Store) -> Result<Value> {
-        Ok(store.setting(self.name)?.unwrap_or_else(|| match self.kind {
+        Ok(store.setting(&self.name)?.unwrap_or_else(|| match self.kind {
             Kind::Switch { default } => default.into(),
             Kind::Choice { default, .. } => default.into(),
         }))
@@ -65,5 +68,5 @@ impl Key {
 
 /// True where sessions of the tool with this id are to be captured.
 pub fn captures(store: &Store, tool: &str) -> Result<bool> {
-    Ok(store.setting(&format!("capture.{tool}"))?.unwrap_or(true))
+    Ok(store.setting(&format!("{CAPTURE}{tool}"))?.unwrap_or(true))
 }

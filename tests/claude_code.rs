@@ -480,7 +480,7 @@ fn a_foreign_session_gets_the_shape_that_the_client_accepts() {
     assistant "end"
     "##);
     insta::assert_snapshot!(show_ledger(&ledger), @r##"
-    kept: 6 assistant messages 
+    kept: 3 assistant messages 
     kept: 3 images 
     kept: 1 summaries 
     kept: 7 tool calls 
@@ -730,9 +730,9 @@ fn hostile_lines_become_notes_and_never_cost_a_neighbour() {
     user "last"
     "##);
     insta::assert_snapshot!(reading.notes.join("\n"), @r##"
-    line 4: expected value at column 1 (10 bytes)
-    line 5: EOF while parsing a value at column 40 (40 bytes)
-    line 13: invalid type: null, expected struct Record at column 4 (4 bytes)
+    expected value at column 1 (10 bytes)
+    EOF while parsing a value at column 40 (40 bytes)
+    invalid type: null, expected struct Record at column 4 (4 bytes)
     "##);
     assert_eq!(live(&source).len(), 1);
 }

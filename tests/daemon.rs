@@ -413,10 +413,16 @@ fn kill_nine_costs_nothing() {
             daemon.wait().unwrap();
             let report = Store::open(&machine.home).unwrap().check(|_| ()).unwrap();
             assert_eq!(report.damage, []);
+            // What was captured is what the files hold: every byte of it, from the first on.
+            for (tool, native_id, file) in [("claude-code", CLAUDE_ID, &claude), ("codex", CODEX_ID, &codex)] {
+                for stream in machine.streams(tool, native_id) {
+                    assert!(fs::read(file).unwrap().starts_with(&machine.bytes(&stream)), "{tool}: other bytes");
+                }
+            }
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let _daemon = machine.daemon();
+    let daemon = machine.daemon();
     for (tool, native_id, file) in [("claude-code", CLAUDE_ID, &claude), ("codex", CODEX_ID, &codex)] {
         let native = fs::read(file).unwrap();
         eventually("everything is captured", || {
@@ -428,7 +434,7 @@ fn kill_nine_costs_nothing() {
     }
     let store = Store::open(&machine.home).unwrap();
     let before: Vec<_> = store.session_rows().unwrap().iter().map(|row| store.summary(*row).unwrap()).collect();
-    drop(_daemon);
+    drop(daemon);
     assert_eq!(store.check(|_| ()).unwrap().damage, []);
     let mut store = store;
     sessionfs::capture::rebuild(&mut store, |_| ()).unwrap();

@@ -2,12 +2,17 @@
 //! the binary, in a throw-away home.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
+#![allow(clippy::unwrap_used, reason = "what a test may do, the helpers of tests may do too")]
 
+mod capture;
 mod claude_code;
+mod cli;
 mod clients;
 mod codex;
 mod daemon;
+mod damage;
 mod directions;
 mod gemini;
+mod resume;
 mod sfs;
 mod support;

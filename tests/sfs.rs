@@ -926,7 +926,7 @@ fn one_bad_folder_among_several_does_not_stop_the_others() {
     insta::assert_snapshot!(home.sfs(&["import", "shelf"]), @r"
     Captured 4 files of 1 sessions (1.7 kB).
     ---- stderr
-    not captured: $HOME/shelf/bad.sfs: $HOME/shelf/bad.sfs/manifest.json is not there
+    not captured: $HOME/shelf/bad.sfs/manifest.json is not there
     error: 1 files could not be captured
     hint: everything else is safe; run `sfs import` again after mending the cause
     ---- exit Some(1)
@@ -934,7 +934,7 @@ fn one_bad_folder_among_several_does_not_stop_the_others() {
     insta::assert_snapshot!(home.sfs(&["import", "shelf", "--json"]), @r#"
     {"bytes":0,"errors":1,"files":0,"sessions":0}
     ---- stderr
-    not captured: $HOME/shelf/bad.sfs: $HOME/shelf/bad.sfs/manifest.json is not there
+    not captured: $HOME/shelf/bad.sfs/manifest.json is not there
     {"error":{"hint":"everything else is safe; run `sfs import` again after mending the cause","kind":"failed","message":"1 files could not be captured"}}
     ---- exit Some(1)
     "#);

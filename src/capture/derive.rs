@@ -7,29 +7,10 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::title;
 use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
-use crate::tools::{self, Format, Line, Reader, Reading};
-use std::collections::HashSet;
+use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading, Versions};
 
-/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
-const MAX_LINE: usize = 32 << 20;
 /// So many lines that were not understood are named for each stream; further ones are only kept.
 const MAX_NOTES: u64 = 100;
-
-/// Which messages of a rewritten stream are still wanted.
-#[derive(Default)]
-struct Generations {
-    /// Ids of messages that a newer generation has.
-    seen: HashSet<String>,
-    /// Reading an older one. There a positional id (`<stream>:…`) names another message than in the newest.
-    older: bool,
-}
-
-impl Generations {
-    fn wants(&mut self, stream: &str, id: &str) -> bool {
-        let positional = id.strip_prefix(stream).is_some_and(|rest| rest.starts_with(':'));
-        !(self.older && positional) && self.seen.insert(id.to_owned())
-    }
-}
 
 /// A stream being read on from where reading stopped.
 pub(super) struct Derivation {
@@ -38,6 +19,8 @@ pub(super) struct Derivation {
     is_one_line: bool,
     summary: Summary,
     stream: i64,
+    /// The stream of a second native file beside the session's first one: `main~…`.
+    is_copy: bool,
     row: ReaderRow,
     reader: Box<dyn Reader>,
     reading: Reading,
@@ -45,7 +28,7 @@ pub(super) struct Derivation {
     notes: u64,
     fallback_time: Option<i64>,
     /// During a rebuild with several generations.
-    generations: Option<Generations>,
+    versions: Option<Versions>,
 }
 
 impl Derivation {
@@ -64,13 +47,14 @@ impl Derivation {
             is_one_line: format.is_one_line(),
             summary,
             stream: stream.id,
+            is_copy: tools::base_name(&stream.name) != stream.name,
             row,
             reader,
             reading: Reading::default(),
             text: String::new(),
             notes: 0,
             fallback_time: None,
-            generations: None,
+            versions: None,
         }))
     }
 
@@ -92,6 +76,10 @@ impl Derivation {
         // Nothing of a document can be read before all of it is there.
         if self.is_one_line && !at_end {
             return Ok(());
+        }
+        // After a rebuild that was interrupted, or is under way, reading may stand far behind.
+        if old_length - self.row.read_to.min(old_length) > MAX_LINE as u64 && !self.row.skip {
+            self.read_archived(store, stream, old_length)?;
         }
         let carried;
         let mut bytes = fresh;
@@ -121,6 +109,23 @@ impl Derivation {
         Ok(())
     }
 
+    /// Reads on over archived bytes, up to `end`.
+    fn read_archived(&mut self, store: &mut Store, stream: &Stream, end: u64) -> Result<()> {
+        let mut cache = ChunkCache::default();
+        let mut at = self.row.read_to;
+        while at < end {
+            let mut piece = store.read_piece(stream, at, &mut cache)?;
+            piece.truncate((end - at) as usize);
+            if piece.is_empty() {
+                break;
+            }
+            let next = at + piece.len() as u64;
+            self.read(store, stream, at, &piece, next >= stream.length)?;
+            at = next;
+        }
+        Ok(())
+    }
+
     fn skip(&mut self, store: &mut Store, bytes: &[u8]) -> Result<()> {
         if !self.row.skip {
             let line = self.row.line;
@@ -144,7 +149,7 @@ impl Derivation {
         for (part, message) in reading.messages.iter().enumerate() {
             let span =
                 Span { stream: stream.id, start: offset, length: bytes.len() as u64, line: number, part: part as u32 };
-            if self.generations.as_mut().is_some_and(|g| !g.wants(&stream.name, &message.id)) {
+            if self.versions.as_mut().is_some_and(|versions| !versions.wants(&stream.name, &message.id)) {
                 continue;
             }
             let inherited = stream.name == "main" && offset < self.session.inherited;
@@ -166,8 +171,11 @@ impl Derivation {
 
     fn message(&mut self, store: &mut Store, message: &Message, span: Span, inherited: bool) -> Result<()> {
         let at = message.timestamp.map(jiff::Timestamp::as_millisecond);
-        count(&mut self.summary, message, 1);
-        if message.is_prompt() && self.summary.prompt_title.is_none() {
+        // A second file of the same session mostly repeats the first one: found by a search, but not counted twice.
+        if !self.is_copy {
+            count(&mut self.summary, message, 1);
+        }
+        if message.is_prompt() && !self.is_copy && self.summary.prompt_title.is_none() {
             self.summary.prompt_title = title::from_prompt(&message.text());
         }
         extend_span(&mut self.summary, at);
@@ -190,9 +198,7 @@ impl Derivation {
     }
 
     pub(super) fn save(mut self, store: &mut Store) -> Result<()> {
-        if self.summary.updated_at.is_none() {
-            extend_span(&mut self.summary, self.fallback_time);
-        }
+        fall_back(&mut self.summary, self.fallback_time);
         self.row.state = Some(self.reader.state());
         store.save_reader(self.stream, &self.row)?;
         store.save_summary(self.session.id, &self.summary)
@@ -210,7 +216,7 @@ fn count(summary: &mut Summary, message: &Message, sign: i64) {
     step(&mut summary.turn_count, usize::from(message.is_prompt()));
 }
 
-fn is_whole_object(bytes: &[u8]) -> bool {
+pub(super) fn is_whole_object(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{')
         && bytes.last() == Some(&b'}')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
@@ -218,19 +224,26 @@ fn is_whole_object(bytes: &[u8]) -> bool {
 
 fn extend_span(summary: &mut Summary, at: Option<i64>) {
     if let Some(at) = at {
+        // Without a beginning the end is only a file's time: what a line says replaces it.
+        let last = summary.created_at.and(summary.updated_at);
         summary.created_at = Some(summary.created_at.map_or(at, |first| first.min(at)));
-        summary.updated_at = Some(summary.updated_at.map_or(at, |last| last.max(at)));
+        summary.updated_at = Some(last.map_or(at, |last| last.max(at)));
+    }
+}
+
+/// As long as no line tells a time, the session was last active when its newest file was.
+fn fall_back(summary: &mut Summary, file_time: Option<i64>) {
+    if summary.created_at.is_none() {
+        summary.updated_at = summary.updated_at.max(file_time);
     }
 }
 
 /// A session that has only whole files yet is listed too.
 pub(super) fn touch(store: &mut Store, session: i64, at: i64) -> Result<()> {
     let mut summary = store.summary(session)?;
-    if summary.updated_at.is_none() {
-        extend_span(&mut summary, Some(at));
-        store.save_summary(session, &summary)?;
-    }
-    Ok(())
+    let before = summary.updated_at;
+    fall_back(&mut summary, Some(at));
+    if summary.updated_at == before { Ok(()) } else { store.save_summary(session, &summary) }
 }
 
 /// Takes over one observation; which one wins is said at [`Observation`].
@@ -267,23 +280,39 @@ pub(super) fn apply(summary: &mut Summary, observation: &Observation) {
     }
 }
 
-/// Rebuilds everything that is derived, session by session; `progress` gets how many are done.
+/// Rebuilds everything that is derived, session by session and a transaction each, so that capture goes on meanwhile;
+/// `progress` gets how many are done. Interrupted, it leaves [`REBUILDING`] set: what is missing comes with the next run.
 pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> {
-    store.write(|store| {
+    let sessions = store.write(|store| {
+        store.set_setting(REBUILDING, &true)?;
         store.forget_all_derived()?;
-        let sessions = store.session_rows()?;
-        for (done, session) in sessions.iter().enumerate() {
-            rebuild_session(store, *session)?;
-            progress(done as u64 + 1);
-        }
-        Ok(sessions.len() as u64)
-    })
+        store.session_rows()
+    })?;
+    for (done, session) in sessions.iter().enumerate() {
+        store.write(|store| {
+            // Something of it was captured since: that is in the tables already.
+            if store.summary(*session)? != Summary::default() {
+                store.forget_derived(*session)?;
+            }
+            derive_session(store, *session)
+        })?;
+        progress(done as u64 + 1);
+    }
+    store.write(|store| store.unset_setting(REBUILDING))?;
+    Ok(sessions.len() as u64)
 }
+
+/// Set while the derived tables are not complete.
+pub const REBUILDING: &str = "rebuilding";
 
 /// Rebuilds one session's derived rows from its streams. Of a stream with several generations the newest is the view; of
 /// the older ones those messages are added whose own ids the newer ones no longer have.
 pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
     store.forget_derived(session)?;
+    derive_session(store, session)
+}
+
+fn derive_session(store: &mut Store, session: i64) -> Result<()> {
     let row = store.session(session)?;
     let streams = store.streams(session)?;
     let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
@@ -298,7 +327,7 @@ pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
 
 /// `streams` are the generations of one stream, oldest first.
 fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -> Result<()> {
-    let mut generations = (streams.len() > 1).then(Generations::default);
+    let mut versions = (streams.len() > 1).then(Versions::default);
     // A session may first have come as a .sfs and then in its tool's own form: what both tell would be counted twice.
     let newest = streams.last().map(|stream| stream.format.as_str());
     for stream in streams.iter().rev().filter(|stream| newest == Some(stream.format.as_str())) {
@@ -310,9 +339,9 @@ fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -
             Some(format) => {
                 let Some(mut derivation) = Derivation::load(store, format, session, stream)? else { continue };
                 derivation.fallback_time = file_time(store, stream.id)?;
-                derivation.generations = generations.take();
-                read_archived(store, stream, &mut derivation)?;
-                generations = derivation.generations.take().map(|g| Generations { older: true, ..g });
+                derivation.versions = versions.take();
+                derivation.read_archived(store, stream, stream.length)?;
+                versions = derivation.versions.take().map(Versions::older);
                 derivation.save(store)?;
             }
         }
@@ -323,11 +352,11 @@ fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -
 /// The newest generation of a document was read: of the older ones those messages go whose ids it has. This costs one
 /// reading of each generation that still has a message of its own, however often the document was rewritten.
 pub(super) fn supersede(store: &mut Store, session: &SessionRow, newest: &Stream) -> Result<()> {
-    let mut generations = Generations::default();
+    let mut versions = Versions::default();
     for message in read_document_whole(store, newest)? {
-        generations.wants(&newest.name, &message.id);
+        versions.wants(&newest.name, &message.id);
     }
-    generations.older = true;
+    let mut versions = versions.older();
     let mut summary = store.summary(session.id)?;
     let mut rows = store.message_parts(session.id)?;
     let mut streams = store.streams(session.id)?;
@@ -337,10 +366,12 @@ pub(super) fn supersede(store: &mut Store, session: &SessionRow, newest: &Stream
         let messages = read_document_whole(store, stream)?;
         for (row, part) in rows {
             if let Some(message) = messages.get(part as usize)
-                && !generations.wants(&stream.name, &message.id)
+                && !versions.wants(&stream.name, &message.id)
             {
                 store.forget_message(row)?;
-                count(&mut summary, message, -1);
+                if tools::base_name(&stream.name) == stream.name {
+                    count(&mut summary, message, -1);
+                }
             }
         }
     }
@@ -356,21 +387,6 @@ fn read_document_whole(store: &Store, stream: &Stream) -> Result<Vec<Message>> {
     let mut reading = Reading::default();
     reader.line(Line { stream: &stream.name, number: 0, offset: 0, bytes: &bytes }, &mut reading);
     Ok(reading.messages)
-}
-
-fn read_archived(store: &mut Store, stream: &Stream, derivation: &mut Derivation) -> Result<()> {
-    let mut cache = ChunkCache::default();
-    let mut at = 0;
-    while at < stream.length {
-        let piece = store.read_piece(stream, at, &mut cache)?;
-        if piece.is_empty() {
-            break;
-        }
-        let end = at + piece.len() as u64;
-        derivation.read(store, stream, at, &piece, end >= stream.length)?;
-        at = end;
-    }
-    Ok(())
 }
 
 fn file_time(store: &Store, stream: i64) -> Result<Option<i64>> {

@@ -2,7 +2,8 @@
 //!
 //! Growth is checked cheaply: same inode, same first 4 KiB, same last 4 KiB before the captured end. Anything else (another
 //! inode, a smaller size, a new time without growth) is compared byte by byte with the archive; only where it differs, a
-//! new generation begins, and the old one stays.
+//! new generation begins, and the old one stays. Not seen: an edit in the middle that keeps the length, together with growth,
+//! between two looks. No tool writes so, and seeing it would cost a reading of the whole file for every appended line.
 
 use super::derive::{self, Derivation};
 use super::facts::{self, Fact};
@@ -11,10 +12,10 @@ use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
 use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{Format, Head, Place, Tool};
-use std::fs::{File, OpenOptions};
+use crate::tools::{Format, Head, Place, Tool, foreign};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// So much of a file's start, and of the end of what we have, is compared before new bytes are appended.
@@ -40,15 +41,26 @@ impl Progress {
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
+        // An emptied file says nothing new, like any other part of what we have (see below), and not even whose it is.
+        if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
+            return Ok(None);
+        }
         if known.as_ref().is_some_and(|known| content.looks_like(known)) {
             return Ok(None);
         }
-        let relative = path.strip_prefix(root).unwrap_or(path);
-        let Place::Session { native_id, stream: name, format } =
-            tool.place(relative, &mut || content.beginning(tool.head(relative)).ok().flatten())
-        else {
+        // A tool that compresses a file deletes the plain one only when it is done.
+        if path.extension().is_some_and(|extension| extension == "zst") && path.with_extension("").exists() {
             return Ok(None);
-        };
+        }
+        // A file of another home: it is looked at when that home is imported.
+        let Ok(relative) = path.strip_prefix(root) else { return Ok(None) };
+        let mut head = Ok(None);
+        let place = tool.place(relative, &mut || {
+            head = content.beginning(tool.head(relative));
+            head.as_mut().ok()?.take()
+        });
+        head?;
+        let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
         let session = store.ensure_session(tool.id(), &native_id)?;
         if let Some(project) = tool.project(root, relative) {
             facts::observe(store, tool.id(), &native_id, Observation::Project(project))?;
@@ -61,14 +73,33 @@ impl Progress {
             format: format.as_str(),
             native_path: Some(&relative),
         };
-        let mut stream = claim(store, key, known.as_ref(), &text)?;
-        let rewritten = stream.format != key.format || !content.continues(store, &stream, known.as_ref())?;
-        if rewritten {
-            let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
-            stream = store.create_stream(key)?;
-        }
+        let Some(mut stream) = claim(store, key, known.as_ref(), &text, &mut content)? else {
+            let file = NativeFile { stream: None, ..content.describe(tool.id(), text, 0) };
+            store.save_native_file(&file)?;
+            return Ok(None);
+        };
         if known.as_ref().is_some_and(|known| known.gone_at.is_some()) {
             facts::append(store, session.id, &Fact::back(jiff::Timestamp::now(), &text))?;
+        }
+        let change = if stream.format == key.format {
+            content.compare(store, &stream, known.as_ref())?
+        } else {
+            Change::Rewritten
+        };
+        let rewritten = change == Change::Rewritten;
+        match change {
+            Change::Grown => {}
+            Change::Truncated => {
+                let head = known.map(|known| known.head).unwrap_or_default();
+                let captured_at = jiff::Timestamp::now().as_millisecond();
+                let file = content.describe(tool.id(), text, stream.id);
+                store.save_native_file(&NativeFile { head, captured_at, ..file })?;
+                return Ok(None);
+            }
+            Change::Rewritten => {
+                let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
+                stream = store.create_stream(key)?;
+            }
         }
         content.skip_to(stream.length)?;
         let file = content.describe(tool.id(), text, stream.id);
@@ -122,24 +153,58 @@ impl Progress {
     }
 }
 
+/// What became of a file since we last looked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It begins with all of our bytes; more may follow.
+    Grown,
+    /// It has only the first part of our bytes: that says nothing new, and what it had stays the view.
+    Truncated,
+    /// It has other bytes: a new generation.
+    Rewritten,
+}
+
 /// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
-/// goes on with its stream; a second file of the same session beside a living one gets a stream of its own.
-fn claim(store: &mut Store, key: StreamKey<'_>, known: Option<&NativeFile>, path: &str) -> Result<Stream> {
+/// goes on with its stream, and so does one that is ahead of the others (a copy in another folder, or a restored file that was
+/// continued). One that went its own way beside a living one gets a stream of its own, and none at all (`None`) where it is a
+/// copy that says nothing new.
+fn claim(
+    store: &mut Store,
+    key: StreamKey<'_>,
+    known: Option<&NativeFile>,
+    path: &str,
+    content: &mut Content,
+) -> Result<Option<Stream>> {
     if let Some(id) = known.and_then(|known| known.stream) {
-        return store.stream(id);
+        return store.stream(id).map(Some);
     }
-    let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key) };
+    let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key).map(Some) };
     let others = store.native_files_of(stream.id)?;
     if others.iter().any(|other| Path::new(&other.path).exists()) {
         let name = format!("{}~{}", key.name, &Hash::of(path.as_bytes()).hex()[..8]);
-        return match store.newest_stream(key.session, &name)? {
-            Some(stream) => Ok(stream),
-            None => store.create_stream(StreamKey { name: &name, ..key }),
-        };
+        if let Some(stream) = store.newest_stream(key.session, &name)? {
+            return Ok(Some(stream));
+        }
+        if content.is_part_of(store, &stream)? {
+            return Ok(None);
+        }
+        content.rewind()?;
+        if !content.prefix_matches(store, &stream)? {
+            return store.create_stream(StreamKey { name: &name, ..key }).map(Some);
+        }
+        // It is ahead of the others, so the session goes on here; they are the copies from now on.
+        for other in others {
+            store.save_native_file(&NativeFile { stream: None, ..other })?;
+        }
+        return go_on(store, key, stream).map(Some);
     }
     for other in others {
         store.forget_native_file(&other.path)?;
     }
+    go_on(store, key, stream).map(Some)
+}
+
+fn go_on(store: &mut Store, key: StreamKey<'_>, stream: Stream) -> Result<Stream> {
     // What came as a .sfs is not this file: it stays as an older generation.
     if let Some(native_path) = key.native_path.filter(|_| stream.format == key.format) {
         store.move_stream(stream.id, native_path)?;
@@ -165,19 +230,10 @@ impl Content {
     /// `None` where there is no regular file. A symbolic link is refused.
     fn open(path: &Path) -> Result<Option<Content>> {
         let unreadable = || format!("{} can't be read", path.display());
-        let no_follow = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let file = match OpenOptions::new().read(true).custom_flags(no_follow.bits().cast_signed()).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(_) if path.is_symlink() => return Ok(None),
-            Err(error) => {
-                return Err(Error::failed(unreadable()).because(error).hint("check the file's permissions"));
-            }
-        };
+        let file = foreign::open(path)
+            .map_err(|error| Error::failed(unreadable()).because(error).hint("check the file's permissions"))?;
+        let Some(file) = file else { return Ok(None) };
         let metadata = file.metadata().context(unreadable)?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
         let reader = Self::reader(path, file)?;
         let (size, inode) = (metadata.len(), metadata.ino());
         Ok(Some(Content { path: path.to_owned(), reader, size, mtime_ns: mtime_ns(&metadata), inode }))
@@ -199,7 +255,8 @@ impl Content {
                 file.seek(SeekFrom::Start(0)).context(|| format!("{} can't be read", self.path.display()))?;
             }
             Reader::Compressed(_) => {
-                let file = File::open(&self.path).context(|| format!("{} can't be read", self.path.display()))?;
+                let unreadable = || format!("{} can't be read", self.path.display());
+                let file = foreign::open(&self.path).context(unreadable)?.ok_or_else(|| Error::failed(unreadable()))?;
                 self.reader = Self::reader(&self.path, file)?;
             }
         }
@@ -253,28 +310,34 @@ impl Content {
         BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut bytes).context(|| unreadable)?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
+        } else if bytes.first() == Some(&b'{') && bytes.len() < FIRST_LINE as usize && !derive::is_whole_object(&bytes)
+        {
+            // More of it is to come, and half of it could name another session.
+            return Ok(None);
         }
         Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 
-    /// True where the file begins with all of the stream's bytes.
-    fn continues(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<bool> {
+    fn compare(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<Change> {
+        let is = |same, change| if same { change } else { Change::Rewritten };
         if stream.length == 0 {
-            return Ok(true);
+            return Ok(Change::Grown);
         }
-        if matches!(self.reader, Reader::Plain(_)) {
-            if self.size < stream.length {
-                return Ok(false);
-            }
-            let plain_growth = |known: &NativeFile| known.inode == self.inode && known.gone_at.is_none();
-            if self.size > stream.length
-                && let Some(known) = known.filter(|known| plain_growth(known))
-            {
-                return self.windows_match(store, stream, known);
-            }
+        let is_plain = matches!(self.reader, Reader::Plain(_));
+        if is_plain && self.size < stream.length {
+            return Ok(is(self.is_part_of(store, stream)?, Change::Truncated));
+        }
+        let plain_growth = |known: &NativeFile| {
+            known.stream == Some(stream.id) && known.inode == self.inode && known.gone_at.is_none()
+        };
+        if is_plain
+            && self.size > stream.length
+            && let Some(known) = known.filter(|known| plain_growth(known))
+        {
+            return Ok(is(self.windows_match(store, stream, known)?, Change::Grown));
         }
         self.rewind()?;
-        self.prefix_matches(store, stream)
+        Ok(is(self.prefix_matches(store, stream)?, Change::Grown))
     }
 
     fn windows_match(&mut self, store: &Store, stream: &Stream, known: &NativeFile) -> Result<bool> {
@@ -287,6 +350,25 @@ impl Content {
         }
         self.skip_to(stream.length - window)?;
         Ok(self.read(window as usize)? == end)
+    }
+
+    /// True where the stream begins with all of the file's bytes.
+    fn is_part_of(&mut self, store: &Store, stream: &Stream) -> Result<bool> {
+        self.rewind()?;
+        let mut cache = ChunkCache::default();
+        let mut at = 0;
+        while at < stream.length {
+            let ours = store.read_piece(stream, at, &mut cache)?;
+            let theirs = self.read(ours.len())?;
+            if ours.is_empty() || !ours.starts_with(&theirs) {
+                return Ok(false);
+            }
+            if theirs.len() < ours.len() {
+                return Ok(true);
+            }
+            at += ours.len() as u64;
+        }
+        Ok(self.read(1)?.is_empty())
     }
 
     fn prefix_matches(&mut self, store: &Store, stream: &Stream) -> Result<bool> {

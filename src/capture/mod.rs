@@ -4,9 +4,9 @@
 //! crash at any point costs nothing and repeats nothing. Cost follows what changed: an unchanged file costs one `stat`.
 //!
 //! - [`scan`] finds files that look different from what we last saw,
-//! - [`file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
-//! - [`derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
+//! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod derive;
 mod facts;
@@ -14,14 +14,14 @@ mod file;
 mod scan;
 mod sfs;
 
-pub use derive::rebuild;
+pub use derive::{REBUILDING, rebuild};
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::store::{NativeFile, Store};
-use crate::tools::Tool;
+use crate::tools::{Tool, foreign};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -157,7 +157,7 @@ impl Capture<'_> {
     pub fn read_indexes(&mut self) -> Result<()> {
         let root = self.tool.root(self.home);
         for name in self.tool.index_files() {
-            let Ok(bytes) = std::fs::read(root.join(name)) else { continue };
+            let Some(bytes) = foreign::read_small(&root.join(name)) else { continue };
             let facts = self.tool.read_index(name, &bytes);
             let tool = self.tool.id();
             self.store.write(|store| {
@@ -197,16 +197,13 @@ impl Step<'_> {
         waiting: &mut VecDeque<PathBuf>,
     ) -> Result<()> {
         while self.report.bytes < STEP as u64 && self.taken.len() < STEP_FILES {
-            let mut progress = match unfinished.take() {
-                Some(progress) => progress,
-                None => {
-                    let Some(path) = waiting.pop_front() else { return Ok(()) };
-                    self.taken.push(path.clone());
-                    match file::Progress::open(store, self.tool, self.root, &path)? {
-                        Some(progress) => progress,
-                        None => continue,
-                    }
-                }
+            let mut progress = if let Some(progress) = unfinished.take() {
+                progress
+            } else {
+                let Some(path) = waiting.pop_front() else { return Ok(()) };
+                self.taken.push(path.clone());
+                let Some(progress) = file::Progress::open(store, self.tool, self.root, &path)? else { continue };
+                progress
             };
             let budget = STEP - (self.report.bytes as usize).min(STEP);
             let bytes = progress.advance(store, budget)?;

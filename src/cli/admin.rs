@@ -24,7 +24,7 @@ enum AdminCommand {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "check")]
 #[argh(example = "sfs admin check
-  sfs admin check --json")]
+sfs admin check --json")]
 struct Check {
     /// print the report as JSON
     #[argh(switch)]

@@ -21,11 +21,10 @@ pub(super) fn utf8(args: Vec<OsString>) -> Result<Vec<String>> {
 pub(super) fn words_of(name: &str, mut args: Vec<String>) -> Vec<String> {
     match (name, args.first().map(String::as_str)) {
         ("sfsd", None) => vec!["daemon".into(), "run".into()],
-        ("sfsd", Some("--version" | "-V")) => args,
-        ("sfsd", Some("--help")) => vec!["daemon".into(), "run".into(), "--help".into()],
-        ("sfsd", _) => [vec!["daemon".into(), "run".into()], args].concat(),
-        ("sfs", _) => args,
-        (_, Some("sfs")) => args.split_off(1),
+        ("sfsd", Some(word)) if !matches!(word, "--version" | "-V") => {
+            [vec!["daemon".into(), "run".into()], args].concat()
+        }
+        (name, Some("sfs")) if name != "sfs" => args.split_off(1),
         _ => args,
     }
 }
@@ -46,11 +45,12 @@ pub(super) fn normalise(args: &[String]) -> Vec<String> {
             out.push(arg.clone());
             continue;
         }
-        match split(arg, command) {
-            Some((flag, value)) => out.extend([flag, value]),
-            None => out.push(arg.clone()),
+        if let Some((flag, value)) = split(arg, command) {
+            out.extend([flag, value]);
+            continue;
         }
-        if takes_value(out.last().map_or("", String::as_str), command) {
+        out.push(arg.clone());
+        if takes_value(arg, command) {
             out.extend(rest.next().cloned());
         }
     }
@@ -78,7 +78,8 @@ fn takes_value(flag: &str, command: &CommandInfoWithArgs) -> bool {
 
 /// The parser's message as an error of ours, with the help to look at.
 pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
-    let text = output.lines().take_while(|line| !line.starts_with("Run sfs")).collect::<Vec<_>>().join(" ");
+    let text = output.lines().take_while(|line| !line.starts_with("Run sfs"));
+    let text = text.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
     let info = super::Sfs::get_args_info();
     let mut command = &info;
     let mut path = String::from("sfs");
@@ -88,7 +89,7 @@ pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
         path.push(' ');
         path.push_str(word);
     }
-    let names: Vec<&str> = command.commands.iter().map(|c| c.name.as_ref()).collect();
+    let names: Vec<&str> = command.commands.iter().map(|c| c.name).collect();
     let text = match text.trim() {
         "" => "the command line is not complete".to_owned(),
         text => text.replace("Unrecognized argument: ", "unknown word or option: "),

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::{Error, Result};
-use crate::settings::{KEYS, Key};
+use crate::settings::{self, Key};
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Map, Value};
 
@@ -47,7 +47,7 @@ struct Get {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "set")]
 #[argh(example = "sfs config set log_level debug
-  sfs config set capture.codex false")]
+sfs config set capture.codex false")]
 struct Set {
     /// the setting's name
     #[argh(positional)]
@@ -73,14 +73,15 @@ impl Config {
         match self.command {
             ConfigCommand::Show(Show { json }) => {
                 let mut all = Map::new();
-                for key in KEYS {
-                    all.insert(key.name.to_owned(), key.value(&store)?);
+                let keys = settings::keys();
+                for key in &keys {
+                    all.insert(key.name.clone(), key.value(&store)?);
                 }
                 if json {
                     return context.ui.json(&Value::Object(all));
                 }
-                KEYS.iter().try_for_each(|key| {
-                    let value = all[key.name].to_string();
+                keys.iter().try_for_each(|key| {
+                    let value = all[&key.name].to_string();
                     context.ui.line(&format!("{:<22} {:<10} {}", key.name, value, key.meaning))
                 })
             }
@@ -91,21 +92,26 @@ impl Config {
             ConfigCommand::Set(Set { key, value }) => {
                 let key = known(&key)?;
                 let value = key.parse(&value)?;
-                store.write(|store| store.set_setting(key.name, &value))?;
+                store.write(|store| store.set_setting(&key.name, &value))?;
                 crate::daemon::reload(&context.home).map(drop)
             }
             ConfigCommand::Unset(Unset { key }) => {
                 let key = known(&key)?;
-                store.write(|store| store.unset_setting(key.name))?;
+                store.write(|store| store.unset_setting(&key.name))?;
                 crate::daemon::reload(&context.home).map(drop)
             }
         }
     }
 }
 
-fn known(name: &str) -> Result<&'static Key> {
-    KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        Error::usage(format!("no setting is called {name:?}")).hint(format!("settings: {}", names.join(", ")))
-    })
+fn known(name: &str) -> Result<Key> {
+    let mut keys = settings::keys();
+    match keys.iter().position(|key| key.name == name) {
+        Some(place) => Ok(keys.swap_remove(place)),
+        None => {
+            let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+            let names = names.join(", ");
+            Err(Error::usage(format!("no setting is called {name:?}")).hint(format!("settings: {names}")))
+        }
+    }
 }

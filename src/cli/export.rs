@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "export")]
 #[argh(example = "sfs export last --format native -o /tmp/copy
-  sfs export last --format markdown > session.md
-  sfs export last --format sfs -o .")]
+sfs export last --format markdown > session.md
+sfs export last --format sfs -o .")]
 #[argh(note = "Formats:
   sfs          a folder ID.sfs with messages, manifest and the original bytes (the default)
   native       the tool's own files, byte for byte, with their paths below the tool's folder
@@ -43,14 +43,14 @@ impl Export {
             "sfs" => {
                 let path = folder.join(format!("{}.sfs", row.public_id));
                 export::export_sfs(&store, &ArchivedSession::open(&store, row)?, &path)?;
-                context.ui.line(&path.display().to_string())
+                context.ui.path(&path)
             }
             "native" => {
                 let copies = export::export_native(&store, &folder, &row)?;
-                copies.iter().try_for_each(|copy| context.ui.line(&copy.path.display().to_string()))
+                copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
             "markdown" | "md" => self.markdown(context, &store, row),
-            other => self.converted(context, &store, &row, other, &folder),
+            other => Self::converted(context, &store, &row, other, &folder),
         }
     }
 
@@ -67,13 +67,13 @@ impl Export {
             Some(folder) => {
                 let path = folder.join(name);
                 let mut out = create(&path)?;
-                export::markdown(&session, &about, &mut out)?;
-                context.ui.line(&path.display().to_string())
+                whole_or_none(&path, export::markdown(&session, &about, &mut out))?;
+                context.ui.path(&path)
             }
         }
     }
 
-    fn converted(&self, context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
+    fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
         let formats = "sfs, native, markdown, claude-code, codex, gemini";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
@@ -85,13 +85,21 @@ impl Export {
         let plan = writer.plan(&about, &target)?;
         let path = folder.join(plan.file.file_name().unwrap_or_default());
         let mut out = create(&path)?;
-        let ledger = export::write_conversation(store, row, writer, &plan, &target, &mut out)?;
-        out.flush().context(|| format!("{} can't be written", path.display()))?;
+        let written = export::write_conversation(store, row, writer, &plan, &target, &mut out).and_then(|ledger| {
+            out.flush().context(|| format!("{} can't be written", path.display()))?;
+            Ok(ledger)
+        });
+        let ledger = whole_or_none(&path, written)?;
         if std::io::stderr().is_terminal() {
             context.ui.ledger(&ledger);
         }
-        context.ui.line(&path.display().to_string())
+        context.ui.path(&path)
     }
+}
+
+/// Takes a file that could not be finished away.
+fn whole_or_none<T>(path: &Path, written: Result<T>) -> Result<T> {
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 /// A new file, readable by its owner only.

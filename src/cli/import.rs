@@ -103,7 +103,9 @@ impl Import {
 
     fn tell(&self, context: &Context, total: &Report) -> Result<()> {
         for (path, error) in &total.errors {
-            context.ui.note(&format!("not captured: {}: {}", path.display(), error.message()));
+            let (path, message) = (path.display().to_string(), error.message());
+            let place = if message.contains(&path) { String::new() } else { format!("{path}: ") };
+            context.ui.note(&format!("not captured: {place}{message}"));
         }
         if self.json {
             context.ui.json(&serde_json::json!({"sessions": total.sessions.len(), "files": total.files,

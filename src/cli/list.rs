@@ -17,9 +17,8 @@ const ROWS: u64 = 50;
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "list")]
 #[argh(example = "sfs list --tool codex --since 7d
-  sfs list --project . --sort tokens -n5
-  sfs list --json")]
-#[expect(clippy::struct_excessive_bools, reason = "they are switches")]
+sfs list --project . --sort tokens -n5
+sfs list --json")]
 pub(super) struct List {
     /// only this tool: claude-code, codex or gemini
     #[argh(option)]
@@ -142,7 +141,7 @@ pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Res
         "title": export::title(row, summary),
         "project": summary.project,
         "model": summary.model,
-        "created_at": summary.created_at.and_then(ui::rfc3339),
+        "created_at": summary.created_at.or(summary.updated_at).and_then(ui::rfc3339),
         "updated_at": summary.updated_at.and_then(ui::rfc3339),
         "message_count": summary.message_count,
         "turn_count": summary.turn_count,
@@ -165,26 +164,48 @@ pub(super) fn parent(store: &Store, row: &SessionRow, summary: &Summary) -> Resu
     Ok(store.find_native(&row.tool, native_id)?.map(|parent| parent.public_id.to_string()))
 }
 
+/// A narrower title says nothing.
+const SHORTEST_TITLE: usize = 18;
+
 const HEADINGS: [&str; 8] = ["ID", "TOOL", "PROJECT", "MSGS", "TOKENS", "COST", "ACTIVE", "TITLE"];
 
 fn table(context: &Context, rows: &[(SessionRow, Summary)]) -> Result<()> {
     let cells: Vec<[String; 8]> = rows.iter().map(|(row, summary)| cells(context, row, summary)).collect();
-    let mut widths = HEADINGS.map(str::len);
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(unicode_width::UnicodeWidthStr::width(cell.as_str()));
-        }
-    }
-    widths[2] = widths[2].min(32);
-    let before_title: usize = widths[..7].iter().map(|width| width + 2).sum();
-    widths[7] = context.ui.width().saturating_sub(before_title).max(20);
+    let widths = widths(&cells, context.ui.width());
     context.ui.line(&context.ui.paint(Style::Dim, &line(&HEADINGS.map(str::to_owned), &widths)))?;
     cells.iter().try_for_each(|row| context.ui.line(&line(row, &widths)))
 }
 
+/// The columns' widths on a terminal so wide. Where a title would have no room, columns are left out: width 0.
+fn widths(cells: &[[String; 8]], terminal: usize) -> [usize; 8] {
+    const PROJECT: usize = 2;
+    const MESSAGES: usize = 3;
+    const TOKENS: usize = 4;
+    const COST: usize = 5;
+    const TITLE: usize = 7;
+    let mut widths = HEADINGS.map(str::len);
+    for row in cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(unicode_width::UnicodeWidthStr::width(cell.as_str()));
+        }
+    }
+    widths[PROJECT] = widths[PROJECT].min((terminal / 5).clamp(12, 32));
+    let room = |widths: &[usize; 8]| {
+        let before: usize = widths[..TITLE].iter().filter(|width| **width > 0).map(|width| width + 2).sum();
+        terminal.saturating_sub(before)
+    };
+    for column in [COST, TOKENS, PROJECT, MESSAGES] {
+        if room(&widths) < SHORTEST_TITLE {
+            widths[column] = 0;
+        }
+    }
+    widths[TITLE] = room(&widths).max(1);
+    widths
+}
+
 fn line(row: &[String; 8], widths: &[usize; 8]) -> String {
     let mut text = String::new();
-    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+    for (column, (cell, width)) in row.iter().zip(widths).enumerate().filter(|(_, (_, width))| **width > 0) {
         let cell = ui::fit(cell, *width);
         match column {
             3..=5 => text.push_str(&ui::pad_left(&cell, *width)),

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "resume")]
 #[argh(example = "sfs resume last
-  sfs resume last --in codex
-  sfs resume last --in claude-code --dry-run
-  sfs resume last --in codex --no-launch --json")]
+sfs resume last --in codex
+sfs resume last --in claude-code --dry-run
+sfs resume last --in codex --no-launch --json")]
 #[argh(
     note = "On a terminal, with the tool installed, the tool is started. Otherwise the command to start it is printed."
 )]
@@ -135,7 +135,9 @@ impl Restore {
         if written.is_empty() {
             return context.ui.line("Nothing to do: all of the session's files are there.");
         }
-        written.iter().try_for_each(|path| context.ui.line(&format!("restored {}", context.home.short(path))))
+        written
+            .iter()
+            .try_for_each(|path| context.ui.line(&format!("restored {}", ui::printable(&context.home.short(path)))))
     }
 }
 

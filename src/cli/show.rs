@@ -19,9 +19,9 @@ const RESULT_LINES: usize = 12;
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "show")]
 #[argh(example = "sfs show last
-  sfs show last -m --full
-  sfs show last --cost
-  sfs show last -m --json")]
+sfs show last -m --full
+sfs show last --cost
+sfs show last -m --json")]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub(super) struct Show {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
@@ -163,7 +163,8 @@ fn cost_table(context: &Context, store: &Store, row: &SessionRow) -> Result<()> 
         let model = model.unwrap_or_else(|| "unknown model".into());
         let cost = crate::model::price::cost(&model, &usage);
         context.ui.line(&format!(
-            "  {model}: {replies} replies, {} input, {} cached, {} cache written, {} output: {}",
+            "  {}: {replies} replies, {} input, {} cached, {} cache written, {} output: {}",
+            ui::printable(&model),
             usage.input_tokens,
             usage.cache_read_tokens,
             usage.cache_write_tokens,
@@ -200,7 +201,7 @@ fn print_message(context: &Context, message: &Message, full: bool) -> Result<()>
         Role::Developer => ("developer", Style::Dim),
     };
     let at = message.timestamp.map(|at| ui::local_time(at.as_millisecond())).unwrap_or_default();
-    let agent = message.agent_id.as_deref().map(|id| format!(" sub-agent {id}")).unwrap_or_default();
+    let agent = message.agent_id.as_deref().map(|id| format!(" sub-agent {}", ui::printable(id))).unwrap_or_default();
     let harness = if message.is_meta { " harness" } else { "" };
     ui.line(&format!("{} {}", ui.paint(style, name), ui.paint(Style::Dim, &format!("{at}{agent}{harness}"))))?;
     for block in &message.content {

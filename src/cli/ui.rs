@@ -3,8 +3,8 @@
 use crate::error::{Context as _, Error, Result};
 use crate::model::ledger::Ledger;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The terminal, or what stands in its place.
@@ -29,7 +29,6 @@ pub enum Style {
     Cyan,
 }
 
-#[expect(clippy::print_stderr, reason = "this is where it is done")]
 impl Ui {
     /// Looks at the terminal and the environment.
     pub fn new() -> Ui {
@@ -50,26 +49,31 @@ impl Ui {
         out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).context(|| "stdout can't be written")
     }
 
+    /// Prints a path: as it is for scripts, harmless for terminals.
+    pub fn path(&self, path: &Path) -> Result<()> {
+        let text = path.display().to_string();
+        self.line(&if std::io::stdout().is_terminal() { printable(&text) } else { text })
+    }
+
     /// Prints data as one JSON document.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = if std::io::stdout().is_terminal() {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        };
-        self.line(&text.context(|| "the answer can't be written as JSON")?)
+        let unwritable = || "the answer can't be written as JSON";
+        if std::io::stdout().is_terminal() {
+            let text = serde_json::to_string_pretty(value).context(unwritable)?;
+            return self.line(&escaped(&text, |c| format!("\\u{:04x}", c as u32)));
+        }
+        self.line(&serde_json::to_string(value).context(unwritable)?)
     }
 
     /// Tells something that is not data.
     pub fn note(&self, text: &str) {
-        eprintln!("{text}");
+        tell(&format!("{}\n", printable(text)));
     }
 
     /// Shows progress on a terminal; `None` clears it.
     pub fn progress(&self, text: Option<&str>) {
         if std::io::stderr().is_terminal() {
-            eprint!("\r\x1b[2K{}", text.unwrap_or_default());
-            let _ = std::io::stderr().flush();
+            tell(&format!("\r\x1b[2K{}", text.unwrap_or_default()));
         }
     }
 
@@ -78,12 +82,11 @@ impl Ui {
         if self.json_errors {
             let body = serde_json::json!({"error": {"kind": error.kind().as_str(), "message": error.message(),
                 "hint": error.hint_text()}});
-            eprintln!("{body}");
-            return;
+            return tell(&format!("{body}\n"));
         }
-        eprintln!("error: {}", printable(&error.message()));
+        self.note(&format!("error: {}", error.message()));
         if let Some(hint) = error.hint_text() {
-            eprintln!("hint: {}", printable(hint));
+            self.note(&format!("hint: {hint}"));
         }
     }
 
@@ -112,7 +115,7 @@ impl Ui {
         ] {
             for entry in entries {
                 let detail = if entry.detail.is_empty() { String::new() } else { format!("  ({})", entry.detail) };
-                eprintln!("  {name:<9}{:>6}  {}{}", entry.count, entry.what, printable(&detail));
+                self.note(&format!("  {name:<9}{:>6}  {}{detail}", entry.count, entry.what));
             }
         }
     }
@@ -122,6 +125,11 @@ impl Default for Ui {
     fn default() -> Self {
         Ui::new()
     }
+}
+
+/// Writes to stderr. Where nobody listens there is nobody to tell.
+fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn terminal_width() -> Option<usize> {
@@ -149,15 +157,18 @@ pub fn is_broken_pipe(error: &Error) -> bool {
 /// Text from a session is hostile: it must not drive the terminal. Control characters (but line breaks and tabs) and
 /// direction overrides are shown as their code points.
 pub fn printable(text: &str) -> String {
+    escaped(&text.replace('\r', ""), |c| format!("\\u{{{:x}}}", c as u32))
+}
+
+/// `text` with everything that a terminal would obey written as `escape` says.
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            '\r' => {}
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
+        let obeyed = c.is_control() && !matches!(c, '\n' | '\t');
+        if obeyed || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            out.push_str(&escape(c));
+        } else {
+            out.push(c);
         }
     }
     out

@@ -410,8 +410,10 @@ impl<'a> Engine<'a> {
             let error = now.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             self.log.line(Level::Info, &format!("{tool} is {}{error}", now.state.as_str()));
         }
-        self.saved.watchers = watchers;
+        let before = std::mem::replace(&mut self.saved.watchers, watchers);
         if let Err(error) = self.store.set_setting(SETTING, &self.saved) {
+            // Tried again at the next turn.
+            self.saved.watchers = before;
             self.log.line(Level::Warn, &format!("the state could not be stored: {}", error.message()));
         }
     }

@@ -3,7 +3,7 @@
 //! - [`watch`] says which folders are watched and what an event means,
 //! - [`pending`] says when what is looked at,
 //! - [`engine`] does it,
-//! - [`status`], [`log`] and [`lock`] are what can be seen from outside,
+//! - [`mod@status`], [`log`] and [`lock`] are what can be seen from outside,
 //! - [`control`] starts and stops it.
 //!
 //! The daemon keeps no state of its own: capture stores in one transaction what it read and how far, so a daemon that is

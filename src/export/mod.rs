@@ -1,9 +1,9 @@
 //! Export: archived sessions → native files, in their own tool or in another one.
 //!
 //! - [`source`] lets a tool's reader walk an archived session,
-//! - [`log`] walks everything that was ever said, [`markdown`] writes the live conversation for people,
+//! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people,
 //! - [`native`] puts a session's own files back, byte for byte,
-//! - [`resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
+//! - [`mod@resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
 
 mod log;
 mod markdown;

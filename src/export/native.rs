@@ -3,8 +3,10 @@
 use super::source::ArchivedSession;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
+use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
-use crate::tools::{self, Source, Tool};
+use crate::tools::{self, Source, Tool, foreign};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -17,6 +19,18 @@ pub struct NativeCopy {
     pub path: PathBuf,
     /// False: it was there already, with the same bytes or more.
     pub written: bool,
+    /// A file with the first part of our bytes is there and is replaced by the whole.
+    completes: bool,
+}
+
+impl NativeCopy {
+    fn there(path: PathBuf) -> Self {
+        NativeCopy { path, written: false, completes: false }
+    }
+
+    fn new(path: PathBuf) -> Self {
+        NativeCopy { path, written: true, completes: false }
+    }
 }
 
 /// Puts the files of a session that its tool deleted back in their place. What the session stands on (the parent of a
@@ -28,14 +42,15 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
     }
     let tool = tools::find(&session.tool)?;
     let root = tool.root(home);
-    let mut copies = Vec::new();
+    let mut plan = Vec::new();
     let mut waiting = vec![session.clone()];
     let mut done = Vec::new();
     while let Some(row) = waiting.pop() {
         let parent = store.summary(row.id)?.forked_from;
         done.push(row.id);
         for stream in newest(store, &row)? {
-            copies.push(put_back(store, tool, home, &root, &row, &stream)?);
+            let copy = plan_copy(store, tool, home, &root, &row, &stream)?;
+            plan.push((stream, copy));
         }
         if let Some(parent) = parent.map(|id| store.find_native(&row.tool, &id)).transpose()?.flatten()
             && !done.contains(&parent.id)
@@ -43,7 +58,10 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
             waiting.push(parent);
         }
     }
-    Ok(copies)
+    for (stream, copy) in plan.iter().filter(|(_, copy)| copy.written) {
+        write_stream(store, stream, &copy.path, copy.completes)?;
+    }
+    Ok(plan.into_iter().map(|(_, copy)| copy).collect())
 }
 
 fn without_files(session: &SessionRow) -> Error {
@@ -61,20 +79,27 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
             return Err(Error::conflict(format!("{} is already there", path.display()))
                 .hint("export into an empty folder with -o DIR"));
         }
-        write_stream(store, &stream, &path)?;
-        copies.push(NativeCopy { path, written: true });
+        write_stream(store, &stream, &path, false)?;
+        copies.push(NativeCopy::new(path));
     }
     if copies.is_empty() { Err(without_files(session)) } else { Ok(copies) }
 }
 
-/// The newest generation of each stream that has a native file.
+/// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
+/// lay at the same place below the tool's folder, in another home: one place holds one file.
 fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
     streams.retain(|stream| stream.native_path.is_some());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();
+    let taken: Vec<_> = streams.iter().filter(|s| is_first(s)).map(|s| s.native_path.clone()).collect();
+    streams.retain(|stream| is_first(stream) || !taken.contains(&stream.native_path));
     Ok(streams)
+}
+
+fn is_first(stream: &Stream) -> bool {
+    tools::base_name(&stream.name) == stream.name
 }
 
 /// Where the stream lies below the tool's folder. An archived rollout is put back uncompressed.
@@ -84,7 +109,8 @@ fn relative_path(stream: &Stream) -> Option<PathBuf> {
     path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then(|| path.to_owned())
 }
 
-fn put_back(
+/// What has to be done for a stream's file; an error where another file is in the way.
+fn plan_copy(
     store: &Store,
     tool: &dyn Tool,
     home: &Home,
@@ -95,25 +121,26 @@ fn put_back(
     let relative = relative_path(stream)
         .ok_or_else(|| Error::failed(format!("stream {} has an unsafe native path", stream.name)))?;
     let path = root.join(relative);
-    if stream.native_path.as_deref().is_some_and(|p| p.ends_with(".zst"))
-        && root.join(stream.native_path.as_deref().unwrap_or_default()).exists()
-    {
-        return Ok(NativeCopy { path, written: false });
+    if has_compressed(stream, root) {
+        return Ok(NativeCopy::there(path));
     }
     match compare(store, stream, &path)? {
-        Comparison::Same => return Ok(NativeCopy { path, written: false }),
+        Comparison::Same => Ok(NativeCopy::there(path)),
         Comparison::Part if tool.writer().is_some_and(|w| w.is_open(home, &session.native_id)) => {
-            return Err(Error::conflict(format!("{} is in use by a running {}", path.display(), tool.name()))
-                .hint("end that client first"));
+            Err(Error::conflict(format!("{} is in use by a running {}", path.display(), tool.name()))
+                .hint("end that client first"))
         }
-        Comparison::Missing | Comparison::Part => {}
-        Comparison::Different => {
-            return Err(Error::conflict(format!("{} has other content than the archive", path.display()))
-                .hint(format!("sfs resume {} writes the session under a new id", session.public_id)));
-        }
+        Comparison::Missing => Ok(NativeCopy::new(path)),
+        Comparison::Part => Ok(NativeCopy { completes: true, ..NativeCopy::new(path) }),
+        Comparison::Different => Err(Error::conflict(format!("{} has other content than the archive", path.display()))
+            .hint(format!("sfs resume {} writes the session under a new id", session.public_id))),
     }
-    write_stream(store, stream, &path)?;
-    Ok(NativeCopy { path, written: true })
+}
+
+/// True where the tool still has the stream in its compressed form.
+fn has_compressed(stream: &Stream, root: &Path) -> bool {
+    let path = stream.native_path.as_deref().map(Path::new);
+    path.is_some_and(|path| path.extension().is_some_and(|e| e == "zst") && root.join(path).exists())
 }
 
 enum Comparison {
@@ -127,10 +154,10 @@ enum Comparison {
 
 fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
     let unreadable = || format!("{} can't be read", path.display());
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Comparison::Missing),
-        Err(error) => return Err(Error::failed(unreadable()).because(error)),
+    let Some(mut file) = foreign::open(path).context(unreadable)? else {
+        // Something that is no file is not ours to replace.
+        let is_missing = path.symlink_metadata().is_err();
+        return Ok(if is_missing { Comparison::Missing } else { Comparison::Different });
     };
     let mut cache = ChunkCache::default();
     let mut at = 0;
@@ -149,21 +176,38 @@ fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
     Ok(Comparison::Same)
 }
 
-/// Writes a stream to `path`: beside it first, then renamed over it.
-fn write_stream(store: &Store, stream: &Stream, path: &Path) -> Result<()> {
+/// Writes a stream to `path`, beside it first, then renamed; says what SHA-256 the bytes have.
+pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace: bool) -> Result<Hash> {
+    let mut hash = Sha256::new();
     let mut cache = ChunkCache::default();
     let mut at = 0;
-    write_atomically(path, true, &mut |out| {
+    write_atomically(path, replace, &mut |out| {
         while at < stream.length {
             let piece = store.read_piece(stream, at, &mut cache)?;
             if piece.is_empty() {
                 return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
             }
+            hash.update(&piece);
             out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
             at += piece.len() as u64;
         }
         Ok(())
-    })
+    })?;
+    Ok(Hash(hash.finalize().into()))
+}
+
+/// Removes what a killed writer left. An hour is longer than any write takes.
+fn sweep(folder: &Path) {
+    let is_left = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed().unwrap_or_default());
+        let extension = Path::new(&name).extension().is_some_and(|extension| extension == "tmp");
+        name.starts_with(".sessionfs-") && extension && age.is_ok_and(|age| age.as_secs() > 3600)
+    };
+    for entry in folder.read_dir().into_iter().flatten().flatten().filter(is_left) {
+        // Somebody else may be sweeping too.
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 /// Writes a file of mode 0600 under a name that tools ignore, syncs it and gives it its name. Missing folders are made.
@@ -175,6 +219,7 @@ pub(super) fn write_atomically(
     let unwritable = || format!("{} can't be written", path.display());
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).context(unwritable)?;
+    sweep(folder);
     let temporary = tempfile::Builder::new()
         .prefix(".sessionfs-")
         .suffix(".tmp")
@@ -207,8 +252,7 @@ impl ArchivedSession<'_> {
         let Some(info) = self.newest("main") else { return Ok(NativeState::Never) };
         let main = self.native_streams().iter().find(|s| s.name == "main" && s.generation == info.generation);
         let Some(main) = main.filter(|main| main.native_path.is_some()) else { return Ok(NativeState::Never) };
-        let compressed = main.native_path.as_deref().is_some_and(|path| path.ends_with(".zst"));
-        if compressed && root.join(main.native_path.as_deref().unwrap_or_default()).exists() {
+        if has_compressed(main, root) {
             return Ok(NativeState::Intact);
         }
         let Some(relative) = relative_path(main) else { return Ok(NativeState::Never) };

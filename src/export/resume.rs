@@ -1,14 +1,14 @@
 //! Continues a session in a tool: its own or another one.
 //!
-//! First a decision ([`Decision`], pure), then the work, in this order: announce the child to the archive, write the file
-//! beside its place, rename it, register it. On an error all of it is taken back.
+//! First a plan, which touches nothing; then the work, in this order: write the file beside its place, announce the child to
+//! the archive, rename the file, register it with the tool. On an error all of it is taken back.
 
 use super::native::{self, NativeState, write_atomically};
 use super::source::ArchivedSession;
 use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
-use crate::model::ledger::Ledger;
+use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store};
 use crate::tools::{self, Plan, Source, Target, Tool, Writer};
 use std::io::Write;
@@ -61,22 +61,42 @@ pub fn resume(
     tool: &'static dyn Tool,
     options: &ResumeOptions,
 ) -> Result<Resumed> {
+    // What could not be captured (a full disk) must not keep the rest of the session in.
+    let stale = refresh(store, home, session).err();
+    let stale = stale.map(|error| format!("the tool's newest lines are missing: {}", error.message()));
+    let mut resumed = resume_captured(store, home, session, tool, options)?;
+    resumed.warnings.extend(stale);
+    Ok(resumed)
+}
+
+fn resume_captured(
+    store: &mut Store,
+    home: &Home,
+    session: &SessionRow,
+    tool: &'static dyn Tool,
+    options: &ResumeOptions,
+) -> Result<Resumed> {
     let writer = tool.writer().ok_or_else(|| {
-        Error::usage(format!("{} can only be captured, not written", tool.name()))
-            .hint("sfs resume ID --in claude-code | codex | gemini")
+        Error::usage(format!("{} can only be captured, not written", tool.name())).hint(format!(
+            "sfs resume {} --in {}",
+            session.public_id,
+            tools::writable()
+        ))
     })?;
-    refresh(store, home, session)?;
     let summary = store.summary(session.id)?;
-    let project = summary.project.as_deref().map(PathBuf::from);
+    // A relative folder would be looked for wherever we happen to be started.
+    let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
         Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
             .hint(format!("sfs resume {} --project DIR", session.public_id))
     })?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
-    if tool.id() == session.tool && options.project.as_ref().is_none_or(|_| project.as_ref() == Some(&cwd)) {
-        if let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)? {
-            return Ok(resumed);
-        }
+    let stays = options.project.is_none() || project.as_ref() == Some(&cwd);
+    if tool.id() == session.tool
+        && stays
+        && let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)?
+    {
+        return Ok(resumed);
     }
     let target = Target { home: home.clone(), cwd, native_id: None, now: jiff::Timestamp::now() };
     write_new(store, session, tool, writer, &target, options)
@@ -90,7 +110,8 @@ fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
     for stream in store.streams(session.id)? {
         files.extend(store.native_files_of(stream.id)?.into_iter().map(|file| PathBuf::from(file.path)));
     }
-    files.retain(|file| file.exists());
+    let root = tool.root(home).canonicalize().unwrap_or_else(|_| tool.root(home));
+    files.retain(|file| file.starts_with(&root) && file.exists());
     Capture { home, store, tool }.files(files, &mut |_| {}).map(drop)
 }
 
@@ -162,21 +183,22 @@ fn write_new(
         resumed.files.clear();
         return Ok(resumed);
     }
-    let mut length = 0;
-    write_atomically(&plan.file, false, &mut |out| {
+    let written = write_atomically(&plan.file, false, &mut |out| {
         let mut counted = Counted { out, bytes: 0 };
         resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut counted)?;
-        length = counted.bytes;
-        Ok(())
-    })?;
-    let finish = |store: &mut Store| -> Result<Option<String>> {
-        announce(store, session, tool, &plan, length)?;
-        writer.register(&plan, &about, target)
-    };
-    match finish(store) {
+        // Before the file is there: a daemon may capture it the moment it appears.
+        announce(store, session, tool, &plan, counted.bytes)
+    });
+    if let Err(error) = written {
+        take_back_announcement(store, tool, &plan);
+        return Err(error);
+    }
+    match writer.register(&plan, &about, target) {
         Ok(warning) => resumed.warnings.extend(warning),
         Err(error) => {
-            take_back(store, tool, writer, &plan, target);
+            let _ = writer.unregister(&plan, target);
+            let _ = std::fs::remove_file(&plan.file);
+            take_back_announcement(store, tool, &plan);
             return Err(error);
         }
     }
@@ -200,10 +222,8 @@ fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Pla
     })
 }
 
-/// Undoes what a failed write left; what can't be undone must not hide the first error.
-fn take_back(store: &mut Store, tool: &dyn Tool, writer: &dyn Writer, plan: &Plan, target: &Target) {
-    let _ = writer.unregister(plan, target);
-    let _ = std::fs::remove_file(&plan.file);
+/// What can't be undone must not hide the first error. A child that is captured already stays: nothing captured is lost.
+fn take_back_announcement(store: &mut Store, tool: &dyn Tool, plan: &Plan) {
     let _ = store.write(|store| match store.find_native(tool.id(), &plan.native_id)? {
         Some(child) => store.unannounce(&child),
         None => Ok(()),
@@ -221,8 +241,23 @@ pub fn write_conversation(
 ) -> Result<Ledger> {
     let source = ArchivedSession::open(store, session.clone())?;
     let about = source.about(&store.summary(session.id)?);
-    let conversation = tools::conversation(&source)?;
-    writer.write(plan, &about, target, conversation, out)
+    let mut conversation = tools::conversation(&source)?;
+    let names = source.streams().iter().map(|stream| stream.name.as_str());
+    let copies: std::collections::BTreeSet<&str> = names.filter(|name| name.starts_with("main~")).collect();
+    let why = "another file of this session went its own way: `sfs show ID -m` has it";
+    conversation.left_out.push(("diverged copies", why, copies.len() as u64));
+    let mut ledger = writer.write(plan, &about, target, conversation, out)?;
+    if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
+        return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
+            .hint(format!("sfs show {} -m", session.public_id)));
+    }
+    let mut unread = store.notes(session.id)?;
+    unread.retain(|(stream, ..)| stream == "main");
+    if let Some((stream, line, reason)) = unread.first() {
+        let detail = format!("first: {stream}:{}: {reason}", line + 1);
+        ledger.dropped.push(Entry { what: "lines not understood".into(), count: unread.len() as u64, detail });
+    }
+    Ok(ledger)
 }
 
 struct Counted<'a> {

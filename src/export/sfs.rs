@@ -2,13 +2,12 @@
 //! restores the original exactly. `contract` of the format: .sfs 0.1.0; what it has no field for stands in `metadata`.
 
 use super::log::for_each_message;
-use super::native::write_atomically;
+use super::native::{write_atomically, write_stream};
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
-use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
-use crate::tools::Source;
+use crate::store::{SessionRow, Store, Summary};
+use crate::tools::{self, Source};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -26,7 +25,7 @@ pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary)
         "session_id": session.row.public_id.as_str(),
         "title": source::title(&session.row, summary),
         "tags": store.tags(session.row.id)?,
-        "created_at": at(summary.created_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        "created_at": at(summary.created_at.or(summary.updated_at)).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
         "updated_at": at(summary.updated_at),
         "source": {
             "tool": session.row.tool,
@@ -71,12 +70,7 @@ fn metadata(row: &SessionRow, summary: &Summary) -> Value {
 }
 
 fn provider(tool: &str) -> &'static str {
-    match tool {
-        "claude-code" => "anthropic",
-        "codex" => "openai",
-        "gemini" => "google",
-        _ => "unknown",
-    }
+    tools::find(tool).map_or("unknown", |tool| tool.provider())
 }
 
 fn sub_agents(session: &ArchivedSession<'_>) -> Vec<Value> {
@@ -156,28 +150,9 @@ fn write_native(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -> 
             generation => format!("{}.generation-{generation}", stream.name),
         };
         let path = folder.join("native").join(&name);
-        let sha256 = write_stream(store, stream, &path)?;
+        let sha256 = write_stream(store, stream, &path, false)?.hex();
         listed.push(json!({"file": format!("native/{name}"), "stream": stream.name, "generation": stream.generation,
             "format": stream.format, "native_path": stream.native_path, "bytes": stream.length, "sha256": sha256}));
     }
     Ok(listed)
-}
-
-fn write_stream(store: &Store, stream: &Stream, path: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    let mut cache = ChunkCache::default();
-    let mut at = 0;
-    write_atomically(path, false, &mut |out| {
-        while at < stream.length {
-            let piece = store.read_piece(stream, at, &mut cache)?;
-            if piece.is_empty() {
-                return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
-            }
-            hash.update(&piece);
-            out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
-            at += piece.len() as u64;
-        }
-        Ok(())
-    })?;
-    Ok(crate::id::Hash(hash.finalize().into()).hex())
 }

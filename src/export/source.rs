@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::conversation::About;
 use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
-use crate::tools::{self, Format, Line, OnLine, Source, StreamInfo};
+use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -81,6 +81,10 @@ fn info(stream: &Stream) -> Option<StreamInfo> {
     Some(StreamInfo { name: stream.name.clone(), generation: stream.generation, format, length: stream.length })
 }
 
+fn is_readable(length: u64) -> bool {
+    length <= MAX_LINE as u64
+}
+
 impl Source for ArchivedSession<'_> {
     fn native_id(&self) -> &str {
         &self.row.native_id
@@ -99,7 +103,7 @@ impl Source for ArchivedSession<'_> {
         let stream = self.stream(stream)?;
         let mut cache = ChunkCache::default();
         let (mut offset, mut number) = (from, 0);
-        // The beginning of a line whose end is in the next piece.
+        // The beginning of a line whose end is in the next piece; empty where the line is too long.
         let mut begun: Vec<u8> = Vec::new();
         let mut read_to = from;
         loop {
@@ -107,24 +111,29 @@ impl Source for ArchivedSession<'_> {
             if piece.is_empty() {
                 break;
             }
-            read_to += piece.len() as u64;
             let mut rest = &piece[..];
             while let Some(end) = memchr::memchr(b'\n', rest) {
+                let next = read_to + end as u64 + 1;
                 let bytes = if begun.is_empty() {
                     &rest[..end]
                 } else {
                     begun.extend_from_slice(&rest[..end]);
                     &begun
                 };
-                if each(Line { stream: &stream.name, number, offset, bytes })? == ControlFlow::Break(()) {
+                let line = Line { stream: &stream.name, number, offset, bytes };
+                if is_readable(next - 1 - offset) && each(line)? == ControlFlow::Break(()) {
                     return Ok(());
                 }
-                offset += bytes.len() as u64 + 1;
-                number += 1;
                 begun.clear();
-                rest = &rest[end + 1..];
+                number += 1;
+                (offset, read_to, rest) = (next, next, &rest[end + 1..]);
             }
-            begun.extend_from_slice(rest);
+            read_to += rest.len() as u64;
+            if is_readable(read_to - offset) {
+                begun.extend_from_slice(rest);
+            } else {
+                begun = Vec::new();
+            }
         }
         if !begun.is_empty() {
             let _ = each(Line { stream: &stream.name, number, offset, bytes: &begun })?;

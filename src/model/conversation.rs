@@ -286,16 +286,21 @@ struct CallIds {
 }
 
 impl CallIds {
+    fn fresh(&self, id: &str) -> String {
+        let mut number = 2;
+        while self.seen.contains(&format!("{id}-{number}")) {
+            number += 1;
+        }
+        format!("{id}-{number}")
+    }
+
     fn unique(&mut self, mut message: Message) -> Message {
         for block in &mut message.content {
             match block {
-                Block::ToolUse { id, .. } => {
-                    if !self.seen.insert(id.clone()) {
-                        let fresh = (2..).map(|n| format!("{id}-{n}")).find(|new| !self.seen.contains(new));
-                        let fresh = fresh.unwrap_or_else(|| id.clone());
-                        self.seen.insert(fresh.clone());
-                        self.renamed.insert(std::mem::replace(id, fresh.clone()), fresh);
-                    }
+                Block::ToolUse { id, .. } if !self.seen.insert(id.clone()) => {
+                    let fresh = self.fresh(id);
+                    self.seen.insert(fresh.clone());
+                    self.renamed.insert(std::mem::replace(id, fresh.clone()), fresh);
                 }
                 Block::ToolResult { id, .. } => {
                     if let Some(fresh) = self.renamed.get(id) {
@@ -314,6 +319,7 @@ mod tests {
     use super::*;
     use crate::model::message::wrap_input;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what readers give")]
     fn message(role: Role, content: Vec<Block>) -> Result<Message> {
         let mut message = Message::new("m", role);
         message.content = content;

@@ -63,6 +63,23 @@ pub struct Usage {
     pub reasoning_tokens: u64,
 }
 
+impl Usage {
+    /// More than any reply has. A file may say anything, and sums must not overflow.
+    const MOST: u64 = 1 << 40;
+
+    /// The same, with impossible numbers cut.
+    #[must_use]
+    pub fn plausible(self) -> Usage {
+        Usage {
+            input_tokens: self.input_tokens.min(Self::MOST),
+            output_tokens: self.output_tokens.min(Self::MOST),
+            cache_read_tokens: self.cache_read_tokens.min(Self::MOST),
+            cache_write_tokens: self.cache_write_tokens.min(Self::MOST),
+            reasoning_tokens: self.reasoning_tokens.min(Self::MOST),
+        }
+    }
+}
+
 /// Where an image's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageSource {

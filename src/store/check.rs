@@ -1,8 +1,8 @@
 //! Verifies every byte that the archive holds, and names what is damaged.
 
-use super::Store;
 use super::streams::{ChunkCache, Stream};
-use crate::error::Result;
+use super::{SessionRow, Store};
+use crate::error::{Error, Result};
 use crate::id::{Hash, SessionId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -33,26 +33,44 @@ pub struct CheckReport {
     pub damage: Vec<Damage>,
 }
 
+impl CheckReport {
+    fn add(&mut self, session: Option<String>, error: &Error) {
+        self.damage.push(Damage { session, what: error.message() });
+    }
+}
+
 impl Store {
     /// Reads and hashes everything; `progress` gets the number of streams done.
     pub fn check(&self, mut progress: impl FnMut(u64)) -> Result<CheckReport> {
         let mut report = CheckReport::default();
-        self.check_database(&mut report)?;
-        self.check_chunks(&mut report)?;
+        // A row that can't even be read is damage like any other, and must not hide the rest.
+        self.check_database(&mut report).unwrap_or_else(|error| report.add(None, &error));
+        self.check_chunks(&mut report).unwrap_or_else(|error| report.add(None, &error));
         report.pack_bytes = self.connection.query_row(
             "SELECT (SELECT coalesce(sum(length(data)), 0) FROM pack) + (SELECT coalesce(sum(length(data)), 0) FROM tail)",
             [],
             |row| row.get(0),
         )?;
-        for session in self.session_rows()? {
+        for row in self.session_rows()? {
             report.sessions += 1;
-            let public_id = self.session(session)?.public_id;
-            for stream in self.streams(session)? {
-                self.check_stream(&public_id, &stream, &mut report)?;
-                progress(report.streams);
-            }
+            let checked =
+                self.session(row).and_then(|session| self.check_session(&session, &mut report, &mut progress));
+            checked.unwrap_or_else(|error| report.add(Some(format!("session in row {row}")), &error));
         }
         Ok(report)
+    }
+
+    fn check_session(
+        &self,
+        session: &SessionRow,
+        report: &mut CheckReport,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<()> {
+        for stream in self.streams(session.id)? {
+            self.check_stream(&session.public_id, &stream, report)?;
+            progress(report.streams);
+        }
+        Ok(())
     }
 
     fn check_database(&self, report: &mut CheckReport) -> Result<()> {
@@ -63,6 +81,16 @@ impl Store {
             if line != "ok" {
                 report.damage.push(Damage { session: None, what: format!("database: {line}") });
             }
+        }
+        let mut statement = self
+            .connection
+            .prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check ORDER BY 1, 2 LIMIT 20")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+            let number = row.get::<_, Option<i64>>(1)?.map(|number| format!(" {number}")).unwrap_or_default();
+            let what = format!("{table}{number} belongs to a {parent} that does not exist");
+            report.damage.push(Damage { session: None, what });
         }
         Ok(())
     }
@@ -75,12 +103,15 @@ impl Store {
         let mut cache = ChunkCache::default();
         while let Some(row) = rows.next()? {
             report.chunks += 1;
-            let (id, hash): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            let (length, pack, start): (usize, i64, usize) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            let sound = self.chunk_bytes(pack, start, length, &mut cache).map(|b| Hash::of(&b).0[..] == hash[..]);
-            match sound {
+            let id = row.get(0)?;
+            let mut is_sound = || -> Result<bool> {
+                let (hash, length): (Vec<u8>, usize) = (row.get(1)?, row.get(2)?);
+                let bytes = self.chunk_bytes(row.get(3)?, row.get(4)?, length, &mut cache)?;
+                Ok(Hash::of(&bytes).0[..] == hash[..])
+            };
+            match is_sound() {
                 Ok(true) => {}
-                Ok(false) => self.name_chunk(id, "does not have the bytes that its hash names", report)?,
+                Ok(false) => self.name_chunk(id, "its bytes do not have its hash", report)?,
                 Err(error) => self.name_chunk(id, &error.message(), report)?,
             }
         }
@@ -93,7 +124,7 @@ impl Store {
              JOIN session s ON s.id = st.session WHERE sc.chunk = ?1",
         )?;
         let owners: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let what = format!("chunk {id} {problem}");
+        let what = format!("chunk {id}: {problem}");
         if owners.is_empty() {
             report.damage.push(Damage { session: None, what });
         } else {
@@ -118,7 +149,9 @@ impl Store {
                 return Ok(());
             }
         };
-        if end + tail.len() as u64 != stream.length {
+        if !stream.is_cut_at(end) {
+            damaged(format!("its chunks end at byte {end}, which is not where its tail begins"));
+        } else if end + tail.len() as u64 != stream.length {
             damaged(format!("holds {} of {} bytes", end + tail.len() as u64, stream.length));
         } else if !stream.has_hashes(&chain, &tail) {
             damaged("its bytes do not have its hash".to_owned());

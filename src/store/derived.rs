@@ -194,8 +194,8 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
             }
         };
-        summary.count(record.model.as_deref(), &record.usage, 1);
-        let usage = &record.usage;
+        let usage = record.usage.plausible();
+        summary.count(record.model.as_deref(), &usage, 1);
         self.connection.prepare_cached(sql)?.execute(params![
             key,
             session,

@@ -64,14 +64,15 @@ impl Store {
     fn prepare(&mut self, path: &Path) -> Result<()> {
         self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
         self.connection.set_prepared_statement_cache_capacity(64);
-        let application: i32 =
-            self.connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(|source| {
-                Error::failed(format!("{} is not a sessionfs archive", path.display()))
-                    .because(source)
-                    .hint("move that file away; the next command starts a new archive")
-            })?;
-        let version: usize = self.connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if application != APPLICATION_ID && (application != 0 || version != 0) {
+        // In one statement: another process may be making the archive at this moment.
+        let seen = self.connection.query_row(
+            "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_schema)
+             FROM pragma_application_id a, pragma_user_version v",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        );
+        let (application, version, tables): (i32, usize, u32) = seen.map_err(|source| unreadable(path, source))?;
+        if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
             return Err(Error::failed(format!("{} belongs to another program", path.display()))
                 .hint("set SFS_HOME to another folder"));
         }
@@ -83,8 +84,9 @@ impl Store {
             ))
             .hint("install the newer version again"));
         }
+        self.switch_to_wal()?;
         self.connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+            "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
              PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
              PRAGMA cache_size = -8192;",
         )?;
@@ -92,6 +94,20 @@ impl Store {
             self.migrate(path)?;
         }
         Ok(())
+    }
+
+    /// Where several processes make the archive at once: `SQLite` itself does not wait for this one.
+    fn switch_to_wal(&self) -> Result<()> {
+        let mut patience = 100;
+        loop {
+            match self.connection.execute_batch("PRAGMA journal_mode = WAL") {
+                Err(error) if patience > 0 && error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    patience -= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     fn migrate(&mut self, path: &Path) -> Result<()> {
@@ -161,8 +177,40 @@ impl Store {
     }
 }
 
+/// Why the archive does not answer. Only a file that is no database at all may be moved away: everything else holds, or may
+/// hold, sessions.
+fn unreadable(path: &Path, source: rusqlite::Error) -> Error {
+    let code = source.sqlite_error_code();
+    let mut head = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    let begins_as_database = read.is_ok() && head == *b"SQLite format 3\0";
+    match code {
+        Some(rusqlite::ErrorCode::NotADatabase) if !begins_as_database => {
+            Error::failed(format!("{} is not a sessionfs archive", path.display()))
+                .because(source)
+                .hint("move that file away; the next command starts a new archive")
+        }
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            Error::failed(format!("the archive {} is damaged", path.display()))
+                .because(source)
+                .hint("keep the file and put a backup in its place, or save what is in it with SQLite's .recover")
+        }
+        _ => source.into(),
+    }
+}
+
 /// Makes a file readable by its owner only.
 fn narrow(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
         .context(|| format!("{} can't be made private", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_sqlite_does_not_lose_commits() {
+        assert!(Store::sqlite_version() >= MINIMUM_SQLITE, "{}", Store::sqlite_version());
+    }
 }

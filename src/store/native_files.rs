@@ -91,33 +91,15 @@ impl Store {
     /// Stores how a file looks now.
     pub fn save_native_file(&mut self, file: &NativeFile) -> Result<()> {
         // The stream's index is touched only where a file changes its stream.
-        let same = self
-            .connection
-            .prepare_cached(
-                "UPDATE native_file SET size = ?3, mtime_ns = ?4, inode = ?5, head = ?6, captured_at = ?7, gone_at = ?8,
-                   error = ?9 WHERE path = ?1 AND stream IS ?2",
-            )?
-            .execute(params![
-                file.path,
-                file.stream,
-                file.size,
-                file.mtime_ns,
-                file.inode as i64,
-                file.head,
-                file.captured_at,
-                file.gone_at,
-                file.error
-            ])?;
-        if same > 0 {
-            return Ok(());
-        }
+        self.connection
+            .prepare_cached("DELETE FROM native_file WHERE path = ?1 AND stream IS NOT ?2")?
+            .execute(params![file.path, file.stream])?;
         self.update_or_insert(
-            "UPDATE native_file SET tool = ?1, stream = ?3, size = ?4, mtime_ns = ?5, inode = ?6, head = ?7,
-               captured_at = ?8, gone_at = ?9, error = ?10 WHERE path = ?2",
-            "INSERT INTO native_file (tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error)
+            "UPDATE native_file SET size = ?3, mtime_ns = ?4, inode = ?5, head = ?6, captured_at = ?7, gone_at = ?8,
+               error = ?9, tool = ?10 WHERE path = ?1 AND stream IS ?2",
+            "INSERT INTO native_file (path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error, tool)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
-                file.tool,
                 file.path,
                 file.stream,
                 file.size,
@@ -126,7 +108,8 @@ impl Store {
                 file.head,
                 file.captured_at,
                 file.gone_at,
-                file.error
+                file.error,
+                file.tool
             ],
         )
     }

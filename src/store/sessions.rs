@@ -325,15 +325,16 @@ impl Store {
         let not_found =
             || Error::not_found(format!("no session is called {words:?}")).hint("see the ids in `sfs list`");
         if words == "last" {
-            let rows = self.list(&Filter { limit: Some(1), ..Filter::default() })?;
-            return rows
-                .into_iter()
-                .next()
+            let newest = |min_messages| -> Result<Option<(SessionRow, Summary)>> {
+                Ok(self.list(&Filter { limit: Some(1), min_messages, ..Filter::default() })?.pop())
+            };
+            return newest(1)?
+                .map_or_else(|| newest(0), |found| Ok(Some(found)))?
                 .map(|(row, _)| row)
                 .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"));
         }
         let prefix = words.strip_prefix("ses_").unwrap_or(words);
-        if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Err(Error::usage(format!("{words:?} is too short or not an id"))
                 .hint("give at least four characters of the id, or `last`"));
         }

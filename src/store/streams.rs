@@ -72,6 +72,11 @@ impl Stream {
         Hash(hash.finalize().into())
     }
 
+    /// True where the tail begins at byte `end`.
+    pub(super) fn is_cut_at(&self, end: u64) -> bool {
+        self.cut == end
+    }
+
     /// True where chunks with this chain and this tail are what was appended.
     pub(super) fn has_hashes(&self, chain: &[u8], tail: &[u8]) -> bool {
         self.chain == chain && (self.length == 0 || self.tail_hash == Hash::of(tail).0)
@@ -297,16 +302,18 @@ impl Store {
                 .prepare_cached("SELECT id, raw_length, data FROM pack ORDER BY id DESC LIMIT 1")?
                 .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?)))
                 .optional()?;
-            self.packer.open = Some(match newest {
-                Some((id, length, data)) if (length as usize) < PACK => {
-                    let raw = decompress(&data, length, || format!("pack {id}"))?;
-                    OpenPack { id, raw, stored: true, dirty: false }
-                }
-                newest => {
-                    let id = newest.map_or(1, |(id, ..)| id + 1);
-                    OpenPack { id, raw: Vec::with_capacity(PACK + CHUNK.1), stored: false, dirty: false }
-                }
+            let next = newest.as_ref().map_or(1, |(id, ..)| id + 1);
+            // A damaged pack is left alone: it must not keep new bytes out.
+            let with_room = newest.filter(|(_, length, _)| (*length as usize) < PACK).and_then(|(id, length, data)| {
+                let raw = decompress(&data, length, || format!("pack {id}")).ok()?;
+                Some(OpenPack { id, raw, stored: true, dirty: false })
             });
+            self.packer.open = Some(with_room.unwrap_or_else(|| OpenPack {
+                id: next,
+                raw: Vec::with_capacity(PACK + CHUNK.1),
+                stored: false,
+                dirty: false,
+            }));
         }
         self.packer.open.as_mut().ok_or_else(|| Error::failed("no pack is open"))
     }
@@ -430,7 +437,9 @@ impl Store {
                 let (length, data): (i64, Vec<u8>) = self
                     .connection
                     .prepare_cached("SELECT raw_length, data FROM pack WHERE id = ?1")?
-                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?
+                    .ok_or_else(|| Error::failed(format!("pack {id} is missing")).hint("sfs admin check"))?;
                 decompress(&data, length, || format!("pack {id}"))?
             }
         };

@@ -6,6 +6,7 @@
 
 pub mod claude_code;
 pub mod codex;
+pub mod foreign;
 pub mod gemini;
 pub mod sfs;
 
@@ -63,12 +64,20 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
     }
 }
 
+/// The tools that a session can be written for, in words for a hint.
+pub fn writable() -> String {
+    let names: Vec<&str> = ALL.iter().filter(|tool| tool.writer().is_some()).map(|tool| tool.id()).collect();
+    names.join(" | ")
+}
+
 /// One AI coding tool: where its sessions are, how they are read, how they are written.
 pub trait Tool: Sync {
     /// Such as `claude-code`; part of every session id, never changes.
     fn id(&self) -> &'static str;
     /// Such as `Claude Code`.
     fn name(&self) -> &'static str;
+    /// Who makes its models, such as `anthropic`.
+    fn provider(&self) -> &'static str;
     /// Other words a person may type, such as `claude`.
     fn aliases(&self) -> &'static [&'static str];
     /// The tool's folder, such as `~/.claude`; honours the tool's own environment variable.
@@ -192,6 +201,9 @@ impl Format {
     }
 }
 
+/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
+pub const MAX_LINE: usize = 32 << 20;
+
 /// One line of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
@@ -249,6 +261,35 @@ pub struct StreamInfo {
     pub length: u64,
 }
 
+/// The stream of which `name` is a copy: a second native file of the same session is archived as `main~<hash>`.
+pub fn base_name(name: &str) -> &str {
+    name.split_once('~').map_or(name, |(base, _)| base)
+}
+
+/// Which messages are wanted when several versions of one stream are read, the newest first: generations of a rewritten
+/// file, and copies beside it. Content once seen is never removed, and nothing is told twice.
+#[derive(Debug, Default)]
+pub struct Versions {
+    /// Ids of messages that a newer version has.
+    seen: std::collections::HashSet<String>,
+    is_older: bool,
+}
+
+impl Versions {
+    /// True for a message that no newer version has. In an older one a positional id (`<stream>:…`) names another
+    /// message than in the newest: those are not wanted.
+    pub fn wants(&mut self, stream: &str, id: &str) -> bool {
+        let positional = id.strip_prefix(stream).is_some_and(|rest| rest.starts_with(':'));
+        !(self.is_older && positional) && self.seen.insert(id.to_owned())
+    }
+
+    /// From here on an older version is read.
+    #[must_use]
+    pub fn older(self) -> Self {
+        Versions { is_older: true, ..self }
+    }
+}
+
 /// What [`Source::for_each_line`] calls with every line; `Break` ends the walk.
 pub type OnLine<'f> = dyn FnMut(Line<'_>) -> Result<ControlFlow<()>> + 'f;
 
@@ -259,7 +300,7 @@ pub trait Source {
     /// All streams, all generations, by name and generation.
     fn streams(&self) -> &[StreamInfo];
     /// Calls `each` with every line of a stream from byte `from` on (the start of a line); an unterminated last line
-    /// included. Line numbers count from `from`.
+    /// included, one longer than [`MAX_LINE`] left out. Line numbers count from `from`.
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()>;
     /// Exactly `length` bytes from `offset` of a stream. Cheap when called with rising offsets.
     fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>>;

@@ -10,6 +10,7 @@ pub struct TestHome {
 }
 
 /// What a run of the binary gave.
+#[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -62,7 +63,8 @@ impl TestHome {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", run.stdout))
     }
 
-    fn finish(&self, output: Output) -> Run {
+    /// What a command of this home gave.
+    pub fn finish(&self, output: Output) -> Run {
         Run {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

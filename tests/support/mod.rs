@@ -3,3 +3,4 @@
 pub mod file_source;
 pub mod home;
 pub mod schema;
+pub mod written;

@@ -65,7 +65,7 @@ impl Session {
         for generations in members.chunk_by(|a, b| a.name == b.name) {
             session.streams(store, generations)?;
         }
-        // Before the rebuild: what is inherited is not counted.
+        // Before the rebuild: tokens and full text leave out what is inherited.
         let told = session.tell_parent(store, manifest)? | session.tell_person(store, manifest)?;
         if session.report.files > 0 || told {
             derive::rebuild_session(store, session.row.id)?;

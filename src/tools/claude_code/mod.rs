@@ -43,12 +43,16 @@ impl Tool for ClaudeCode {
         "Claude Code"
     }
 
+    fn provider(&self) -> &'static str {
+        "anthropic"
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["claude", "cc"]
     }
 
     fn root(&self, home: &Home) -> PathBuf {
-        home.tool_variable("CLAUDE_CONFIG_DIR").map_or_else(|| home.user.join(".claude"), Path::to_owned)
+        home.tool_variable("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.user.join(".claude"))
     }
 
     fn folders(&self) -> &'static [&'static str] {

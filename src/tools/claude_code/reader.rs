@@ -234,7 +234,7 @@ impl Reader for ClaudeReader {
             Ok(record) => self.record(line, &record, out),
             Err(error) => {
                 let reason = error.to_string().replace(" at line 1 column ", " at column ");
-                out.notes.push(format!("line {}: {reason} ({} bytes)", line.number + 1, line.bytes.len()));
+                out.notes.push(format!("{reason} ({} bytes)", line.bytes.len()));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Which sessions are open: `sessions/<pid>.json` of every client that runs. The `.key` files beside them hold secrets and
 //! are never opened.
 
+use crate::tools::foreign;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub(super) fn is_open(root: &Path, native_id: &str) -> bool {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter_map(|path| serde_json::from_slice::<Running>(&std::fs::read(path).ok()?).ok())
+        .filter_map(|path| serde_json::from_slice::<Running>(&foreign::read_small(&path)?).ok())
         .any(|running| running.session_id.eq_ignore_ascii_case(native_id) && running.is_alive())
 }
 

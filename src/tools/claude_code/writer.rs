@@ -195,11 +195,9 @@ impl<'a> Scribe<'a> {
     fn reply(&mut self, message: &Message, results: &[CallResult]) -> Result<()> {
         let (content, calls) = self.reply_pieces(message);
         if content.is_empty() {
-            self.tally.add(Fate::Dropped, "assistant messages", "neither text nor a tool call in it");
             return Ok(());
         }
         self.open(message.timestamp)?;
-        self.tally.add(Fate::Kept, "assistant messages", "");
         let reply = Reply {
             id: format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]),
             kind: "message",
@@ -220,7 +218,15 @@ impl<'a> Scribe<'a> {
         let (mut pieces, mut calls, mut thinking) = (Vec::new(), Vec::new(), 0);
         for block in &message.content {
             match block {
-                Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
+                Block::Text(text) | Block::Summary { text, .. } => {
+                    let piece = text_piece(text);
+                    let (fate, why) = match piece {
+                        Some(_) => (Fate::Kept, ""),
+                        None => (Fate::Dropped, "blank: the API accepts no such text"),
+                    };
+                    self.tally.add(fate, "assistant messages", why);
+                    pieces.extend(piece);
+                }
                 Block::Thinking { text, signature, redacted, .. } => {
                     let piece = self.thinking(text, signature.as_deref(), *redacted);
                     thinking += usize::from(piece.is_some());

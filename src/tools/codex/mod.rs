@@ -29,12 +29,16 @@ impl Tool for Codex {
         "Codex"
     }
 
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["cdx", "codex-cli"]
     }
 
     fn root(&self, home: &Home) -> PathBuf {
-        home.tool_variable("CODEX_HOME").map_or_else(|| home.user.join(".codex"), Path::to_owned)
+        home.tool_variable("CODEX_HOME").unwrap_or_else(|| home.user.join(".codex"))
     }
 
     fn folders(&self) -> &'static [&'static str] {
@@ -107,9 +111,11 @@ fn has_session_meta(line: &[u8]) -> bool {
     matches!(record::parse(line), Ok(record::Record::Enveloped { kind, .. }) if kind == "session_meta")
 }
 
-/// Ids become parts of paths.
+/// Ids become parts of paths, and words of a command line: none may look like an option.
 fn is_plain(id: &str) -> bool {
-    id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    id.len() <= 128
+        && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// The id in `YYYY-MM-DDThh-mm-ss-<uuid>`, for a file whose first line is lost.

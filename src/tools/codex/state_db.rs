@@ -11,7 +11,8 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -126,14 +127,22 @@ fn first_prompt(file: &Path) -> Option<String> {
     events.find(|line| line.payload.kind == "user_message").map(|line| line.payload.message)
 }
 
-/// One line in one write, as the client does it.
+/// One line in one write, as the client does it. Where the last line is not ended (a client that was killed), it is ended
+/// first: two lines in one would both be lost.
 fn append_title(root: &Path, native_id: &str, title: &str, now: Timestamp) -> Result<()> {
     let path = root.join("session_index.jsonl");
     let entry = serde_json::json!({ "id": native_id, "thread_name": title, "updated_at": now.to_string() });
     let mut file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
+        .mode(0o600)
         .open(&path)
         .context(|| format!("{} can't be opened", path.display()))?;
-    file.write_all(format!("{entry}\n").as_bytes()).context(|| format!("{} can't be written", path.display()))
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last).context(|| format!("{} can't be read", path.display()))?;
+    }
+    let end = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{end}{entry}\n").as_bytes()).context(|| format!("{} can't be written", path.display()))
 }

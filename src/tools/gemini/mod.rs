@@ -48,13 +48,17 @@ impl Tool for Gemini {
         "Gemini CLI"
     }
 
+    fn provider(&self) -> &'static str {
+        "google"
+    }
+
     fn aliases(&self) -> &'static [&'static str] {
         &["gemini-cli", "gem"]
     }
 
     /// The variable replaces the home folder, not the tool's folder in it.
     fn root(&self, home: &Home) -> PathBuf {
-        home.tool_variable("GEMINI_CLI_HOME").unwrap_or(&home.user).join(".gemini")
+        home.tool_variable("GEMINI_CLI_HOME").unwrap_or_else(|| home.user.clone()).join(".gemini")
     }
 
     fn folders(&self) -> &'static [&'static str] {
@@ -147,10 +151,10 @@ fn session(native_id: &str, stream: String, format: Format) -> Place {
     Place::Session { native_id: native_id.to_owned(), stream, format }
 }
 
-/// Ids need not be UUIDs, but they become parts of paths.
+/// Ids need not be UUIDs, but they become parts of paths and words of a command line.
 fn is_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !id.is_empty() && id.len() <= 128 && !id.starts_with('.') && id.bytes().all(is_plain)
+    id.len() <= 128 && id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.bytes().all(is_plain)
 }
 
 fn is_uuid(id: &str) -> bool {

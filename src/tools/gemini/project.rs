@@ -3,6 +3,7 @@
 
 use crate::error::{Context, Result};
 use crate::id::Hash;
+use crate::tools::foreign;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Names the project in its folder: the absolute path, nothing else.
 const MARKER: &str = ".project_root";
 /// A path is not longer.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
 
 /// The project of the folder `tmp/<folder>`, if the client says.
 pub(super) fn path_of(root: &Path, folder: &str) -> Option<String> {
@@ -59,8 +60,8 @@ fn marker(folder: &Path) -> Option<String> {
 }
 
 fn small_text(path: &Path) -> Option<String> {
-    let is_small = path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
-    is_small.then(|| std::fs::read_to_string(path).ok()).flatten()
+    let bytes = foreign::read_small(path)?;
+    String::from_utf8(bytes).ok().filter(|text| text.len() <= LONGEST)
 }
 
 /// Paths and their folders. Where one name is not as the client makes them, it takes the whole file for empty.
@@ -69,7 +70,7 @@ fn registry(root: &Path) -> BTreeMap<String, String> {
     struct Registry {
         projects: BTreeMap<String, String>,
     }
-    let bytes = std::fs::read(root.join("projects.json")).unwrap_or_default();
+    let bytes = foreign::read_small(&root.join("projects.json")).unwrap_or_default();
     let registry = serde_json::from_slice::<Registry>(&bytes).map(|registry| registry.projects).unwrap_or_default();
     let is_slug = |slug: &String| {
         !slug.is_empty() && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
