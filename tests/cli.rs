@@ -341,7 +341,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs list --tool emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex
+    hint: known tools: claude-code, codex, gemini
     ---- exit Some(2)
 
     $ sfs show
@@ -359,7 +359,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs export last --format pdf
     ---- stderr
     error: "pdf" is not a format
-    hint: formats: sfs, native, markdown, claude-code, codex
+    hint: formats: sfs, native, markdown, claude-code, codex, gemini
     ---- exit Some(2)
 
     $ sfs config
@@ -383,7 +383,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs import --from emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex
+    hint: known tools: claude-code, codex, gemini
     ---- exit Some(2)
     "#);
 }

@@ -1,5 +1,5 @@
-//! The main promise: a session resumed by us, in its own tool or in the other one, reaches the model as if its own tool
-//! had resumed it. Every recorded session, all four directions, with the real clients.
+//! The main promise: a session resumed by us, in its own tool or in another one, reaches the model as if its own tool
+//! had resumed it. Every recorded session, all nine directions, with the real clients.
 //!
 //! For the same tool its own files are deleted first, so that what the client reads is what we put back.
 
@@ -7,10 +7,13 @@ use crate::clients::{Call, Client, Native, Received, differences, natives, ready
 use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
 use std::fmt::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
-const TOOLS: [(Client, &str, &str); 2] =
-    [(Client::ClaudeCode, "claude-code", ".claude"), (Client::Codex, "codex", ".codex")];
+const TOOLS: [(Client, &str, &str); 3] = [
+    (Client::ClaudeCode, "claude-code", ".claude"),
+    (Client::Codex, "codex", ".codex"),
+    (Client::Gemini, "gemini", ".gemini"),
+];
 
 /// One session in one direction.
 struct Outcome {
@@ -19,17 +22,18 @@ struct Outcome {
 }
 
 #[test]
-fn every_recorded_session_is_resumed_in_both_tools() {
-    if !ready("every_recorded_session_is_resumed_in_both_tools", &[Client::ClaudeCode, Client::Codex]) {
+fn every_recorded_session_is_resumed_in_every_tool() {
+    if !ready("every_recorded_session_is_resumed_in_every_tool", &TOOLS.map(|(client, ..)| client)) {
         return;
     }
     let mut work = Vec::new();
     for (from, _, _) in TOOLS {
         for native in natives(from) {
-            work.extend(TOOLS.map(|to| (from, native.clone(), to)));
+            let expected = Arc::new(OnceLock::new());
+            work.extend(TOOLS.map(|to| (from, native.clone(), expected.clone(), to)));
         }
     }
-    let outcomes = side_by_side(&work, |(from, native, to)| direction(*from, native, *to));
+    let outcomes = side_by_side(&work, |(from, native, expected, to)| direction(*from, native, expected, *to));
     let mut table = String::from(
         "| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |\n",
     );
@@ -62,7 +66,12 @@ fn side_by_side<T: Sync, R: Send>(work: &[T], run: impl Fn(&T) -> R + Sync) -> V
 }
 
 /// `None` for a sub-agent's file, which is part of its parent's session.
-fn direction(from: Client, native: &Native, to: (Client, &str, &str)) -> Option<Outcome> {
+fn direction(
+    from: Client,
+    native: &Native,
+    expected: &OnceLock<Received>,
+    to: (Client, &str, &str),
+) -> Option<Outcome> {
     let home = TestHome::new();
     copy_tree(&native.home, home.path());
     home.sfs(&["import"]);
@@ -73,7 +82,7 @@ fn direction(from: Client, native: &Native, to: (Client, &str, &str)) -> Option<
         assert!(text.contains("\"subagent\""), "{} is not archived as a session", native.id);
         return None;
     }
-    let expected = expected(from, native, &home);
+    let expected = expected.get_or_init(|| expected_of(from, native, &home));
     for (_, _, folder) in TOOLS {
         let _ = std::fs::remove_dir_all(home.path().join(folder));
     }
@@ -92,7 +101,7 @@ fn direction(from: Client, native: &Native, to: (Client, &str, &str)) -> Option<
     let ledger = &resumed["ledger"];
     let cwd = if names_folder { cwd.into() } else { elsewhere };
     let actual = receive(to.0, home.path(), &cwd, resumed["native_id"].as_str().unwrap()).unwrap();
-    let problems = differences(&expected, &actual, ledger);
+    let problems = differences(expected, &actual, ledger);
     Some(outcome(from, native, to.1, &actual, ledger, &problems))
 }
 
@@ -101,11 +110,11 @@ fn find(home: &std::path::Path, id: &str) -> std::path::PathBuf {
     files.find(|entry| entry.file_name().to_string_lossy().ends_with(&format!("{id}.jsonl"))).unwrap().into_path()
 }
 
-/// What the session's own tool sends. Where it refuses its own file (today's Codex refuses bare 2025 rollouts), our
-/// reader's live conversation is the measure.
-fn expected(from: Client, native: &Native, home: &TestHome) -> Received {
+/// What the session's own tool sends, even if the API refuses it (Gemini CLI doubles its own results). Where the tool
+/// refuses its own file (today's Codex refuses bare 2025 rollouts), our reader's live conversation is the measure.
+fn expected_of(from: Client, native: &Native, home: &TestHome) -> Received {
     let received = receive(from, &native.home, &native.cwd, &native.id).unwrap();
-    if received.exit == Some(0) {
+    if received.exit == Some(0) || received.requests > 0 {
         return received;
     }
     let shown = home.json(&["show", &native.id, "-m", "--json"]);
@@ -144,7 +153,7 @@ fn call(block: &Value, shown: &Value) -> Call {
 
 fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &Value, problems: &[String]) -> Outcome {
     let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
-    let from = if from == Client::ClaudeCode { "claude-code" } else { "codex" };
+    let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
     let count = |fate: &str| {
         ledger[fate].as_array().map_or(0, |entries| entries.iter().map(|e| e["count"].as_u64().unwrap()).sum::<u64>())
     };

@@ -12,6 +12,7 @@ mod codex;
 mod daemon;
 mod damage;
 mod directions;
+mod gemini;
 mod resume;
 mod sfs;
 mod support;

@@ -272,7 +272,7 @@ fn an_unknown_tool_is_a_wrong_word() {
     insta::assert_snapshot!(run, @r#"
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex
+    hint: known tools: claude-code, codex, gemini
     ---- exit Some(2)
     "#);
 }

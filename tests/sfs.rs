@@ -123,7 +123,7 @@ fn recorded() -> Vec<String> {
         let cases = fs::read_dir(fixture(tool)).unwrap().map(|entry| entry.unwrap().file_name());
         cases.map(|case| format!("{tool}/{}", case.to_string_lossy())).collect::<Vec<_>>()
     };
-    [of("claude"), of("codex")].concat()
+    [of("claude"), of("codex"), of("gemini")].concat()
 }
 
 /// What an export says against the published schemas.
@@ -263,16 +263,16 @@ fn a_foreign_session_keeps_everything_it_says() {
 }
 
 #[test]
-fn a_foreign_session_is_resumed_in_both_tools() {
+fn a_foreign_session_is_resumed_in_every_tool() {
     let home = TestHome::new();
     Folder::aider(&home).import(&home);
     insta::assert_snapshot!(home.sfs(&["resume", "ses_ab12"]), @r#"
     ---- stderr
     error: sessions can't be written for "aider", the tool of this one
-    hint: sfs resume ses_ab12 --in claude-code | codex
+    hint: sfs resume ses_ab12 --in claude-code | codex | gemini
     ---- exit Some(2)
     "#);
-    for tool in ["claude-code", "codex"] {
+    for tool in ["claude-code", "codex", "gemini"] {
         let resumed = home.json(&["resume", "ses_ab12", "--in", tool, "--no-launch", "--json"]);
         let written = fs::read_to_string(resumed["files"][0].as_str().unwrap()).unwrap();
         for part in ["please port the parser", "iVBORw0KGgo=", "parser.c", "iVBORw0KGgoB", "The parser is ported."] {
@@ -900,7 +900,7 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
                         .sfs folders; your own home by default
 
     Options:
-      --from            only this tool: claude-code or codex
+      --from            only this tool: claude-code, codex or gemini
       --json            print what was captured as JSON
       --help, help      display usage information
 

@@ -15,6 +15,8 @@ const MAX_NOTES: u64 = 100;
 /// A stream being read on from where reading stopped.
 pub(super) struct Derivation {
     session: SessionRow,
+    /// The whole stream is one line.
+    is_one_line: bool,
     summary: Summary,
     stream: i64,
     /// The stream of a second native file beside the session's first one: `main~…`.
@@ -42,6 +44,7 @@ impl Derivation {
         let summary = store.summary(session.id)?;
         Ok(Some(Derivation {
             session: session.clone(),
+            is_one_line: format.is_one_line(),
             summary,
             stream: stream.id,
             is_copy: tools::base_name(&stream.name) != stream.name,
@@ -70,6 +73,10 @@ impl Derivation {
         fresh: &[u8],
         at_end: bool,
     ) -> Result<()> {
+        // Nothing of a document can be read before all of it is there.
+        if self.is_one_line && !at_end {
+            return Ok(());
+        }
         // After a rebuild that was interrupted, or is under way, reading may stand far behind.
         if old_length - self.row.read_to.min(old_length) > MAX_LINE as u64 && !self.row.skip {
             self.read_archived(store, stream, old_length)?;
@@ -86,7 +93,7 @@ impl Derivation {
             carried = [&begun, fresh].concat();
             bytes = &carried;
         }
-        while let Some(end) = memchr::memchr(b'\n', bytes) {
+        while let Some(end) = memchr::memchr(b'\n', bytes).filter(|_| !self.is_one_line) {
             self.line(store, stream, &bytes[..end])?;
             self.row.line += 1;
             self.row.read_to += end as u64 + 1;
@@ -95,7 +102,7 @@ impl Derivation {
         }
         if bytes.len() > MAX_LINE || (self.row.skip && !bytes.is_empty()) {
             self.skip(store, bytes)?;
-        } else if at_end && is_whole_object(bytes) {
+        } else if at_end && is_whole_object(bytes.trim_ascii_end()) {
             self.line(store, stream, bytes)?;
             self.row.read_to += bytes.len() as u64;
         }
@@ -165,17 +172,11 @@ impl Derivation {
     fn message(&mut self, store: &mut Store, message: &Message, span: Span, inherited: bool) -> Result<()> {
         let at = message.timestamp.map(jiff::Timestamp::as_millisecond);
         // A second file of the same session mostly repeats the first one: found by a search, but not counted twice.
-        if !message.is_sidechain && !self.is_copy {
-            if !message.is_meta {
-                self.summary.message_count += 1;
-            }
-            self.summary.tool_call_count += message.tool_calls() as u64;
-            if message.is_prompt() {
-                self.summary.turn_count += 1;
-                if self.summary.prompt_title.is_none() {
-                    self.summary.prompt_title = title::from_prompt(&message.text());
-                }
-            }
+        if !self.is_copy {
+            count(&mut self.summary, message, 1);
+        }
+        if message.is_prompt() && !self.is_copy && self.summary.prompt_title.is_none() {
+            self.summary.prompt_title = title::from_prompt(&message.text());
         }
         extend_span(&mut self.summary, at);
         self.text.clear();
@@ -202,6 +203,17 @@ impl Derivation {
         store.save_reader(self.stream, &self.row)?;
         store.save_summary(self.session.id, &self.summary)
     }
+}
+
+/// Adds a message to the totals (`sign` 1) or takes it away (-1).
+fn count(summary: &mut Summary, message: &Message, sign: i64) {
+    if message.is_sidechain {
+        return;
+    }
+    let step = |total: &mut u64, amount: usize| *total = total.saturating_add_signed(sign * amount as i64);
+    step(&mut summary.message_count, usize::from(!message.is_meta));
+    step(&mut summary.tool_call_count, message.tool_calls());
+    step(&mut summary.turn_count, usize::from(message.is_prompt()));
 }
 
 pub(super) fn is_whole_object(bytes: &[u8]) -> bool {
@@ -335,6 +347,46 @@ fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -
         }
     }
     Ok(())
+}
+
+/// The newest generation of a document was read: of the older ones those messages go whose ids it has. This costs one
+/// reading of each generation that still has a message of its own, however often the document was rewritten.
+pub(super) fn supersede(store: &mut Store, session: &SessionRow, newest: &Stream) -> Result<()> {
+    let mut versions = Versions::default();
+    for message in read_document_whole(store, newest)? {
+        versions.wants(&newest.name, &message.id);
+    }
+    let mut versions = versions.older();
+    let mut summary = store.summary(session.id)?;
+    let mut rows = store.message_parts(session.id)?;
+    let mut streams = store.streams(session.id)?;
+    streams.retain(|stream| stream.name == newest.name && stream.generation < newest.generation);
+    for stream in streams.iter().rev() {
+        let Some(rows) = rows.remove(&stream.id) else { continue };
+        let messages = read_document_whole(store, stream)?;
+        for (row, part) in rows {
+            if let Some(message) = messages.get(part as usize)
+                && !versions.wants(&stream.name, &message.id)
+            {
+                store.forget_message(row)?;
+                if tools::base_name(&stream.name) == stream.name {
+                    count(&mut summary, message, -1);
+                }
+            }
+        }
+    }
+    store.save_summary(session.id, &summary)
+}
+
+/// The messages of a stream that is one line; none of one too long to be read.
+fn read_document_whole(store: &Store, stream: &Stream) -> Result<Vec<Message>> {
+    let format = Format::parse(&stream.format);
+    let reader = format.and_then(|format| tools::reader(format, &stream.name, None));
+    let Some(mut reader) = reader.filter(|_| stream.length <= MAX_LINE as u64) else { return Ok(Vec::new()) };
+    let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
+    let mut reading = Reading::default();
+    reader.line(Line { stream: &stream.name, number: 0, offset: 0, bytes: &bytes }, &mut reading);
+    Ok(reading.messages)
 }
 
 fn file_time(store: &Store, stream: i64) -> Result<Option<i64>> {

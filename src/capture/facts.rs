@@ -23,6 +23,8 @@ pub(super) struct Fact {
 enum What {
     /// The tool keeps this title in an index.
     Title { title: String },
+    /// The tool keeps the project beside the session.
+    Project { path: String },
     /// The session was active at the line's moment, which its own lines do not tell.
     Active,
     /// The tool deleted its copy, which was last changed at `mtime_ns`.
@@ -44,6 +46,7 @@ impl Fact {
     pub(super) fn observation(self) -> Option<Observation> {
         match self.what {
             What::Title { title } => Some(Observation::Title(TitleRank::Chosen, title)),
+            What::Project { path } => Some(Observation::Project(path)),
             What::Active => Some(Observation::Activity(self.at)),
             What::NativeGone { .. } | What::NativeBack { .. } => None,
         }
@@ -79,6 +82,9 @@ pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observatio
     match observation {
         Observation::Title(_, title) => {
             append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Title { title } })?;
+        }
+        Observation::Project(path) => {
+            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Project { path } })?;
         }
         Observation::Activity(at) => append(store, session.id, &Fact { at, what: What::Active })?,
         _ => {}

@@ -10,8 +10,9 @@ use super::facts::{self, Fact};
 use super::scan::mtime_ns;
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
+use crate::model::observation::Observation;
 use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{Format, Place, Tool, foreign};
+use crate::tools::{Format, Head, Place, Tool, foreign};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -53,14 +54,17 @@ impl Progress {
         }
         // A file of another home: it is looked at when that home is imported.
         let Ok(relative) = path.strip_prefix(root) else { return Ok(None) };
-        let mut first_line = Ok(None);
+        let mut head = Ok(None);
         let place = tool.place(relative, &mut || {
-            first_line = content.first_line();
-            first_line.as_mut().ok()?.take()
+            head = content.beginning(tool.head(relative));
+            head.as_mut().ok()?.take()
         });
-        first_line?;
+        head?;
         let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
         let session = store.ensure_session(tool.id(), &native_id)?;
+        if let Some(project) = tool.project(root, relative) {
+            facts::observe(store, tool.id(), &native_id, Observation::Project(project))?;
+        }
         let relative = relative.to_string_lossy();
         let key = StreamKey {
             session: session.id,
@@ -116,7 +120,9 @@ impl Progress {
             derive::touch(store, self.session.id, self.file.mtime_ns / 1_000_000)?;
         }
         self.save(store)?;
-        if self.done && self.rewritten && self.format.has_lines() {
+        if self.done && self.rewritten && self.format.is_one_line() {
+            derive::supersede(store, &self.session, &self.stream)?;
+        } else if self.done && self.rewritten && self.format.has_lines() {
             derive::rebuild_session(store, self.session.id)?;
         }
         Ok(bytes.len())
@@ -287,22 +293,29 @@ impl Content {
         Some(head)
     }
 
-    fn first_line(&mut self) -> Result<Option<Vec<u8>>> {
+    /// What the tool wants to know the file by; `None` where there is nothing of it.
+    fn beginning(&mut self, head: Head) -> Result<Option<Vec<u8>>> {
         self.rewind()?;
-        let mut line = Vec::new();
+        let mut bytes = match head {
+            Head::Bytes(length) => {
+                return self.read(length as usize).map(|bytes| Some(bytes).filter(|b| !b.is_empty()));
+            }
+            Head::FirstLine => Vec::new(),
+        };
         let unreadable = format!("{} can't be read", self.path.display());
         let reader: &mut dyn Read = match &mut self.reader {
             Reader::Plain(file) => file,
             Reader::Compressed(decoder) => decoder,
         };
-        BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut line).context(|| unreadable)?;
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if line.first() == Some(&b'{') && line.len() < FIRST_LINE as usize && !derive::is_whole_object(&line) {
+        BufReader::new(reader.take(FIRST_LINE)).read_until(b'\n', &mut bytes).context(|| unreadable)?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        } else if bytes.first() == Some(&b'{') && bytes.len() < FIRST_LINE as usize && !derive::is_whole_object(&bytes)
+        {
             // More of it is to come, and half of it could name another session.
             return Ok(None);
         }
-        Ok(Some(line).filter(|line| !line.is_empty()))
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 
     fn compare(&mut self, store: &Store, stream: &Stream, known: Option<&NativeFile>) -> Result<Change> {

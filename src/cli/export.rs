@@ -26,7 +26,7 @@ pub(super) struct Export {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
     #[argh(positional)]
     id: String,
-    /// sfs, native, markdown, claude-code or codex
+    /// sfs, native, markdown, claude-code, codex or gemini
     #[argh(option, default = "String::from(\"sfs\")")]
     format: String,
     /// the folder to write into; the current one by default
@@ -74,7 +74,7 @@ impl Export {
     }
 
     fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
-        let formats = "sfs, native, markdown, claude-code, codex";
+        let formats = "sfs, native, markdown, claude-code, codex, gemini";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
         let writer = tool.writer().ok_or_else(|| Error::usage(format!("{} has no writer", tool.name())))?;

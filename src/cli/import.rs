@@ -20,7 +20,7 @@ sfs import ~/.sessionfs/sessions")]
 #[argh(note = "PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
 changes nothing.")]
 pub(super) struct Import {
-    /// only this tool: claude-code or codex
+    /// only this tool: claude-code, codex or gemini
     #[argh(option)]
     from: Option<String>,
     /// print what was captured as JSON

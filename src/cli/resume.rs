@@ -25,7 +25,7 @@ pub(super) struct Resume {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
     #[argh(positional)]
     id: String,
-    /// the tool to continue in: claude-code or codex; its own by default
+    /// the tool to continue in: claude-code, codex or gemini; its own by default
     #[argh(option, long = "in")]
     tool: Option<String>,
     /// the project folder; the session's own by default
@@ -50,7 +50,7 @@ impl Resume {
             Some(name) => tools::find(name)?,
             None => tools::find(&row.tool).map_err(|_| {
                 Error::usage(format!("sessions can't be written for {:?}, the tool of this one", row.tool))
-                    .hint(format!("sfs resume {} --in claude-code | codex", self.id))
+                    .hint(format!("sfs resume {} --in claude-code | codex | gemini", self.id))
             })?,
         };
         let project = self.project.as_deref().map(existing_folder).transpose()?;

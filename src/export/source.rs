@@ -95,6 +95,11 @@ impl Source for ArchivedSession<'_> {
     }
 
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()> {
+        if stream.format.is_one_line() {
+            let bytes = self.bytes(stream, from, stream.length.saturating_sub(from))?;
+            let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes: &bytes })?;
+            return Ok(());
+        }
         let stream = self.stream(stream)?;
         let mut cache = ChunkCache::default();
         let (mut offset, mut number) = (from, 0);

@@ -34,7 +34,7 @@ const SHELLS: [&str; 8] = [
 struct ShellInput {
     #[serde(alias = "cmd")]
     command: Option<CommandLine>,
-    #[serde(alias = "working_directory", alias = "directory", alias = "cwd")]
+    #[serde(alias = "working_directory", alias = "directory", alias = "dir_path", alias = "cwd")]
     workdir: Option<String>,
     /// `local_shell_call` nests the two.
     action: Option<Box<ShellInput>>,
@@ -108,6 +108,7 @@ mod tests {
         let nested = r#"{"action":{"type":"exec","command":["ls"],"working_directory":"/w"}}"#;
         assert_eq!(shell("local_shell_call", nested), there("ls"));
         assert_eq!(shell("run_shell_command", r#"{"command":"ls","directory":"/w"}"#), there("ls"));
+        assert_eq!(shell("run_shell_command", r#"{"command":"ls","dir_path":"/w"}"#), there("ls"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::model::message::{Role, Usage};
 use crate::model::price;
 use crate::model::usage::UsageRecord;
 use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeMap;
 
 /// Where a message's line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,25 @@ impl Store {
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A session's messages by stream: each one's row, and which of its line's messages it is.
+    pub fn message_parts(&self, session: i64) -> Result<BTreeMap<i64, Vec<(i64, u32)>>> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT stream, id, part FROM message WHERE session = ?1")?;
+        let mut rows = statement.query([session])?;
+        let mut parts = BTreeMap::<i64, Vec<(i64, u32)>>::new();
+        while let Some(row) = rows.next()? {
+            parts.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
+        }
+        Ok(parts)
+    }
+
+    /// Drops one message from the index.
+    pub fn forget_message(&mut self, row: i64) -> Result<()> {
+        self.connection.prepare_cached("DELETE FROM message_text WHERE rowid = ?1")?.execute([row])?;
+        self.connection.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([row])?;
+        Ok(())
     }
 
     /// Counts a reply's tokens once, whatever file or session repeats them; the newest figures under a key win.

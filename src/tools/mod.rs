@@ -7,6 +7,7 @@
 pub mod claude_code;
 pub mod codex;
 pub mod foreign;
+pub mod gemini;
 pub mod sfs;
 
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Every tool, in the order in which they are shown.
-pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex];
+pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini];
 
 /// Finds a tool by its id or an alias.
 pub fn find(name: &str) -> Result<&'static dyn Tool> {
@@ -42,6 +43,7 @@ pub fn reader(format: Format, stream: &str, state: Option<&str>) -> Option<Box<d
     match format {
         Format::ClaudeCodeJsonl => Some(claude_code::ClaudeCode.reader(stream, state)),
         Format::CodexRollout => Some(codex::Codex.reader(stream, state)),
+        Format::GeminiJsonl | Format::GeminiJson => Some(gemini::Gemini.reader(stream, state)),
         Format::SfsJsonl => Some(Box::new(sfs::SfsReader)),
         Format::SfsDocument | Format::File => None,
     }
@@ -53,6 +55,7 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
     match source.newest("main").or_else(lines).map(|stream| stream.format) {
         Some(Format::ClaudeCodeJsonl) => claude_code::ClaudeCode.conversation(source),
         Some(Format::CodexRollout) => codex::Codex.conversation(source),
+        Some(Format::GeminiJsonl | Format::GeminiJson) => gemini::Gemini.conversation(source),
         Some(Format::SfsJsonl) => sfs::live(source),
         Some(Format::SfsDocument | Format::File) | None => {
             Err(Error::not_found(format!("session {} has no transcript", source.native_id()))
@@ -82,9 +85,13 @@ pub trait Tool: Sync {
     /// Folders below [`Tool::root`] that hold sessions, such as `projects`. Nothing else is ever opened, but for
     /// [`Tool::index_files`].
     fn folders(&self) -> &'static [&'static str];
-    /// Decides what the file at `relative` (to the root) is. `first_line` reads the file's first line; it is only
-    /// called where the path alone does not tell.
-    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// Decides what the file at `relative` (to the root) is. `head` reads the file's beginning, as much of it as
+    /// [`Tool::head`] says; it is only called where the path alone does not tell.
+    fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// How much of a file [`Tool::place`] wants to see.
+    fn head(&self, _relative: &Path) -> Head {
+        Head::FirstLine
+    }
     /// Small files directly in the root in which the tool keeps facts about sessions, such as titles.
     fn index_files(&self) -> &'static [&'static str] {
         &[]
@@ -92,6 +99,10 @@ pub trait Tool: Sync {
     /// What `bytes`, the whole content of one of the [`Tool::index_files`], says: pairs of native id and fact.
     fn read_index(&self, _file: &str, _bytes: &[u8]) -> Vec<(String, Observation)> {
         Vec::new()
+    }
+    /// The project of the session in the file at `relative` (to `root`), where the tool keeps it beside the sessions.
+    fn project(&self, _root: &Path, _relative: &Path) -> Option<String> {
+        None
     }
     /// A reader for a stream of this tool's own format, continued from `state` (what [`Reader::state`] gave). Where the
     /// format is not known to be this tool's: [`reader`].
@@ -102,6 +113,15 @@ pub trait Tool: Sync {
     fn writer(&self) -> Option<&dyn Writer>;
     /// What this tool deletes by itself, in words for a person.
     fn retention(&self) -> &'static str;
+}
+
+/// How much of a file tells what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Without the line break.
+    FirstLine,
+    /// So many bytes, or all if there are fewer.
+    Bytes(u64),
 }
 
 /// What a file in a tool's folder is.
@@ -129,6 +149,10 @@ pub enum Format {
     ClaudeCodeJsonl,
     /// `codex/rollout`; a compressed one is archived decompressed.
     CodexRollout,
+    /// `gemini/jsonl`
+    GeminiJsonl,
+    /// `gemini/json`: the whole session in one document, which is rewritten at every change.
+    GeminiJson,
     /// `sfs/jsonl`: the messages of a .sfs folder.
     SfsJsonl,
     /// `sfs/document`: the manifest or the workspace of a .sfs folder, one JSON object; see [`sfs::observations`].
@@ -138,8 +162,15 @@ pub enum Format {
 }
 
 impl Format {
-    const ALL: [Format; 5] =
-        [Format::ClaudeCodeJsonl, Format::CodexRollout, Format::SfsJsonl, Format::SfsDocument, Format::File];
+    const ALL: [Format; 7] = [
+        Format::ClaudeCodeJsonl,
+        Format::CodexRollout,
+        Format::GeminiJsonl,
+        Format::GeminiJson,
+        Format::SfsJsonl,
+        Format::SfsDocument,
+        Format::File,
+    ];
 
     /// The format of that name; `None` for the archive's own, such as `sfs/facts`.
     pub fn parse(name: &str) -> Option<Format> {
@@ -151,6 +182,8 @@ impl Format {
         match self {
             Format::ClaudeCodeJsonl => "claude-code/jsonl",
             Format::CodexRollout => "codex/rollout",
+            Format::GeminiJsonl => "gemini/jsonl",
+            Format::GeminiJson => "gemini/json",
             Format::SfsJsonl => "sfs/jsonl",
             Format::SfsDocument => "sfs/document",
             Format::File => "file",
@@ -160,6 +193,11 @@ impl Format {
     /// True where the bytes are lines for a [`Reader`].
     pub fn has_lines(self) -> bool {
         !matches!(self, Format::SfsDocument | Format::File)
+    }
+
+    /// True where the whole stream, line breaks included, is one line for its [`Reader`].
+    pub fn is_one_line(self) -> bool {
+        self == Format::GeminiJson
     }
 }
 

@@ -51,6 +51,37 @@ fn claude_sends_a_whole_session() {
     assert_same(&expected, &received, &json!({}));
 }
 
+#[test]
+fn gemini_sends_a_whole_session() {
+    if !ready("gemini_sends_a_whole_session", &[Client::Gemini]) {
+        return;
+    }
+    let id = "11111111-2222-4333-8444-555555555555";
+    let home = home_with("gemini_example.jsonl", ".gemini/tmp/example/chats/session-2026-11-22T08-00-55555555.jsonl");
+    let received = receive(Client::Gemini, home.path(), Path::new("/home/dev/work/example"), id).unwrap();
+    let expected = Received {
+        user_texts: texts(&["Привет! Почини сборку", "\u{200b}/etc/hosts тоже посмотри"]),
+        assistant_texts: texts(&["Смотрю.", "Нашёл ошибку.", "Готово."]),
+        calls: vec![
+            call("Bash", json!({"command": "cargo build"}), "error[E0308]"),
+            call("mcp__github__list-issues", json!({"q": "is:open"}), "[]"),
+            call(
+                "apply_patch",
+                json!({"patch": "*** Begin"}),
+                "The tool call was interrupted; no result was recorded.",
+            ),
+        ],
+        images: received.images.clone(),
+        shape: "uaccauca".into(),
+        exit: Some(0),
+        requests: 1,
+        stderr: received.stderr.clone(),
+        ..Received::default()
+    };
+    assert_eq!(received, expected);
+    assert_eq!(received.images.len(), 1);
+}
+
 fn codex_sends_all_of(file: &str) {
     let (id, place) = rollout(file);
     let home = home_with(file, &place);

@@ -3,7 +3,7 @@
 use super::mock::{PORT, Reply};
 use super::namespace::{self, Job, Outcome};
 use super::transcript::Received;
-use super::{Client, anthropic, openai};
+use super::{Client, anthropic, gemini, openai};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +35,9 @@ pub fn available(client: Client) -> Result<PathBuf, Skip> {
     if !program.is_file() {
         return Err(Skip { why: format!("no client at {} (tests/clients/setup.sh installs it)", program.display()) });
     }
+    if client == Client::Gemini && !node().is_file() {
+        return Err(Skip { why: "no node on the path".into() });
+    }
     POSSIBLE.get_or_init(namespace::possible).clone().map(|()| program).map_err(|why| Skip { why })
 }
 
@@ -60,18 +63,35 @@ pub fn skip(name: &str, why: &str) {
 pub fn receive(client: Client, home: &Path, cwd: &Path, native_id: &str) -> Result<Received, String> {
     available(client).map_err(|skip| skip.why)?;
     let copy = tempfile::tempdir().map_err(|error| error.to_string())?;
-    copy_tree(home, copy.path()).map_err(|error| format!("copying {}: {error}", home.display()))?;
+    copy_tree(home, copy.path())
+        .and_then(|()| client.prepare(copy.path()))
+        .map_err(|error| format!("copying {}: {error}", home.display()))?;
     let mut job = client.job(home, cwd, PROBE, native_id, false);
     job.overlay = Some((copy.path().to_owned(), home.to_owned()));
     Ok(client.received(&namespace::run(&job)?, PROBE))
+}
+
+/// Goes on with the session `native_id` in `home` itself: `prompt`, and `replies` to it. Gives what the model received
+/// before the prompt.
+pub fn go_on(
+    client: Client,
+    home: &Path,
+    cwd: &Path,
+    native_id: &str,
+    prompt: &str,
+    replies: &[Reply],
+) -> Result<Received, String> {
+    available(client).map_err(|skip| skip.why)?;
+    client.prepare(home).map_err(|error| error.to_string())?;
+    let job = Job { replies: replies.to_vec(), ..client.job(home, cwd, prompt, native_id, false) };
+    Ok(client.received(&namespace::run(&job)?, prompt))
 }
 
 /// Runs a new session of `client` through `prompts`, one process each, while the model answers with `replies` in order;
 /// tool calls among them are really executed. The session is written into `home`.
 pub fn drive(client: Client, home: &Path, cwd: &Path, prompts: &[&str], replies: &[Reply]) -> Result<Driven, String> {
     available(client).map_err(|skip| skip.why)?;
-    // Codex does not start without its folder.
-    std::fs::create_dir_all(home.join(".codex")).map_err(|error| error.to_string())?;
+    client.prepare(home).map_err(|error| error.to_string())?;
     let mut driven = Driven { native_id: uuid::Uuid::new_v4().to_string(), received: Received::default() };
     let mut replies = replies.to_vec();
     for (turn, prompt) in prompts.iter().enumerate() {
@@ -109,6 +129,19 @@ impl Client {
                 "codex/0.169.0/node_modules/@openai/codex-linux-{arch}/vendor/{}-unknown-linux-musl/bin/codex",
                 std::env::consts::ARCH
             )),
+            Client::Gemini => root.join("gemini/0.61.0/node_modules/@google/gemini-cli/bundle/gemini.js"),
+        }
+    }
+
+    /// Makes what the client does not start without.
+    fn prepare(self, home: &Path) -> std::io::Result<()> {
+        match self {
+            Client::ClaudeCode => Ok(()),
+            Client::Codex => std::fs::create_dir_all(home.join(".codex")),
+            Client::Gemini => {
+                std::fs::create_dir_all(home.join(".gemini"))?;
+                std::fs::write(home.join(".gemini/settings.json"), gemini_settings().to_string())
+            }
         }
     }
 
@@ -118,19 +151,20 @@ impl Client {
         let arguments = match self {
             Client::ClaudeCode => claude_arguments(prompt, id, new),
             Client::Codex => codex_arguments(home, prompt, id, new),
+            Client::Gemini => gemini_arguments(prompt, id, new),
         };
-        let mut env = vec![
-            ("HOME".to_owned(), home.display().to_string()),
-            ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        ];
+        let path = "/usr/local/bin:/usr/bin:/bin";
+        let mut env = vec![("HOME".to_owned(), home.display().to_string()), ("PATH".to_owned(), path.to_owned())];
         let common = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("SHELL", "/bin/bash"), ("USER", "dev")];
         let own = match self {
             Client::ClaudeCode => claude_environment(),
             Client::Codex => codex_environment(home),
+            Client::Gemini => gemini_environment(),
         };
         env.extend(common.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let command = std::iter::once(program).chain(arguments).collect();
+        let runtime = (self == Client::Gemini).then(|| node().display().to_string());
+        let command = runtime.into_iter().chain([program]).chain(arguments).collect();
         Job { client: self, command, env, cwd: cwd.to_owned(), overlay: None, replies: Vec::new() }
     }
 
@@ -138,6 +172,7 @@ impl Client {
         let received = match self {
             Client::ClaudeCode => anthropic::received(&outcome.exchanges, prompt),
             Client::Codex => openai::received(&outcome.exchanges, prompt),
+            Client::Gemini => gemini::received(&outcome.exchanges, prompt),
         };
         Received { exit: outcome.exit, stderr: outcome.stderr.clone(), ..received }
     }
@@ -164,6 +199,41 @@ fn claude_environment() -> Vec<(&'static str, String)> {
 fn codex_environment(home: &Path) -> Vec<(&'static str, String)> {
     let keys = ["CODEX_API_KEY", "OPENAI_API_KEY", "MOCK_KEY"].map(|name| (name, "sk-dummy".to_owned()));
     keys.into_iter().chain([("CODEX_HOME", home.join(".codex").display().to_string())]).collect()
+}
+
+fn gemini_arguments(prompt: &str, id: &str, new: bool) -> Vec<String> {
+    let session = if new { "--session-id" } else { "--resume" };
+    ["--yolo", session, id, "-p", prompt].map(String::from).to_vec()
+}
+
+fn gemini_environment() -> Vec<(&'static str, String)> {
+    vec![
+        ("GEMINI_API_KEY", "dummy".into()),
+        ("GOOGLE_GEMINI_BASE_URL", format!("http://127.0.0.1:{PORT}")),
+        ("GEMINI_CLI_NO_RELAUNCH", "1".into()),
+        ("GEMINI_TELEMETRY_ENABLED", "false".into()),
+        ("NO_COLOR", "1".into()),
+    ]
+}
+
+/// Recorded sessions grow old, and the client deletes old ones; what else it deletes, it shall.
+fn gemini_settings() -> Value {
+    serde_json::json!({
+        "general": {
+            "enableAutoUpdate": false, "enableAutoUpdateNotification": false,
+            "sessionRetention": {"enabled": true, "maxAge": "9999d"},
+        },
+        "privacy": {"usageStatisticsEnabled": false},
+        "telemetry": {"enabled": false},
+        "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": false}},
+    })
+}
+
+/// `node`, where the caller has it.
+fn node() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("node")).find(|node| node.is_file());
+    found.unwrap_or_else(|| "node".into())
 }
 
 /// `codex exec`, with the user's own configuration ignored. A session of a provider called `mock` gets one; any other

@@ -1,6 +1,6 @@
 //! A model's API on loopback: it checks every request as the real one would, answers from a script and keeps all of it.
 
-use super::{Client, anthropic, openai};
+use super::{Client, anthropic, gemini, openai};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -125,6 +125,7 @@ fn serve(client: Client, mut request: Request, script: &Mutex<Script>, exchanges
         (Err(problem), _) => Answer { problems: vec![problem.clone()], ..Answer::json(400, &Value::Null) },
         (Ok(body), Client::ClaudeCode) => anthropic::answer(&method, &path, &beta, body, script),
         (Ok(body), Client::Codex) => openai::answer(&method, &path, body, script),
+        (Ok(body), Client::Gemini) => gemini::answer(&method, &path, body, script),
     };
     exchanges.lock().unwrap().push(Exchange {
         path,

@@ -7,7 +7,7 @@
 //! - [`assert_same`] compares what two clients' models received, less what a ledger admits.
 //!
 //! A run is shut into a network namespace that has only loopback, with an emptied environment: [`namespace`]. What the
-//! APIs would refuse is in [`anthropic`] and [`openai`]; what is not part of a conversation in [`transcript`]. Nothing
+//! APIs would refuse is in [`anthropic`], [`openai`] and [`gemini`]; what is not part of a conversation in [`transcript`]. Nothing
 //! here knows the library: its mistakes must not be able to hide in ours.
 
 // What a test may do, the helpers of tests may do too.
@@ -16,6 +16,7 @@
 mod anthropic;
 mod compare;
 mod examples;
+mod gemini;
 mod launch;
 mod mock;
 mod namespace;
@@ -28,7 +29,7 @@ mod transcript;
 #[allow(unused_imports, reason = "not every test is here yet")]
 pub use self::{
     compare::{assert_same, differences},
-    launch::{Driven, Skip, available, drive, ready, receive, skip},
+    launch::{Driven, Skip, available, drive, go_on, ready, receive, skip},
     mock::{Piece, Reply},
     natives::{Native, natives},
     transcript::{Call, Received, shell_command},
@@ -43,4 +44,6 @@ pub enum Client {
     ClaudeCode,
     /// `codex`, version 0.169.0.
     Codex,
+    /// `gemini`, version 0.61.0; needs `node`.
+    Gemini,
 }

@@ -18,17 +18,39 @@ pub struct Native {
 
 /// The recorded sessions of a tool, sorted by case and id.
 pub fn natives(client: Client) -> Vec<Native> {
-    let folder = if client == Client::ClaudeCode { "claude" } else { "codex" };
+    let folder = match client {
+        Client::ClaudeCode => "claude",
+        Client::Codex => "codex",
+        Client::Gemini => "gemini",
+    };
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let files = walkdir::WalkDir::new(&cases).sort_by_file_name().into_iter().flatten();
-    let native = |entry: walkdir::DirEntry| {
-        let stem = entry.path().file_name()?.to_str()?.strip_suffix(".jsonl")?;
-        let id = stem.get(stem.len().checked_sub(36)?..).filter(|id| uuid::Uuid::try_parse(id).is_ok())?.to_owned();
+    let found = |entry: walkdir::DirEntry| {
         let case = entry.path().strip_prefix(&cases).ok()?.components().next()?;
-        Some(Native { home: cases.join(case), id, cwd: cwd(entry.path())? })
+        let (id, cwd) = if client == Client::Gemini { gemini_native(entry.path())? } else { native(entry.path())? };
+        Some(Native { home: cases.join(case), id, cwd })
     };
-    files.filter_map(native).collect()
+    files.filter_map(found).collect()
 }
+
+/// The id that ends the file's name, and the folder that its records name.
+fn native(file: &Path) -> Option<(String, PathBuf)> {
+    let stem = file.file_name()?.to_str()?.strip_suffix(".jsonl")?;
+    let id = stem.get(stem.len().checked_sub(36)?..).filter(|id| uuid::Uuid::try_parse(id).is_ok())?;
+    Some((id.to_owned(), cwd(file)?))
+}
+
+/// The id inside of the file, and the folder that the project's marker names; 0.24 has no markers.
+fn gemini_native(file: &Path) -> Option<(String, PathBuf)> {
+    file.file_name()?.to_str()?.strip_prefix("session-")?;
+    let text = std::fs::read_to_string(file).ok()?;
+    let head = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next()?.ok()?;
+    let marker = std::fs::read_to_string(file.parent()?.parent()?.join(".project_root"));
+    Some((head["sessionId"].as_str()?.to_owned(), marker.unwrap_or_else(|_| UNKNOWN.into()).into()))
+}
+
+/// Where sessions run that do not say where they ran.
+const UNKNOWN: &str = "/home/dev/work/unknown";
 
 /// Whether there is something to resume and somebody to do it.
 fn prepared(name: &str, client: Client) -> bool {
@@ -44,7 +66,7 @@ fn cwd(file: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(file).ok()?;
     let mut records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let found = records.find_map(|r| r["cwd"].as_str().or(r["payload"]["cwd"].as_str()).map(PathBuf::from));
-    Some(found.unwrap_or_else(|| "/home/dev/work/unknown".into()))
+    Some(found.unwrap_or_else(|| UNKNOWN.into()))
 }
 
 /// Resumes all of them, two at a time, and draws a table.
@@ -139,6 +161,27 @@ fn codex_resumes_its_own_sessions() {
         v020 875b14a7: 0 0 0 0  exit Some(1)
         v050 01a20293: 2 3 4 0 uaccccaua
         v110 01a20297: 1 2 4 0 uacccca
+        ");
+    }
+}
+
+#[test]
+fn gemini_resumes_its_own_sessions() {
+    if prepared("gemini_resumes_its_own_sessions", Client::Gemini) {
+        let doubled = "Please ensure that the number of function response parts is equal to the number of function call \
+                       parts of the function call turn.";
+        // It doubles the results of the calls it made.
+        insta::assert_snapshot!(table(Client::Gemini).replace(doubled, "doubled"), @"
+        atfile 4550a7ed: 1 1 0 0 ua
+        git_unicode e56a8b02: 1 2 1 0 uaca !doubled (1 calls, 2 responses) exit Some(1)
+        image 6b5f2d2c: 2 2 0 1 uaua
+        interactive_compress 65346500: 2 2 0 0 uaua
+        interactive_rewind 9778f174: 2 2 0 0 uaua
+        resumed 9f734301: 1 2 1 0 uaca !doubled (1 calls, 2 responses) exit Some(1)
+        simple cd69bdf6: 1 1 0 0 ua
+        subagent 83d21bec: 1 1 1 0 uca !doubled (1 calls, 2 responses) exit Some(1)
+        tools c88a3300: 1 2 8 0 uacccccccca !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (2 calls, 4 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) !doubled (1 calls, 2 responses) exit Some(1)
+        v0.24_tools c272f28c: 0 0 0 0  exit Some(42)
         ");
     }
 }

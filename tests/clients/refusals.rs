@@ -1,6 +1,6 @@
 //! The mocks refuse broken sessions: one small break at a time in a request that they accept.
 
-use super::{anthropic, openai};
+use super::{anthropic, gemini, openai};
 use serde_json::{Value, json};
 
 /// A request to the Messages API that is right.
@@ -225,6 +225,62 @@ fn the_responses_api_refuses_broken_pairs() {
             ("/input/6/input", json!({}), "'input[6].input'"),
             ("/input/5/output", json!({}), "'input[5].output'"),
             ("/input/7/output/0/type", json!("text"), "input[7].output"),
+        ],
+    );
+}
+
+/// A request to the Gemini API that is right.
+fn contents() -> Value {
+    json!({
+        "tools": [{"functionDeclarations": []}],
+        "contents": [
+            {"role": "user", "parts": [{"text": "Do it"}]},
+            {"role": "model", "parts": [
+                {"text": "I will."},
+                {"functionCall": {"id": "1", "name": "read_file", "args": {"file_path": "a"}},
+                    "thoughtSignature": "skip_thought_signature_validator"},
+                {"functionCall": {"id": "2", "name": "glob", "args": {}}},
+            ]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"id": "1", "name": "read_file", "response": {"output": "x"}}},
+                {"functionResponse": {"id": "2", "name": "glob", "response": {"error": "y"}}},
+                {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+            ]},
+        ],
+    })
+}
+
+#[test]
+fn the_gemini_api_refuses_broken_conversations() {
+    let stray = json!({"functionResponse": {"id": "9", "name": "t", "response": {}}});
+    refuses(
+        |body| gemini::problems(body, "gemini-3.8-flash"),
+        &contents(),
+        &[
+            ("/contents", json!([]), "contents is not specified"),
+            ("/contents/0/role", json!("assistant"), "valid role"),
+            ("/contents/0/parts", json!([]), "must not be empty"),
+            ("/contents/0/id", json!("1"), "Unknown name \"id\""),
+            ("/contents/0/parts/0/text", json!(""), "empty text"),
+            ("/contents/0/parts/0/text", json!(7), "TYPE_STRING"),
+            ("/contents/0/parts/0/text", Value::Null, "oneof field 'data' must"),
+            ("/contents/0/parts/0/fileData", json!({}), "already set"),
+            ("/contents/0/parts/0/type", json!("text"), "Unknown name"),
+            ("/contents/0/parts/0/thought", json!(true), "thought part in a user turn"),
+            ("/contents/0/parts/1", stray.clone(), "comes immediately after a function call turn"),
+            ("/contents/0", Value::Null, "comes immediately after a user turn"),
+            ("/contents/1/parts/1/thoughtSignature", json!("someone else's"), "Corrupted thought signature"),
+            ("/contents/1/parts/1/thoughtSignature", Value::Null, "missing a thought_signature"),
+            ("/contents/1/parts/1/functionCall/name", json!("a b"), "Invalid function name"),
+            ("/contents/1/parts/1/functionCall/args", json!("ls"), "protobuf.Struct"),
+            ("/contents/1/parts/1", Value::Null, "number of function response parts"),
+            ("/contents/2/parts/0", Value::Null, "number of function response parts"),
+            ("/contents/2/parts/2", stray, "number of function response parts"),
+            ("/contents/2", Value::Null, "number of function response parts"),
+            ("/contents/2/parts/0/functionResponse/response", json!("x"), "protobuf.Struct"),
+            ("/contents/2/parts/0/functionResponse/name", json!(""), "Name cannot be empty"),
+            ("/contents/2/parts/2/inlineData/mimeType", json!("image/bmp"), "Unsupported MIME type"),
+            ("/contents/2/parts/2/inlineData/data", json!("*"), "Base64"),
         ],
     );
 }

@@ -2,7 +2,7 @@
 # Installs the real clients that the tests in this folder drive, and what is needed to shut them into a network namespace.
 # Idempotent: what is there is left alone. Needs node 20 or newer and npm; nobody is logged in.
 #
-#   tests/clients/setup.sh                        both clients, at the versions the tests are written for
+#   tests/clients/setup.sh                        all clients, at the versions the tests are written for
 #   tests/clients/setup.sh codex 0.50.0           one client at another version, beside the others
 #
 # They lie in target/clients/TOOL/VERSION (or $SESSIONFS_TEST_CLIENTS/TOOL/VERSION).
@@ -46,7 +46,8 @@ client() {
     case $1 in
         claude) npm_install claude "$2" @anthropic-ai/claude-code ;;
         codex) npm_install codex "$2" @openai/codex ;;
-        *) say "unknown client $1: claude or codex"; exit 2 ;;
+        gemini) npm_install gemini "$2" @google/gemini-cli ;;
+        *) say "unknown client $1: claude, codex or gemini"; exit 2 ;;
     esac
 }
 
@@ -56,4 +57,5 @@ if [ $# -gt 0 ]; then
 else
     client claude 2.1.330
     client codex 0.169.0
+    client gemini 0.61.0
 fi

@@ -110,7 +110,7 @@ pub fn joined_parts(texts: &[&str]) -> String {
 /// The command line of a shell call, whichever tool's.
 pub fn shell_command(call: &Call) -> Option<String> {
     let argument = match call.name.as_str() {
-        "Bash" | "shell" | "local_shell" | "shell_command" => call.input.get("command")?,
+        "Bash" | "shell" | "local_shell" | "shell_command" | "run_shell_command" => call.input.get("command")?,
         "exec_command" => call.input.get("cmd")?,
         _ => return None,
     };
@@ -190,6 +190,9 @@ const HARNESS: &[&str] = &[
     "<goal_context>",
     "<image ",
     "</image>",
+    // Gemini CLI
+    "<session_context>",
+    "<hook_context>",
 ];
 
 /// A user's text without what a harness put in, if anything is left.

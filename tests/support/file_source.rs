@@ -2,7 +2,7 @@
 
 use sessionfs::error::{Error, Result};
 use sessionfs::home::Home;
-use sessionfs::tools::{Format, Line, OnLine, Place, Source, StreamInfo, Tool};
+use sessionfs::tools::{Format, Head, Line, OnLine, Place, Source, StreamInfo, Tool};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,10 @@ impl FileSource {
                 }
                 let bytes = std::fs::read(entry.path()).unwrap();
                 let relative = entry.path().strip_prefix(&root).unwrap();
-                let mut first = || bytes.split(|b| *b == b'\n').next().map(<[u8]>::to_vec);
+                let mut first = || match tool.head(relative) {
+                    Head::FirstLine => bytes.split(|b| *b == b'\n').next().map(<[u8]>::to_vec),
+                    Head::Bytes(length) => Some(bytes[..bytes.len().min(length as usize)].to_vec()),
+                };
                 let Place::Session { native_id, stream, format } = tool.place(relative, &mut first) else { continue };
                 let session = sessions.entry(native_id.clone()).or_insert_with(|| FileSource {
                     native_id,
@@ -67,6 +70,11 @@ impl Source for FileSource {
     }
 
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()> {
+        if stream.format.is_one_line() {
+            let bytes = &self.bytes[&stream.name];
+            let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes })?;
+            return Ok(());
+        }
         let mut offset = from;
         for (number, line) in self.bytes[&stream.name][from as usize..].split_inclusive(|b| *b == b'\n').enumerate() {
             let bytes = line.strip_suffix(b"\n").unwrap_or(line);

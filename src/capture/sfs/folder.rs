@@ -5,7 +5,7 @@ use super::manifest::{self, Listed, MAX_FILES, Manifest};
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::store::StreamKey;
-use crate::tools::{self, Format, Place};
+use crate::tools::{self, Format, Head, Place};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -76,9 +76,12 @@ impl Content {
         }
     }
 
-    fn first_line(&mut self) -> Option<Vec<u8>> {
+    fn beginning(&mut self, head: Head) -> Option<Vec<u8>> {
         let mut line = Vec::new();
         self.go_to(0).ok()?;
+        if let Head::Bytes(length) = head {
+            return self.read(length as usize).ok();
+        }
         BufReader::new((&mut self.file).take(FIRST_LINE)).read_until(b'\n', &mut line).ok()?;
         Some(line.trim_ascii_end().to_vec()).filter(|line| !line.is_empty())
     }
@@ -192,7 +195,7 @@ pub(super) fn listed(
 fn belongs(manifest: &Manifest, listed: &Listed, format: Format, path: &str, content: &mut Content) -> bool {
     let Ok(tool) = tools::find(&manifest.tool) else { return false };
     let in_folders = path.split('/').next().is_some_and(|first| tool.folders().contains(&first));
-    let place = tool.place(Path::new(path), &mut || content.first_line());
+    let place = tool.place(Path::new(path), &mut || content.beginning(tool.head(Path::new(path))));
     let name = listed.stream.rsplit_once('~').map_or(&listed.stream[..], |(name, _)| name);
     let is_ours = |stream: &str| stream == name || stream == listed.stream;
     is_safe(path)

@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// The file's name.
 pub(super) const NAME: &str = "manifest.json";
+/// The file that names the project.
+const WORKSPACE: &str = "workspace.json";
 /// A longer manifest is not read.
 const LIMIT: u64 = 16 << 20;
 /// No session has more files.
@@ -34,6 +36,8 @@ pub(super) struct Manifest {
     pub(super) inherited: u64,
     pub(super) created_at: Option<Timestamp>,
     pub(super) updated_at: Option<Timestamp>,
+    /// From the workspace beside the manifest: some tools keep it outside of the session's bytes.
+    pub(super) project: Option<String>,
     native: Option<Vec<Listed>>,
 }
 
@@ -71,7 +75,10 @@ impl Manifest {
             return Err(broken("is not a JSON object".into()));
         }
         match json["sfs_version"].as_str() {
-            Some(version) if version.starts_with("0.1.") => Manifest::of(&json).map_err(broken),
+            Some(version) if version.starts_with("0.1.") => {
+                let project = project(folder)?;
+                Manifest::of(&json).map(|manifest| Manifest { project, ..manifest }).map_err(broken)
+            }
             Some(version) => Err(Error::failed(format!("{} is of .sfs version {version:?}", path.display()))
                 .hint("this sessionfs reads 0.1; a newer one may read it")),
             None => Err(broken("has no sfs_version".into())),
@@ -111,6 +118,7 @@ impl Manifest {
             inherited: metadata["inherited"].as_i64().map_or(0, |bytes| bytes.max(0) as u64),
             created_at: at("/created_at"),
             updated_at: at("/updated_at"),
+            project: None,
             native,
         })
     }
@@ -125,10 +133,17 @@ impl Manifest {
                 listed[at].format
             )));
         }
-        let needs_tool = |format: &Format| matches!(format, Format::ClaudeCodeJsonl | Format::CodexRollout);
+        let needs_tool = |format: &Format| format.has_lines() && *format != Format::SfsJsonl;
         if tools::find(&self.tool).is_err() && formats.iter().flatten().any(needs_tool) {
             return Err(Some(format!("its tool {:?} is unknown here; its messages were imported", self.tool)));
         }
         Ok(listed)
     }
+}
+
+/// The project's path, if the workspace of `folder` tells an absolute one.
+fn project(folder: &Path) -> Result<Option<String>> {
+    let Some(mut content) = open(folder, WORKSPACE)?.filter(|content| content.length <= LIMIT) else { return Ok(None) };
+    let json: Value = serde_json::from_slice(&content.read(LIMIT as usize)?).unwrap_or_default();
+    Ok(json["root_path"].as_str().filter(|path| path.starts_with('/')).map(str::to_owned))
 }

@@ -156,6 +156,9 @@ impl Session {
         {
             facts::observe(store, tool, native_id, Observation::Title(TitleRank::Chosen, title))?;
         }
+        if let Some(project) = manifest.project.clone().filter(|_| summary.project.is_none()) {
+            facts::observe(store, tool, native_id, Observation::Project(project))?;
+        }
         if summary.updated_at.is_none() {
             for at in [manifest.created_at, manifest.updated_at].into_iter().flatten() {
                 facts::observe(store, tool, native_id, Observation::Activity(at))?;
