@@ -41,7 +41,7 @@ impl Progress {
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
-        // An emptied file says nothing new, like any other part of what we have (see below), and not even whose it is.
+        // An emptied file says nothing new, like any other part of what we have (see below), compressed or not.
         if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
             return Ok(None);
         }
@@ -54,16 +54,14 @@ impl Progress {
         }
         // A file of another home: it is looked at when that home is imported.
         let Ok(relative) = path.strip_prefix(root) else { return Ok(None) };
-        let mut head = Ok(None);
-        let place = tool.place(relative, &mut || {
-            head = content.beginning(tool.head(relative));
-            head.as_mut().ok()?.take()
-        });
-        head?;
-        let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
-        let session = store.ensure_session(tool.id(), &native_id)?;
+        let owner = match known.as_ref().and_then(|known| known.stream) {
+            // It was placed when it was new: an appended line does not cost another look at the first one.
+            Some(stream) => Owner::of_stream(store, stream)?,
+            None => Owner::place(store, tool, relative, &mut content)?,
+        };
+        let Some(Owner { session, name, format, stream }) = owner else { return Ok(None) };
         if let Some(project) = tool.project(root, relative) {
-            facts::observe(store, tool.id(), &native_id, Observation::Project(project))?;
+            facts::observe(store, tool.id(), &session.native_id, Observation::Project(project))?;
         }
         let relative = relative.to_string_lossy();
         let key = StreamKey {
@@ -73,7 +71,11 @@ impl Progress {
             format: format.as_str(),
             native_path: Some(&relative),
         };
-        let Some(mut stream) = claim(store, key, known.as_ref(), &text, &mut content)? else {
+        let claimed = match stream {
+            Some(stream) => Some(stream),
+            None => claim(store, key, &text, &mut content)?,
+        };
+        let Some(mut stream) = claimed else {
             let file = NativeFile { stream: None, ..content.describe(tool.id(), text, 0) };
             store.save_native_file(&file)?;
             return Ok(None);
@@ -153,6 +155,38 @@ impl Progress {
     }
 }
 
+/// Whose a native file is, and which of its streams.
+struct Owner {
+    session: SessionRow,
+    name: String,
+    format: Format,
+    /// Where it is archived already.
+    stream: Option<Stream>,
+}
+
+impl Owner {
+    /// Of a file that is archived already.
+    fn of_stream(store: &Store, stream: i64) -> Result<Option<Owner>> {
+        let stream = store.stream(stream)?;
+        let Some(format) = Format::parse(&stream.format) else { return Ok(None) };
+        let session = store.session(stream.session)?;
+        Ok(Some(Owner { session, name: stream.name.clone(), format, stream: Some(stream) }))
+    }
+
+    /// Of a new file: its path tells, or its beginning.
+    fn place(store: &mut Store, tool: &dyn Tool, relative: &Path, content: &mut Content) -> Result<Option<Owner>> {
+        let mut head = Ok(None);
+        let place = tool.place(relative, &mut || {
+            head = content.beginning(tool.head(relative));
+            head.as_mut().ok()?.take()
+        });
+        head?;
+        let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
+        let session = store.ensure_session(tool.id(), &native_id)?;
+        Ok(Some(Owner { session, name, format, stream: None }))
+    }
+}
+
 /// What became of a file since we last looked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -164,20 +198,11 @@ enum Change {
     Rewritten,
 }
 
-/// The stream that a native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
+/// The stream that a new native file belongs to. A file that took the place of a vanished one (renamed, archived, compressed)
 /// goes on with its stream, and so does one that is ahead of the others (a copy in another folder, or a restored file that was
 /// continued). One that went its own way beside a living one gets a stream of its own, and none at all (`None`) where it is a
 /// copy that says nothing new.
-fn claim(
-    store: &mut Store,
-    key: StreamKey<'_>,
-    known: Option<&NativeFile>,
-    path: &str,
-    content: &mut Content,
-) -> Result<Option<Stream>> {
-    if let Some(id) = known.and_then(|known| known.stream) {
-        return store.stream(id).map(Some);
-    }
+fn claim(store: &mut Store, key: StreamKey<'_>, path: &str, content: &mut Content) -> Result<Option<Stream>> {
     let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key).map(Some) };
     let others = store.native_files_of(stream.id)?;
     if others.iter().any(|other| Path::new(&other.path).exists()) {

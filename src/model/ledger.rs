@@ -55,6 +55,13 @@ impl Tally {
         }
     }
 
+    /// Counts what the walk to the live conversation left out: kind, why, and how many.
+    pub fn leave_out(&mut self, left_out: Vec<(&'static str, &'static str, u64)>) {
+        for (what, why, count) in left_out {
+            self.add_many(Fate::Dropped, what, why, count);
+        }
+    }
+
     /// The ledger, sorted by kind.
     pub fn close(self) -> Ledger {
         let mut ledger = Ledger::default();

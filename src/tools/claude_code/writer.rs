@@ -70,9 +70,7 @@ impl Writer for ClaudeWriter {
         out: &mut dyn Write,
     ) -> Result<Ledger> {
         let mut scribe = Scribe::new(plan, about, target, out);
-        for (what, why, count) in conversation.left_out {
-            scribe.tally.add_many(Fate::Dropped, what, why, count);
-        }
+        scribe.tally.leave_out(conversation.left_out);
         for step in steps(conversation.messages) {
             scribe.step(step?)?;
         }

@@ -69,9 +69,7 @@ impl Writer for CodexWriter {
     ) -> Result<Ledger> {
         let mut rollout = Rollout::new(plan, about, target, out);
         rollout.session_meta(about, target)?;
-        for (what, why, count) in conversation.left_out {
-            rollout.tally.add_many(Fate::Dropped, what, why, count);
-        }
+        rollout.tally.leave_out(conversation.left_out);
         for step in steps(conversation.messages) {
             match step? {
                 Step::Prompt(message) => rollout.prompt(message)?,

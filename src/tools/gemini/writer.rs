@@ -82,9 +82,7 @@ impl Writer for GeminiWriter {
         out: &mut dyn Write,
     ) -> Result<Ledger> {
         let mut scribe = Scribe::new(plan, about, target, out);
-        for (what, why, count) in conversation.left_out {
-            scribe.tally.add_many(Fate::Dropped, what, why, count);
-        }
+        scribe.tally.leave_out(conversation.left_out);
         scribe.head(target.now)?;
         for step in steps(conversation.messages) {
             match step? {
