@@ -640,6 +640,9 @@ fn codex_files_are_placed_by_their_first_line() {
         place(name, Some(r#"{"id":"old","timestamp":"2025-06-01T00:00:00Z","instructions":null}"#)),
         session("old", "main")
     );
+    // An id becomes a word of the command that is run.
+    let option = meta(r#"{"id":"--dangerously-bypass-approvals-and-sandbox"}"#);
+    assert_eq!(place(name, Some(&option)), session("01a20276-2682-7a90-a9a4-17fde775b50e", "main"));
     let spawned = r#""source":{"subagent":{"thread_spawn":{"parent_thread_id":"p","depth":1}}}"#;
     assert_eq!(
         place(name, Some(&meta(&format!(r#"{{"id":"c","session_id":"root","parent_thread_id":"p",{spawned}}}"#)))),

@@ -269,3 +269,17 @@ fn a_killed_import_costs_nothing() {
     import(&home);
     assert_faithful(&home);
 }
+
+#[test]
+fn a_damaged_archive_is_not_taken_for_another_file() {
+    let home = TestHome::with(&["claude/chat"]);
+    assert_eq!(home.sfs(&["import"]).code, Some(0));
+    let archive = home.path().join(".sessionfs/archive.db");
+    let mut bytes = std::fs::read(&archive).unwrap();
+    bytes[100..2000].fill(0xa5);
+    std::fs::write(&archive, &bytes).unwrap();
+    let run = home.sfs(&["list"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(run.stderr.contains("is damaged") && run.stderr.contains("keep the file"), "{run}");
+    assert_eq!(std::fs::read(&archive).unwrap(), bytes);
+}
