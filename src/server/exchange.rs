@@ -1,0 +1,80 @@
+//! One request and its answer, as the server's parts see them: no module but `http.rs` knows which library spoke HTTP.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::net::IpAddr;
+
+/// A whole, bounded request: its head was checked and its body has a known length within [`Service::body_limit`].
+pub struct Request {
+    /// Upper case, such as `GET`.
+    pub method: String,
+    /// Percent-decoding not done; starts with `/`, without the query.
+    pub path: String,
+    /// What stands behind `?`, raw; empty where there is none.
+    pub query: String,
+    /// Names in lower case, in the order of arrival.
+    pub headers: Vec<(String, String)>,
+    /// The client's address; behind a trusted proxy the one that the proxy tells.
+    pub client: IpAddr,
+    /// True where the client spoke https to the proxy in front.
+    pub secure: bool,
+    /// Bytes of the body.
+    pub length: u64,
+    /// The body.
+    pub body: Box<dyn Read + Send>,
+}
+
+impl Request {
+    /// The first header of that name (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub struct Response {
+    /// Such as 200.
+    pub status: u16,
+    /// Without `Content-Length`, which follows from the body.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// A body of known length.
+#[derive(Debug)]
+pub enum Body {
+    /// In memory.
+    Bytes(Cursor<Vec<u8>>),
+    /// A temporary file, from its beginning, and its length.
+    File(File, u64),
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Response {
+        Response::bytes(status, "", Vec::new())
+    }
+
+    /// An answer of that media type; none is named where it is empty.
+    pub fn bytes(status: u16, media_type: &str, bytes: Vec<u8>) -> Response {
+        let headers = if media_type.is_empty() { Vec::new() } else { vec![("Content-Type", media_type.to_owned())] };
+        Response { status, headers, body: Body::Bytes(Cursor::new(bytes)) }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Response {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// Answers requests. Called by several workers at once; never panics on anything a client sends.
+pub trait Service: Send + Sync {
+    /// How many bytes the body of this request may have; asked before a byte of it is read. More is refused with 413.
+    fn body_limit(&self, method: &str, path: &str) -> u64;
+    /// Answers.
+    fn answer(&self, request: &mut Request) -> Response;
+}

@@ -1,0 +1,3 @@
+//! The sync server: one process, one folder, no other program.
+
+pub mod exchange;
