@@ -15,7 +15,8 @@ pub const TAG_RULE: &str = "at most 20 tags of 1 to 50 characters, on one line";
 pub fn title(text: &str) -> Result<Option<String>> {
     let text = text.trim();
     let length = text.chars().count();
-    let refuse = |what: String| Error::usage(what).hint(format!("a title is one line of at most {MAX_TITLE} characters"));
+    let refuse =
+        |what: String| Error::usage(what).hint(format!("a title is one line of at most {MAX_TITLE} characters"));
     if text.contains(char::is_control) {
         return Err(refuse("the title has line breaks or other control characters in it".to_owned()));
     }

@@ -44,9 +44,9 @@ impl Register {
 impl Store {
     /// What was said of a session, by field.
     pub fn registers(&self, session: i64) -> Result<Vec<Register>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT field, value, counter, device FROM register WHERE session = ?1 ORDER BY field",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT field, value, counter, device FROM register WHERE session = ?1 ORDER BY field")?;
         Ok(statement.query_map([session], register_from)?.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -108,7 +108,8 @@ impl Store {
     pub(super) fn say_purged(&mut self, session: i64, at: i64) -> Result<()> {
         self.hide(session, at)?;
         self.say(session, PURGED, Some(&at.to_string()))?;
-        self.connection.execute("UPDATE session SET purged_at = ?2, title = NULL WHERE id = ?1", params![session, at])?;
+        self.connection
+            .execute("UPDATE session SET purged_at = ?2, title = NULL WHERE id = ?1", params![session, at])?;
         self.connection.execute("DELETE FROM tag WHERE session = ?1", [session])?;
         self.connection.execute(
             "DELETE FROM register WHERE session = ?1 AND field NOT IN (?2, ?3)",
@@ -156,9 +157,9 @@ impl Store {
     }
 
     fn register(&self, session: i64, field: &str) -> Result<Option<Register>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT field, value, counter, device FROM register WHERE session = ?1 AND field = ?2",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT field, value, counter, device FROM register WHERE session = ?1 AND field = ?2")?;
         Ok(statement.query_row(params![session, field], register_from).optional()?)
     }
 

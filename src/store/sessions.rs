@@ -498,8 +498,9 @@ impl Store {
 
     /// Which session continues which, as announced: public ids of the visible children.
     pub fn children(&self, public_id: &SessionId) -> Result<Vec<String>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT public_id FROM session WHERE parent = ?1 AND deleted_at IS NULL ORDER BY id")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT public_id FROM session WHERE parent = ?1 AND deleted_at IS NULL ORDER BY id")?;
         Ok(statement.query_map([public_id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 

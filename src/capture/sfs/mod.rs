@@ -49,7 +49,8 @@ pub fn import_sfs(store: &mut Store, folder: &Path) -> Result<Imported> {
     };
     let label = |note| format!("{}: {note}", folder.display());
     let (report, more) = store.write(|store| {
-        let row = store.adopt_session(&manifest.tool, &manifest.native_id, SessionId::parse(&manifest.session_id).ok())?;
+        let row =
+            store.adopt_session(&manifest.tool, &manifest.native_id, SessionId::parse(&manifest.session_id).ok())?;
         if row.purged_at.is_some() {
             let note = format!("{} was purged here and stays out", row.public_id);
             return Ok((Report::default(), vec![note]));
@@ -163,7 +164,8 @@ impl Session {
             store.set_title(self.row.id, title.as_deref())?;
         }
         let theirs = if tagged { &[] } else { &manifest.tags[..] };
-        let tags: BTreeSet<String> = theirs.iter().filter_map(|tag| label::tag(tag).ok()).take(label::MAX_TAGS).collect();
+        let tags: BTreeSet<String> =
+            theirs.iter().filter_map(|tag| label::tag(tag).ok()).take(label::MAX_TAGS).collect();
         for tag in &tags {
             store.add_tag(self.row.id, tag)?;
         }

@@ -14,7 +14,10 @@ pub(super) fn of(root: &Path) -> Retention {
     let said = &settings["general"]["sessionRetention"];
     let source = source.filter(|_| said.is_object());
     let Some((after, most)) = limits(said) else {
-        return Retention { source, ..Retention::keeps("keeps its sessions (general.sessionRetention in settings.json)") };
+        return Retention {
+            source,
+            ..Retention::keeps("keeps its sessions (general.sessionRetention in settings.json)")
+        };
     };
     let beyond = most.map(|most| format!(" and all but the newest {most} of a project")).unwrap_or_default();
     let words = format!(
