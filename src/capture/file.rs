@@ -120,6 +120,10 @@ impl Progress {
     /// Archives up to `budget` bytes more; says how many.
     pub(super) fn advance(&mut self, store: &mut Store, budget: usize) -> Result<usize> {
         let bytes = self.content.read(budget.max(WINDOW as usize))?;
+        // Since the last transaction another process may have purged the session. Appending would notice, nothing else would.
+        if bytes.is_empty() && !store.has_stream(&self.stream)? {
+            return Err(Error::conflict(format!("{} was purged meanwhile", self.session.public_id)));
+        }
         let old_length = self.stream.length;
         store.append(&mut self.stream, &bytes)?;
         self.done = bytes.len() < budget.max(WINDOW as usize);

@@ -12,11 +12,11 @@ pub fn purge(store: &mut Store, session: &SessionRow) -> Result<Freed> {
         let now = jiff::Timestamp::now().as_millisecond();
         store.write(|store| {
             let bytes: u64 = store.streams(session.id)?.iter().map(|stream| stream.length).sum();
-            let forks = store.forks(session)?;
+            let forks = store.repeated_by(session.id)?;
             store.mark_purged(session, now)?;
             // A reply that a fork repeats was counted where it was first said: from now on that is the fork.
-            for fork in forks.iter().filter(|fork| fork.purged_at.is_none()) {
-                derive::rebuild_session(store, fork.id)?;
+            for fork in forks {
+                derive::rebuild_session(store, fork)?;
             }
             store.audit(Event::Purged, &session.public_id, &json!({"bytes": bytes}))
         })?;

@@ -109,9 +109,9 @@ impl Share {
         }
         let state = match (&self.command, count) {
             (None, 0) => "it has no sessions".to_owned(),
-            (None, _) => format!("its {} are safe here", ui::counted(count, "session")),
+            (None, _) => format!("safe here: all of its sessions ({count})"),
             (Some(command), _) => {
-                format!("{} of its {} not safe yet: {command}", self.not_yet(), ui::counted(count, "session"))
+                format!("not safe yet: {} of its {}: {command}", self.not_yet(), ui::counted(count, "session"))
             }
         };
         let style = if self.command.is_some() { Style::Red } else { Style::Plain };
@@ -127,7 +127,7 @@ fn line(context: &Context, store: &Store, session: &Endangered) -> Result<String
     let id = session.row.as_ref().map_or("-", |row| &row.public_id.as_str()[..12]);
     let state = if session.safe { "safe" } else { "not yet" };
     let text = format!(
-        "  {:<16}  {state:<7}  {id:<12}  {:>8}  {}",
+        "  {:<17}  {state:<7}  {id:<12}  {:>8}  {}",
         session.due.map_or_else(|| "kept".to_owned(), in_future),
         ui::bytes(session.bytes),
         title(store, session)?.unwrap_or_else(|| session.native_id.clone())

@@ -52,12 +52,12 @@ impl Watch {
         let tool = self.tool.as_deref().map(tools::find).transpose()?.map(|tool| tool.id());
         let store = context.open()?;
         let mut seen = (store.data_version()?, store.sizes(capture::FACTS)?);
+        let mut signals = Signals::new([Signal::Int, Signal::Term]).context(|| "signals can't be caught")?;
         if !daemon::status(&context.home)?.running {
             context.ui.note("No daemon runs: only what `sfs import` captures is shown. Start it: sfs daemon start");
         }
         context.ui.note("Watching; end with Ctrl-C.");
         let mut left = self.count.unwrap_or(u64::MAX);
-        let mut signals = Signals::new([Signal::Int, Signal::Term]).context(|| "signals can't be caught")?;
         while left > 0 && !is_over(&mut signals) {
             let version = store.data_version()?;
             if version == seen.0 {

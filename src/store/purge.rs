@@ -5,8 +5,8 @@
 //! that no other stream has is cut out of its pack, and a pack without chunks is deleted. A kill in between leaves streams
 //! behind that nobody sees; the next purge takes them along.
 //!
-//! Freed pages are overwritten with zeros. They stay in the file and are used again; the file itself does not shrink. Words
-//! leave the full-text index's own pages only as it is merged, or at once with `sfs admin reindex --local`.
+//! The full-text index only marks what is deleted; it is merged, in small transactions too, until the words are out of it.
+//! Freed pages are overwritten with zeros. They stay in the file and are used again; the file itself does not shrink.
 
 use super::streams::decompress;
 use super::{SessionRow, Store};
@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 
 /// One transaction drops streams of about so many bytes, and at least one.
 const STEP: u64 = 256 << 20;
+
+/// Pages of the full-text index that one transaction merges: about 8 MB.
+const MERGE: i64 = 2_000;
 
 /// What a purge gave back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,7 @@ impl Store {
     pub fn mark_purged(&mut self, session: &SessionRow, at: i64) -> Result<()> {
         self.say_purged(session.id, at)?;
         self.forget_derived(session.id)?;
+        self.connection.execute("DELETE FROM repeat WHERE counted = ?1", [session.id])?;
         // What the tool still has is remembered as seen, so that it is not looked into at every scan.
         for sql in [
             "DELETE FROM native_file WHERE gone_at IS NOT NULL
@@ -50,19 +54,44 @@ impl Store {
         let mut freed = Freed::default();
         self.connection.execute_batch("PRAGMA secure_delete = ON")?;
         let before = self.free_bytes()?;
-        let swept = loop {
-            match self.write(Store::sweep_step) {
-                Ok(0) => break Ok(()),
-                Ok(bytes) => freed.native_bytes += bytes,
-                Err(error) => break Err(error),
-            }
-        };
+        let swept = self.sweep(&mut freed.native_bytes).and_then(|()| self.merge_words());
         self.connection.execute_batch("PRAGMA secure_delete = OFF")?;
         swept?;
         // What was overwritten must not live on in the log; where a reader holds it, the next checkpoint takes it.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         freed.bytes = self.free_bytes()?.saturating_sub(before);
         Ok(freed)
+    }
+
+    fn sweep(&mut self, native_bytes: &mut u64) -> Result<()> {
+        loop {
+            match self.write(Store::sweep_step)? {
+                0 => return Ok(()),
+                bytes => *native_bytes += bytes,
+            }
+        }
+    }
+
+    /// A negative number puts all of the index into one merge, the positive ones go on with it until nothing is left to do.
+    fn merge_words(&mut self) -> Result<()> {
+        let mut pages = -MERGE;
+        loop {
+            let changed = self.write(|store| {
+                let count = |store: &Store| -> Result<i64> {
+                    Ok(store.connection.query_row("SELECT total_changes()", [], |row| row.get(0))?)
+                };
+                let before = count(store)?;
+                store
+                    .connection
+                    .execute("INSERT INTO message_text (message_text, rank) VALUES ('merge', ?1)", [pages])?;
+                Ok(count(store)? - before)
+            })?;
+            // As SQLite's documentation says: the statement itself is one change.
+            if changed < 2 {
+                return Ok(());
+            }
+            pages = MERGE;
+        }
     }
 
     /// Says how many bytes the streams had, and 0 only when none is left.

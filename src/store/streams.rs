@@ -193,6 +193,12 @@ impl Store {
         Ok(self.connection.prepare_cached(&sql)?.query_row([id], stream_from)?)
     }
 
+    /// True where `stream` is still there.
+    pub fn has_stream(&self, stream: &Stream) -> Result<bool> {
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM stream WHERE id = ?1 AND session = ?2")?;
+        Ok(statement.exists([stream.id, stream.session])?)
+    }
+
     /// All streams of a session: by name, then generation.
     pub fn streams(&self, session: i64) -> Result<Vec<Stream>> {
         let sql = format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 ORDER BY name, generation, id");

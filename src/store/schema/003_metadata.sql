@@ -27,6 +27,14 @@ ALTER TABLE session ADD COLUMN purged_at INTEGER;
 CREATE INDEX stream_chunk_by_chunk ON stream_chunk (chunk);
 CREATE INDEX chunk_by_pack ON chunk (pack, start);
 
+-- Derived: whose replies a session repeats. They are counted in the other one, as long as that is there.
+CREATE TABLE repeat (
+    session INTEGER NOT NULL,
+    counted INTEGER NOT NULL,                -- the session in which they are counted
+    PRIMARY KEY (counted, session)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX repeat_by_session ON repeat (session);
+
 -- What was done with sessions. Append-only.
 CREATE TABLE audit (
     id      INTEGER PRIMARY KEY,
