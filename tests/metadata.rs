@@ -366,4 +366,7 @@ fn several_sessions_are_deleted_together_or_not_at_all() {
     assert_eq!(home.sfs(&["delete", &ids[0], &ids[1], &ids[0]]).stdout.lines().count(), 2);
     assert!(sessions(&home).is_empty());
     assert_eq!(home.sfs(&["delete"]).code, Some(2));
+    assert_eq!(home.json(&["undelete", "last", "--json"])[0]["id"], ids[1], "the one that was deleted last");
+    assert_eq!(home.json(&["undelete", "last", "--json"])[0]["id"], ids[0]);
+    assert_eq!(home.sfs(&["undelete", "last"]).code, Some(3));
 }

@@ -7,8 +7,11 @@ use crate::support::written::{
 };
 use rusqlite::Connection;
 use serde_json::json;
+use sessionfs::home::Home;
+use sessionfs::store::Store;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// Text that does not compress away, the same for the same seed.
@@ -30,6 +33,10 @@ fn session_with(session: &str, text: &str) -> String {
 
 fn count(home: &TestHome, sql: &str) -> u64 {
     Connection::open(home.path().join(".sessionfs/archive.db")).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn store_of(home: &TestHome) -> Store {
+    Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap()
 }
 
 fn id_of(home: &TestHome, native_id: &str) -> String {
@@ -171,6 +178,36 @@ fn the_tokens_of_a_purged_session_are_counted_in_its_fork() {
     assert_sound(&home);
 }
 
+#[test]
+fn a_purge_that_was_only_begun_hides_the_session_and_is_finished_by_the_next_one() {
+    let (home, ..) = home_with_two();
+    let mut store = store_of(&home);
+    let row = store.find_native("claude-code", &id(1)).unwrap().unwrap();
+    store.write(|store| store.mark_purged(&row, 5)).unwrap();
+    assert_eq!(sessions(&home).len(), 1);
+    assert_sound(&home);
+    assert!(count(&home, "SELECT count(*) FROM stream WHERE session = 1") > 0);
+    let outcome = home.json(&["delete", "--purge", "--yes", &id(1), "--json"]);
+    assert!(outcome[0]["native_bytes"].as_u64().unwrap() > 1_000_000, "{outcome}");
+    assert_eq!(count(&home, "SELECT count(*) FROM stream WHERE session = 1"), 0);
+    assert_sound(&home);
+}
+
+/// Between two transactions of one large file: what is captured must not go into a stream that took the place of its own.
+#[test]
+fn nothing_is_appended_to_a_stream_that_was_purged() {
+    let (home, ..) = home_with_two();
+    let mut store = store_of(&home);
+    let row = store.find_native("claude-code", &id(2)).unwrap().unwrap();
+    let mut stream = store.newest_stream(row.id, "main").unwrap().unwrap();
+    assert_eq!(home.sfs(&["delete", "--purge", "--yes", &id(2)]).code, Some(0));
+    write(&claude_file(&home, &id(3)), claude_session(&id(3), 1));
+    import(&home);
+    let error = store.write(|store| store.append(&mut stream, b"late")).unwrap_err();
+    assert!(!store.has_stream(&stream).unwrap(), "{}", error.message());
+    assert_sound(&home);
+}
+
 /// A kill at any moment: the archive is sound, the other session whole, and the purge can be finished.
 #[test]
 fn kill_nine_in_the_middle_of_a_purge_is_harmless() {
@@ -182,7 +219,8 @@ fn kill_nine_in_the_middle_of_a_purge_is_harmless() {
         let file = claude_file(&home, &session);
         write(&file, session_with(&session, &format!("{}{}", noise(20 + round, 3_000_000), noise(3, 3_000_000))));
         import(&home);
-        let mut purge = home.command(&["delete", "--purge", "--yes", &session]).spawn().unwrap();
+        let mut command = home.command(&["delete", "--purge", "--yes", &session]);
+        let mut purge = command.stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(round * 12));
         purge.kill().unwrap();
         purge.wait().unwrap();

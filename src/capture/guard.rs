@@ -28,8 +28,17 @@ pub struct Endangered {
     touched: i64,
 }
 
-/// Compares the sessions that a tool has with the archive: those first that go first. Beside it what could not be read.
-pub fn guard(capture: &mut Capture<'_>) -> Result<(Vec<Endangered>, Vec<(PathBuf, Error)>)> {
+/// What a look at a tool's sessions gave.
+#[derive(Debug, Default)]
+pub struct Guarded {
+    /// Those first that go first.
+    pub sessions: Vec<Endangered>,
+    /// Folders that could not be read.
+    pub errors: Vec<(PathBuf, Error)>,
+}
+
+/// Compares the sessions that a tool has with the archive.
+pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     let found = capture.scan()?;
     let retention = capture.tool.retention(capture.home);
     let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
@@ -58,7 +67,7 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<(Vec<Endangered>, Vec<(PathBuf
     }
     apply_count(&mut all, retention.most);
     all.sort_by(|a, b| (a.due.unwrap_or(i64::MAX), &a.path).cmp(&(b.due.unwrap_or(i64::MAX), &b.path)));
-    Ok((all, found.errors))
+    Ok(Guarded { sessions: all, errors: found.errors })
 }
 
 /// One file of a session.

@@ -20,7 +20,7 @@ mod sfs;
 
 pub use derive::{REBUILDING, rebuild};
 pub use facts::STREAM as FACTS;
-pub use guard::{Endangered, guard};
+pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};

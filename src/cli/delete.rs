@@ -12,8 +12,8 @@ use std::io::{BufRead, IsTerminal};
 /// Hide sessions; with --purge take their bytes out of the archive for good
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "delete")]
-#[argh(example = "sfs delete ses_kzmo
-sfs delete --purge --yes ses_kzmo")]
+#[argh(example = "sfs delete last
+sfs delete --purge --yes last")]
 #[argh(
     note = "A deleted session stays hidden, whatever is captured or imported; what its tool still writes is archived all
 the same, and `sfs undelete` brings everything back. A purged one is gone for good and never captured again. The tool's
@@ -38,9 +38,9 @@ pub(super) struct Delete {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "undelete")]
 #[argh(example = "sfs list --deleted
-sfs undelete ses_kzmo")]
+sfs undelete last")]
 pub(super) struct Undelete {
-    /// the sessions: ids, prefixes of them, or the tool's own ids
+    /// the sessions: ids, prefixes of them, the tool's own ids, or `last` for the one deleted last
     #[argh(positional)]
     ids: Vec<String>,
     /// print the outcome as JSON
@@ -57,19 +57,16 @@ struct Outcome {
 impl Delete {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
-        let among = if self.purge { Among::All } else { Among::Visible };
         let rows = resolve_all(&self.ids, "sfs delete", |words| {
-            if self.purge { store.resolve_among(words, among) } else { store.resolve(words) }
+            if self.purge { store.resolve_among(words, Among::All) } else { store.resolve(words) }
         })?;
         if self.purge && !self.yes && !self.confirmed(context, &store, &rows)? {
             context.ui.note("Nothing was purged.");
             return Ok(());
         }
-        let outcomes = rows.iter().map(|row| match self.purge {
-            true => purge(&mut store, row),
-            false => delete(&mut store, row),
-        });
-        tell(context, self.json, &outcomes.collect::<Result<Vec<_>>>()?)
+        let perform = if self.purge { purge } else { delete };
+        let outcomes: Result<Vec<_>> = rows.iter().map(|row| perform(&mut store, row)).collect();
+        tell(context, self.json, &outcomes?)
     }
 
     /// Asks on a terminal; elsewhere `--yes` has to say it.

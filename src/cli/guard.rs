@@ -2,7 +2,7 @@
 
 use super::ui::{self, Style};
 use super::{Context, arguments};
-use crate::capture::{self, Capture, Endangered};
+use crate::capture::{self, Capture, Endangered, Guarded};
 use crate::daemon;
 use crate::error::Result;
 use crate::export;
@@ -62,7 +62,7 @@ impl Guard {
 impl Share {
     fn of(context: &Context, store: &mut Store, tool: &'static dyn Tool, running: bool) -> Result<Share> {
         let captures = settings::captures(store, tool.id())?;
-        let (sessions, errors) = capture::guard(&mut Capture { home: &context.home, store, tool })?;
+        let Guarded { sessions, errors } = capture::guard(&mut Capture { home: &context.home, store, tool })?;
         let command = sessions.iter().any(|session| !session.safe).then(|| match (captures, running) {
             (false, _) => format!("sfs config set capture.{} true", tool.id()),
             (true, false) => "sfs daemon start".to_owned(),

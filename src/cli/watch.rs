@@ -9,7 +9,7 @@ use crate::daemon;
 use crate::error::{Context as _, Result};
 use crate::export;
 use crate::store::{Size, Store};
-use crate::tools;
+use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
 use async_signal::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,7 +49,7 @@ struct Captured {
 
 impl Watch {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let tool = self.tool.as_deref().map(tools::find).transpose()?.map(|tool| tool.id());
+        let tool = self.tool.as_deref().map(tools::find).transpose()?;
         let store = context.open()?;
         let mut seen = (store.data_version()?, store.sizes(capture::FACTS)?);
         let mut signals = Signals::new([Signal::Int, Signal::Term]).context(|| "signals can't be caught")?;
@@ -75,9 +75,9 @@ impl Watch {
     }
 
     /// Says whether it was of the tool that is wanted.
-    fn tell(&self, context: &Context, store: &Store, captured: &Captured, tool: Option<&str>) -> Result<bool> {
+    fn tell(&self, context: &Context, store: &Store, captured: &Captured, tool: Option<&dyn Tool>) -> Result<bool> {
         let row = store.session(captured.session)?;
-        if tool.is_some_and(|tool| tool != row.tool) {
+        if tool.is_some_and(|tool| tool.id() != row.tool) {
             return Ok(false);
         }
         let at = jiff::Timestamp::now();

@@ -366,8 +366,8 @@ impl Store {
 
     /// The same, but a prefix also finds what `among` allows.
     pub fn resolve_among(&self, words: &str, among: Among) -> Result<SessionRow> {
-        if words == "last" && among != Among::Deleted {
-            return self.newest_session();
+        if words == "last" {
+            return if among == Among::Deleted { self.deleted_last() } else { self.newest_session() };
         }
         let prefix = words.strip_prefix("ses_").unwrap_or(words);
         if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -399,6 +399,15 @@ impl Store {
             .map_or_else(|| newest(0), |found| Ok(Some(found)))?
             .map(|(row, _)| row)
             .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"))
+    }
+
+    fn deleted_last(&self) -> Result<SessionRow> {
+        let sql = format!(
+            "SELECT {SESSION} FROM session s WHERE s.account = ?1 AND s.deleted_at IS NOT NULL AND s.purged_at IS NULL
+              ORDER BY s.deleted_at DESC, s.id DESC LIMIT 1"
+        );
+        let found = self.connection.prepare_cached(&sql)?.query_row([LOCAL], session_from).optional()?;
+        found.ok_or_else(|| Error::not_found("no session is deleted").hint("sfs list"))
     }
 
     /// At most six sessions whose id begins so. Whoever types a whole id means it, deleted or not.

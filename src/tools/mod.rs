@@ -157,7 +157,7 @@ fn settings_file(path: PathBuf) -> (Option<PathBuf>, Value) {
 /// A length of time in the largest unit that fits: `30 days`, `36 hours`.
 fn in_words(time: Duration) -> String {
     let hours = time.as_secs() / 3600;
-    let (count, unit) = if hours % 24 == 0 { (hours / 24, "day") } else { (hours, "hour") };
+    let (count, unit) = if hours.is_multiple_of(24) { (hours / 24, "day") } else { (hours, "hour") };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
