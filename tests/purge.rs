@@ -187,6 +187,7 @@ fn a_purge_that_was_only_begun_hides_the_session_and_is_finished_by_the_next_one
     assert_eq!(sessions(&home).len(), 1);
     assert_sound(&home);
     assert!(count(&home, "SELECT count(*) FROM stream WHERE session = 1") > 0);
+    assert_eq!(home.json(&["list", "--deleted", "--json"]), json!([]), "a rebuild does not read it again");
     let outcome = home.json(&["delete", "--purge", "--yes", &id(1), "--json"]);
     assert!(outcome[0]["native_bytes"].as_u64().unwrap() > 1_000_000, "{outcome}");
     assert_eq!(count(&home, "SELECT count(*) FROM stream WHERE session = 1"), 0);
