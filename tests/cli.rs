@@ -101,7 +101,17 @@ fn the_help_of_a_command() {
 }
 
 /// Examples that run until they are stopped.
-const BLOCKING: [&str; 2] = ["sfs daemon run", "sfs daemon logs -f"];
+const BLOCKING: [&str; 5] =
+    ["sfs daemon run", "sfs daemon logs -f", "sfs watch", "sfs watch --tool codex --json", "sfs watch --count 1"];
+
+/// What a command needs to have something to do.
+fn prepare(home: &TestHome, words: &[String]) {
+    match words.join(" ").as_str() {
+        "undelete" => drop(home.sfs(&["delete", "last"])),
+        "tag remove" => drop(home.sfs(&["tag", "add", "last", "todo"])),
+        _ => {}
+    }
+}
 
 /// The command lines below `Examples:`, which are all indented alike.
 fn examples(help: &str) -> Vec<&str> {
@@ -127,6 +137,7 @@ fn every_example_in_every_help_text_works() {
             let other = TestHome::with(&["codex/patch"]);
             // Exported sessions: where the published client keeps its own, and under the name that the example has.
             home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
+            prepare(&home, &words);
             let portable = example.split_whitespace().find(|word| word.split(".sfs").nth(1) == Some(""));
             if let Some(name) = portable {
                 let run = home.sfs(&["export", "last", "-o", "."]);
@@ -149,15 +160,18 @@ fn every_example_in_every_help_text_works() {
 fn every_command_that_offers_json_gives_one_document() {
     let mut done = 0;
     for (words, help) in commands(&TestHome::new()) {
-        if !help.contains("  --json ") {
+        // What is watched is told line by line.
+        if !help.contains("  --json ") || words == ["watch"] {
             continue;
         }
         let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
         args.push("--json");
-        if help.lines().next().unwrap().contains("<id>") {
-            args.push("last");
-        }
-        captured().json(&args);
+        let usage = help.lines().next().unwrap();
+        let needed = [("<id>", "last"), ("<ids...>", "last"), ("<title>", "A title"), ("<tags...>", "todo")];
+        args.extend(needed.iter().filter(|(sign, _)| usage.contains(sign)).map(|(_, word)| word));
+        let home = captured();
+        prepare(&home, &words);
+        home.json(&args);
         done += 1;
     }
     assert!(done > 5, "only {done} commands were found");

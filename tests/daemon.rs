@@ -388,6 +388,39 @@ fn an_archive_that_was_thrown_away_is_begun_anew() {
     eventually("it is captured again", || machine.messages("claude-code", CLAUDE_ID) == 2);
 }
 
+#[test]
+fn a_deleted_session_stays_hidden_under_a_running_daemon_and_a_purged_one_stays_out() {
+    let machine = Machine::new();
+    let mut daemon = machine.daemon();
+    let path = begin_claude(&machine);
+    eventually("it is captured", || machine.messages("claude-code", CLAUDE_ID) == 1);
+    assert!(machine.sfs(&["delete", CLAUDE_ID]).status.success());
+    append(&path, &claude_line(1));
+    eventually("it is captured behind the curtain", || machine.messages("claude-code", CLAUDE_ID) == 2);
+    let visible = || String::from_utf8(machine.sfs(&["list", "--all", "-q"]).stdout).unwrap();
+    assert_eq!(visible(), "");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_with(), Some(0));
+    append(&path, &claude_line(2));
+    let _daemon = machine.daemon();
+    eventually("what was written meanwhile too", || machine.messages("claude-code", CLAUDE_ID) == 3);
+    assert_eq!(visible(), "");
+    assert!(machine.sfs(&["undelete", CLAUDE_ID]).status.success());
+    assert_eq!(visible().lines().count(), 1);
+    assert_eq!(machine.bytes(&machine.streams("claude-code", CLAUDE_ID)[0]), fs::read(&path).unwrap());
+
+    assert!(machine.sfs(&["delete", "--purge", "--yes", CLAUDE_ID]).status.success());
+    append(&path, &claude_line(3));
+    // A second session shows that the daemon is past the first one's new line.
+    let other = machine.codex(&format!("rollout-2026-11-22T10-00-00-{CODEX_ID}.jsonl"));
+    append(&other, &codex_lines(CODEX_ID));
+    eventually("the daemon goes on", || machine.messages("codex", CODEX_ID) == 1);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(machine.streams("claude-code", CLAUDE_ID).is_empty());
+    assert_eq!(visible().lines().count(), 1);
+    assert_eq!(Store::open(&machine.home).unwrap().check(|_| ()).unwrap().damage, []);
+}
+
 /// Small and large pieces of recorded sessions, cut anywhere, written to two tools' files while the daemon is killed and
 /// started again. `SESSIONFS_KILLS` says how often.
 #[test]

@@ -314,6 +314,10 @@ pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
 
 fn derive_session(store: &mut Store, session: i64) -> Result<()> {
     let row = store.session(session)?;
+    // What an interrupted purge left is not read again.
+    if row.purged_at.is_some() {
+        return Ok(());
+    }
     let streams = store.streams(session)?;
     let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
     // What the main stream says of the session comes before what its sub-agents say, and after what a manifest says,

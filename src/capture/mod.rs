@@ -5,16 +5,23 @@
 //!
 //! - [`scan`] finds files that look different from what we last saw,
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
+//! - [`mod@purge`] takes a session out of the archive for good,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod derive;
 mod facts;
 mod file;
+mod guard;
+mod purge;
 mod scan;
 mod sfs;
 
 pub use derive::{REBUILDING, rebuild};
+pub use facts::STREAM as FACTS;
+pub use guard::{Endangered, Guarded, guard};
+pub use purge::purge;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 

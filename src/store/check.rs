@@ -52,9 +52,10 @@ impl Store {
             |row| row.get(0),
         )?;
         for row in self.session_rows()? {
-            report.sessions += 1;
-            let checked =
-                self.session(row).and_then(|session| self.check_session(&session, &mut report, &mut progress));
+            let checked = self.session(row).and_then(|session| {
+                report.sessions += u64::from(session.purged_at.is_none());
+                self.check_session(&session, &mut report, &mut progress)
+            });
             checked.unwrap_or_else(|error| report.add(Some(format!("session in row {row}")), &error));
         }
         Ok(report)
@@ -66,6 +67,7 @@ impl Store {
         report: &mut CheckReport,
         progress: &mut impl FnMut(u64),
     ) -> Result<()> {
+        self.check_metadata(session.id, session.public_id.as_str(), report)?;
         for stream in self.streams(session.id)? {
             self.check_stream(&session.public_id, &stream, report)?;
             progress(report.streams);

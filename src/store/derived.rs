@@ -182,7 +182,7 @@ impl Store {
             .optional()?;
         let sql = match known {
             // A fork's copy: it was counted where it was made.
-            Some((owner, ..)) if owner != session => return Ok(()),
+            Some((owner, ..)) if owner != session => return self.add_repeat(session, owner),
             Some((_, model, usage)) => {
                 summary.count(model.as_deref(), &usage, -1);
                 "UPDATE usage SET session = ?2, at = ?3, model = ?4, input_tokens = ?5, output_tokens = ?6,
@@ -207,6 +207,22 @@ impl Store {
             usage.cache_write_tokens
         ])?;
         Ok(())
+    }
+
+    fn add_repeat(&mut self, session: i64, counted: i64) -> Result<()> {
+        let values = params![session, counted];
+        let mut known = self.connection.prepare_cached("SELECT 1 FROM repeat WHERE session = ?1 AND counted = ?2")?;
+        if !known.exists(values)? {
+            self.connection.prepare_cached("INSERT INTO repeat (session, counted) VALUES (?1, ?2)")?.execute(values)?;
+        }
+        Ok(())
+    }
+
+    /// The sessions with replies that are counted in `session`: its forks, mostly. In the order of their capture.
+    pub fn repeated_by(&self, session: i64) -> Result<Vec<i64>> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT session FROM repeat WHERE counted = ?1 ORDER BY session")?;
+        Ok(statement.query_map([session], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Tokens and cost of a session by model: (model, replies, usage).
@@ -273,6 +289,7 @@ impl Store {
             "DELETE FROM message_text WHERE rowid IN (SELECT id FROM message WHERE session = ?1)",
             "DELETE FROM message WHERE session = ?1",
             "DELETE FROM usage WHERE session = ?1",
+            "DELETE FROM repeat WHERE session = ?1",
             "DELETE FROM note WHERE stream IN (SELECT id FROM stream WHERE session = ?1)",
             "DELETE FROM reader WHERE stream IN (SELECT id FROM stream WHERE session = ?1)",
             "DELETE FROM summary WHERE session = ?1",
@@ -285,7 +302,7 @@ impl Store {
     /// Drops everything that was derived.
     pub fn forget_all_derived(&mut self) -> Result<()> {
         self.connection.execute_batch(
-            "DELETE FROM message; DELETE FROM usage; DELETE FROM note; DELETE FROM reader; DELETE FROM summary;
+            "DELETE FROM message; DELETE FROM usage; DELETE FROM repeat; DELETE FROM note; DELETE FROM reader; DELETE FROM summary;
              INSERT INTO message_text (message_text) VALUES ('delete-all');",
         )?;
         Ok(())
