@@ -8,13 +8,16 @@
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
+mod branches;
 mod derive;
 mod facts;
 mod file;
+mod received;
 mod scan;
 mod sfs;
 
 pub use derive::{REBUILDING, rebuild};
+pub use received::Received;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 

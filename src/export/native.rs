@@ -86,10 +86,11 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
 }
 
 /// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
-/// lay at the same place below the tool's folder, in another home: one place holds one file.
+/// lay at the same place below the tool's folder, in another home: one place holds one file. So does the session as another
+/// device has it.
 fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
-    streams.retain(|stream| stream.native_path.is_some());
+    streams.retain(|stream| stream.native_path.is_some() && !stream.is_branch());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();

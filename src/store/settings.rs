@@ -6,6 +6,7 @@ use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::OnceLock;
 
 impl Store {
     /// A setting's value.
@@ -35,23 +36,45 @@ impl Store {
     /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,
     /// so that two machines never write to the same stream.
     pub(super) fn origin(&mut self) -> Result<i64> {
-        let machine = machine();
-        let known = self
+        if let Some(id) = self.known_origin()? {
+            return Ok(id);
+        }
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine()])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// This device's origin, if it was minted.
+    pub(super) fn known_origin(&self) -> Result<Option<i64>> {
+        Ok(self
             .connection
             .prepare_cached("SELECT id FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
-            .query_row([&machine], |row| row.get(0))
+            .query_row([machine()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The origin of that name: this device's or another one's, which is made if it is new.
+    pub(super) fn origin_called(&mut self, name: &str) -> Result<i64> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT id FROM origin WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
             .optional()?;
         if let Some(id) = known {
             return Ok(id);
         }
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine])?;
+        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, '')", [name])?;
         Ok(self.connection.last_insert_rowid())
     }
 }
 
 /// A hash of what the system says this machine is; `unknown` where it says nothing (macOS without the file: the host name).
-fn machine() -> String {
+fn machine() -> &'static str {
+    static MACHINE: OnceLock<String> = OnceLock::new();
+    MACHINE.get_or_init(read_machine)
+}
+
+fn read_machine() -> String {
     let text = ["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty()));
