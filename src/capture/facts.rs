@@ -7,7 +7,8 @@ use crate::model::observation::{Observation, TitleRank};
 use crate::store::{Store, StreamKey};
 use serde::{Deserialize, Serialize};
 
-pub(super) const STREAM: &str = "facts";
+/// The stream's name.
+pub const STREAM: &str = "facts";
 pub(super) const FORMAT: &str = "sfs/facts";
 
 /// One line of the stream.
@@ -77,7 +78,8 @@ pub(super) fn append(store: &mut Store, session: i64, fact: &Fact) -> Result<()>
 
 /// Takes over what an index file or a manifest says of a session that is archived, if it is new.
 pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observation: Observation) -> Result<()> {
-    let Some(session) = store.find_native(tool, native_id)? else { return Ok(()) };
+    let session = store.find_native(tool, native_id)?.filter(|session| session.purged_at.is_none());
+    let Some(session) = session else { return Ok(()) };
     let mut summary = store.summary(session.id)?;
     let before = summary.clone();
     derive::apply(&mut summary, &observation);

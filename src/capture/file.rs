@@ -12,8 +12,9 @@ use super::scan::mtime_ns;
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
-use crate::store::{ChunkCache, NativeFile, SessionRow, Store, Stream, StreamKey};
+use crate::store::{ChunkCache, Event, NativeFile, SessionRow, Store, Stream, StreamKey};
 use crate::tools::{Format, Head, Place, Tool, foreign};
+use serde_json::json;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -61,6 +62,14 @@ impl Progress {
             None => Owner::place(store, tool, relative, &mut content)?,
         };
         let Some(Owner { session, name, format, stream }) = owner else { return Ok(None) };
+        // What was purged does not come back: the file is remembered as seen, and that is all.
+        if session.purged_at.is_some() {
+            store.save_native_file(&NativeFile { stream: None, ..content.describe(tool.id(), text, 0) })?;
+            return Ok(None);
+        }
+        if stream.is_none() && store.streams(session.id)?.is_empty() {
+            store.audit(Event::Captured, &session.public_id, &json!({"tool": tool.id(), "path": &text}))?;
+        }
         if let Some(project) = tool.project(root, relative) {
             facts::observe(store, tool.id(), &session.native_id, Observation::Project(project))?;
         }
@@ -160,6 +169,16 @@ impl Progress {
 
     pub(super) fn path(&self) -> &Path {
         &self.content.path
+    }
+}
+
+/// Session and stream of a file that is not archived; `None` where it is not part of a session, or that can't be told.
+pub(super) fn whose(tool: &dyn Tool, root: &Path, path: &Path) -> Option<(String, String)> {
+    let relative = path.strip_prefix(root).ok()?;
+    let mut content = Content::open(path).ok()??;
+    match tool.place(relative, &mut || content.beginning(tool.head(relative)).ok()?) {
+        Place::Session { native_id, stream, .. } => Some((native_id, stream)),
+        Place::Other | Place::NotYet => None,
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! - [`scan`] finds files that look different from what we last saw,
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
+//! - [`mod@purge`] takes a session out of the archive for good,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
@@ -12,11 +14,16 @@ mod branches;
 mod derive;
 mod facts;
 mod file;
+mod guard;
+mod purge;
 mod received;
 mod scan;
 mod sfs;
 
 pub use derive::{REBUILDING, rebuild};
+pub use facts::STREAM as FACTS;
+pub use guard::{Endangered, guard};
+pub use purge::purge;
 pub use received::Received;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};

@@ -3,9 +3,10 @@
 use super::Context;
 use crate::error::{Context as _, Error, Result};
 use crate::export::{self, ArchivedSession};
-use crate::store::{SessionRow, Store};
+use crate::store::{Event, SessionRow, Store};
 use crate::tools::{self, Target};
 use argh::{ArgsInfo, FromArgs};
+use serde_json::json;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -36,21 +37,27 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let store = context.open()?;
+        let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
+        self.write(context, &store, row.clone())?;
+        context.audit(&mut store, Event::Exported, &row.public_id, &json!({"format": self.format}));
+        Ok(())
+    }
+
+    fn write(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
         let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("."));
         match self.format.as_str() {
             "sfs" => {
                 let path = folder.join(format!("{}.sfs", row.public_id));
-                export::export_sfs(&store, &ArchivedSession::open(&store, row)?, &path)?;
+                export::export_sfs(store, &ArchivedSession::open(store, row)?, &path)?;
                 context.ui.path(&path)
             }
             "native" => {
-                let copies = export::export_native(&store, &folder, &row)?;
+                let copies = export::export_native(store, &folder, &row)?;
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
-            "markdown" | "md" => self.markdown(context, &store, row),
-            other => Self::converted(context, &store, &row, other, &folder),
+            "markdown" | "md" => self.markdown(context, store, row),
+            other => Self::converted(context, store, &row, other, &folder),
         }
     }
 

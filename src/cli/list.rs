@@ -19,6 +19,7 @@ const ROWS: u64 = 50;
 #[argh(example = "sfs list --tool codex --since 7d
 sfs list --project . --sort tokens -n5
 sfs list --json")]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub(super) struct List {
     /// only this tool: claude-code, codex or gemini
     #[argh(option)]
@@ -47,6 +48,9 @@ pub(super) struct List {
     /// everything: no limit, empty sessions too
     #[argh(switch, short = 'a')]
     all: bool,
+    /// only deleted sessions, which are hidden otherwise; back with `sfs undelete`
+    #[argh(switch)]
+    deleted: bool,
     /// only the ids, one a line
     #[argh(switch, short = 'q')]
     quiet: bool,
@@ -69,8 +73,10 @@ impl List {
         }
         let total = store.count(&filter)?;
         if total == 0 {
-            context.ui.note(if store.count(&Filter::default())? == 0 {
+            context.ui.note(if !self.deleted && store.count(&Filter::default())? == 0 {
                 "No sessions yet. Capture what your tools have: sfs import"
+            } else if self.deleted {
+                "No deleted session matches."
             } else {
                 "No session matches. See all of them: sfs list --all"
             });
@@ -101,8 +107,8 @@ impl List {
             since: self.since.as_deref().map(arguments::moment).transpose()?,
             until: self.until.as_deref().map(arguments::moment).transpose()?,
             tag: self.tag.clone(),
-            min_messages: if self.all { 0 } else { self.min_messages },
-            deleted: false,
+            min_messages: if self.all || self.deleted { 0 } else { self.min_messages },
+            deleted: self.deleted,
             sort: sort(&self.sort)?,
             limit,
         })
@@ -159,7 +165,11 @@ pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Res
         ("parent_id", json!(parent(store, row, summary)?)),
         ("native_present", json!(store.native_present(row.id)?)),
     ];
-    Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    let mut fields: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if let Some(at) = row.deleted_at {
+        fields.insert("deleted_at".into(), json!(ui::rfc3339(at)));
+    }
+    Ok(fields)
 }
 
 /// The session that this one continues: announced by us, or told by the tool.

@@ -3,19 +3,26 @@
 
 mod admin;
 mod arguments;
+mod audit;
 mod config;
 mod daemon;
+mod delete;
 mod export;
+mod guard;
 mod import;
 mod list;
 mod overview;
+mod rename;
 mod resume;
 mod show;
+mod tag;
 pub mod ui;
+mod watch;
 
 use crate::error::Result;
 use crate::home::Home;
-use crate::store::Store;
+use crate::id::SessionId;
+use crate::store::{Event, Store};
 use argh::{ArgsInfo, FromArgs};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,6 +52,13 @@ enum Command {
     Restore(resume::Restore),
     Export(export::Export),
     Import(import::Import),
+    Tag(tag::Tag),
+    Rename(rename::Rename),
+    Delete(delete::Delete),
+    Undelete(delete::Undelete),
+    Watch(watch::Watch),
+    Guard(guard::Guard),
+    Audit(audit::Audit),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Admin(admin::Admin),
@@ -59,6 +73,13 @@ struct Context {
 impl Context {
     fn open(&self) -> Result<Store> {
         Store::open(&self.home)
+    }
+
+    /// Writes down what was done. What was done stays done where the archive can't be written, as on a full disk.
+    fn audit(&self, store: &mut Store, event: Event, session: &SessionId, detail: &serde_json::Value) {
+        if let Err(error) = store.audit(event, session, detail) {
+            self.ui.note(&format!("note: not in the audit log: {}", error.message()));
+        }
     }
 }
 
@@ -104,6 +125,13 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Restore(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
+        Some(Command::Tag(command)) => command.run(&context),
+        Some(Command::Rename(command)) => command.run(&context),
+        Some(Command::Delete(command)) => command.run(&context),
+        Some(Command::Undelete(command)) => command.run(&context),
+        Some(Command::Watch(command)) => command.run(&context),
+        Some(Command::Guard(command)) => command.run(&context),
+        Some(Command::Audit(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),

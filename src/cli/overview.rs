@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
         };
         context.ui.line(&format!("{:<12} {state}", tool.name()))?;
         if watcher.sessions > 0 {
-            let retention = format!("{:<12} by itself it {}", "", tool.retention());
+            let retention = format!("{:<12} by itself it {}", "", tool.retention(&context.home).words);
             context.ui.line(&context.ui.paint(Style::Dim, &retention))?;
         }
         if let Some(error) = &watcher.last_error {

@@ -4,6 +4,7 @@ use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, How, ResumeOptions, Resumed};
 use crate::model::printable::is_hidden;
+use crate::store::Event;
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
@@ -56,6 +57,10 @@ impl Resume {
         let project = self.project.as_deref().map(existing_folder).transpose()?;
         let options = ResumeOptions { project, dry_run: self.dry_run };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
+        if !self.dry_run {
+            let detail = json!({"tool": tool.id(), "native_id": resumed.native_id, "how": resumed.how.as_str()});
+            context.audit(&mut store, Event::Resumed, &row.public_id, &detail);
+        }
         drop(store);
         for warning in &resumed.warnings {
             context.ui.note(&format!("note: {warning}"));
@@ -128,6 +133,7 @@ impl Restore {
             let files = written.iter().map(|path| (*path).to_owned()).collect();
             let mut capture = crate::capture::Capture { home: &context.home, store: &mut store, tool };
             capture.files(files, &mut |_| {})?;
+            context.audit(&mut store, Event::Restored, &row.public_id, &json!({"files": written.len()}));
         }
         if self.json {
             let present = copies.len() - written.len();

@@ -53,6 +53,17 @@ pub enum How {
     Written,
 }
 
+impl How {
+    /// The word in the audit log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            How::Native => "native",
+            How::Restored => "restored",
+            How::Written => "written",
+        }
+    }
+}
+
 /// Continues `session` in `tool`.
 pub fn resume(
     store: &mut Store,

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod conversation;
+pub mod label;
 pub mod ledger;
 pub mod message;
 pub mod observation;

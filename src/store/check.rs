@@ -66,6 +66,7 @@ impl Store {
         report: &mut CheckReport,
         progress: &mut impl FnMut(u64),
     ) -> Result<()> {
+        self.check_metadata(session.id, session.public_id.as_str(), report)?;
         for stream in self.streams(session.id)? {
             self.check_stream(&session.public_id, &stream, report)?;
             progress(report.streams);

@@ -1,20 +1,28 @@
 //! The archive: one `SQLite` database, and the only module that speaks SQL to it.
 //!
-//! Streams of exact bytes are the truth ([`streams`]), what a person says of a session is primary ([`sessions`],
+//! Streams of exact bytes are the truth ([`streams`]), what a person says of a session is primary ([`metadata`],
 //! [`settings`]), everything else is derived and can be rebuilt ([`derived`]). The store knows no tool.
 
+mod audit;
 mod check;
 mod derived;
+mod metadata;
 mod native_files;
+mod purge;
 mod sessions;
 mod settings;
 mod streams;
+mod watch;
 
+pub use audit::{AuditFilter, AuditRow, Event};
 pub use check::{CheckReport, Damage};
 pub use derived::{MessageRow, ReaderRow, Span};
-pub use native_files::NativeFile;
-pub use sessions::{Filter, NewSession, Relation, SessionRow, Sort, Summary};
+pub use metadata::Register;
+pub use native_files::{GuardedFile, NativeFile};
+pub use purge::Freed;
+pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
 pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED};
+pub use watch::Size;
 
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -24,10 +32,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
-    include_str!("schema/009_branches.sql"),
+    include_str!("schema/003_metadata.sql"),
+    include_str!("schema/004_branches.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.

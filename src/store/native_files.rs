@@ -30,6 +30,21 @@ pub struct NativeFile {
     pub error: Option<String>,
 }
 
+/// A file of a session, and how much of it is archived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardedFile {
+    /// Absolute.
+    pub path: String,
+    /// The session's id in its tool.
+    pub native_id: String,
+    /// The stream it is archived in.
+    pub stream: String,
+    /// That stream's bytes.
+    pub archived: u64,
+    /// It could not be captured the last time.
+    pub failed: bool,
+}
+
 const COLUMNS: &str = "tool, path, stream, size, mtime_ns, inode, head, captured_at, gone_at, error";
 
 fn file_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<NativeFile> {
@@ -85,6 +100,25 @@ impl Store {
               WHERE tool = ?1 AND (path = ?2 OR path > ?2 || '/' AND path < ?2 || '0')",
         )?;
         let rows = statement.query_map([tool, place], known_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The files of a tool's sessions that the tool still has.
+    pub fn guarded_files(&self, tool: &str) -> Result<Vec<GuardedFile>> {
+        let mut statement = self.connection.prepare(
+            "SELECT f.path, s.native_id, st.name, st.length, f.error IS NOT NULL
+               FROM native_file f JOIN stream st ON st.id = f.stream JOIN session s ON s.id = st.session
+              WHERE f.tool = ?1 AND f.gone_at IS NULL ORDER BY f.path",
+        )?;
+        let rows = statement.query_map([tool], |row| {
+            Ok(GuardedFile {
+                path: row.get(0)?,
+                native_id: row.get(1)?,
+                stream: row.get(2)?,
+                archived: row.get(3)?,
+                failed: row.get(4)?,
+            })
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -24,6 +24,8 @@ pub struct SessionRow {
     pub title: Option<String>,
     /// Hidden since, in milliseconds.
     pub deleted_at: Option<i64>,
+    /// Its bytes were dropped here for good, in milliseconds. Its id stays, so that it does not come back.
+    pub purged_at: Option<i64>,
     /// The session this one continues, and how.
     pub parent: Option<(String, Relation)>,
     /// So many bytes at the start of `main` were written into the tool by us.
@@ -131,6 +133,25 @@ pub struct Filter {
     pub limit: Option<u64>,
 }
 
+/// Which sessions a prefix of an id may mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Among {
+    Visible,
+    Deleted,
+    All,
+}
+
+impl Among {
+    fn adjective(self) -> &'static str {
+        if self == Among::Deleted { "deleted " } else { "" }
+    }
+
+    fn command(self) -> &'static str {
+        if self == Among::Deleted { "sfs list --deleted" } else { "sfs list" }
+    }
+}
+
 /// Order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the words say it")]
@@ -144,11 +165,12 @@ pub enum Sort {
 }
 
 const SESSION: &str =
-    "s.id, s.public_id, s.tool, s.native_id, s.title, s.deleted_at, s.parent, s.relation, s.inherited";
+    "s.id, s.public_id, s.tool, s.native_id, s.title, s.deleted_at, s.parent, s.relation, s.inherited,
+    s.purged_at";
 const SUMMARY: &str = "tool_title, tool_title_rank, prompt_title, project, model, tool_version, interface, git_branch,
     git_commit, git_remote, forked_from, created_at, updated_at, message_count, turn_count, tool_call_count,
     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, unpriced_replies";
-const SESSION_COLUMNS: usize = 9;
+const SESSION_COLUMNS: usize = 10;
 
 fn session_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
     let public_id: String = row.get(1)?;
@@ -164,6 +186,7 @@ fn session_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
         deleted_at: row.get(5)?,
         parent: parent.map(|parent| (parent, Relation::parse(relation.as_deref().unwrap_or_default()))),
         inherited: row.get(8)?,
+        purged_at: row.get(9)?,
     })
 }
 
@@ -261,7 +284,17 @@ impl Store {
         let id = self.connection.last_insert_rowid();
         let tool = tool.to_owned();
         let native_id = native_id.to_owned();
-        Ok(SessionRow { id, public_id, tool, native_id, title: None, deleted_at: None, parent: None, inherited: 0 })
+        Ok(SessionRow {
+            id,
+            public_id,
+            tool,
+            native_id,
+            title: None,
+            deleted_at: None,
+            purged_at: None,
+            parent: None,
+            inherited: 0,
+        })
     }
 
     /// An adopted session may sit on the id that is another one's by right: then that one gets its second choice.
@@ -320,38 +353,34 @@ impl Store {
     }
 
     /// Finds the one session that a person means: `last`, an id, an unambiguous prefix of one (four characters after
-    /// `ses_`, which may be left out), or the tool's own id. Deleted sessions are found by their whole id only.
+    /// `ses_`, which may be left out), or the tool's own id. Deleted sessions are found by their whole id only, purged ones
+    /// not at all.
     pub fn resolve(&self, words: &str) -> Result<SessionRow> {
-        let not_found =
-            || Error::not_found(format!("no session is called {words:?}")).hint("see the ids in `sfs list`");
-        if words == "last" {
-            let newest = |min_messages| -> Result<Option<(SessionRow, Summary)>> {
-                Ok(self.list(&Filter { limit: Some(1), min_messages, ..Filter::default() })?.pop())
-            };
-            return newest(1)?
-                .map_or_else(|| newest(0), |found| Ok(Some(found)))?
-                .map(|(row, _)| row)
-                .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"));
+        let row = self.resolve_among(words, Among::Visible)?;
+        if row.purged_at.is_none() {
+            return Ok(row);
+        }
+        Err(Error::not_found(format!("session {} was purged: nothing of it is here any more", row.public_id))
+            .hint(format!("sfs audit --session {}", row.public_id)))
+    }
+
+    /// The same, but a prefix also finds what `among` allows.
+    pub fn resolve_among(&self, words: &str, among: Among) -> Result<SessionRow> {
+        if words == "last" && among != Among::Deleted {
+            return self.newest_session();
         }
         let prefix = words.strip_prefix("ses_").unwrap_or(words);
         if prefix.len() < 4 || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Err(Error::usage(format!("{words:?} is too short or not an id"))
                 .hint("give at least four characters of the id, or `last`"));
         }
-        let sql = format!(
-            "SELECT {SESSION} FROM session s WHERE s.account = ?1
-               AND ((substr(s.public_id, 1, length(?2)) = ?2 AND s.deleted_at IS NULL) OR s.public_id = ?2
-                 OR (length(?3) >= 8 AND substr(s.native_id, 1, length(?3)) = ?3 AND s.deleted_at IS NULL))
-             ORDER BY s.public_id LIMIT 6"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![LOCAL, format!("ses_{prefix}"), words], session_from)?;
-        let mut found: Vec<SessionRow> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut found = self.find_prefix(words, prefix, among)?;
         if let Some(exact) = found.iter().position(|row| row.public_id.as_str() == words || row.native_id == words) {
             return Ok(found.swap_remove(exact));
         }
         match found.len() {
-            0 => Err(not_found()),
+            0 => Err(Error::not_found(format!("no {}session is called {words:?}", among.adjective()))
+                .hint(format!("see the ids in `{}`", among.command()))),
             1 => Ok(found.swap_remove(0)),
             _ => {
                 let ids: Vec<&str> = found.iter().map(|row| row.public_id.as_str()).take(5).collect();
@@ -360,6 +389,33 @@ impl Store {
                     .hint("give more characters of the id"))
             }
         }
+    }
+
+    fn newest_session(&self) -> Result<SessionRow> {
+        let newest = |min_messages| -> Result<Option<(SessionRow, Summary)>> {
+            Ok(self.list(&Filter { limit: Some(1), min_messages, ..Filter::default() })?.pop())
+        };
+        newest(1)?
+            .map_or_else(|| newest(0), |found| Ok(Some(found)))?
+            .map(|(row, _)| row)
+            .ok_or_else(|| Error::not_found("the archive holds no session yet").hint("sfs import"))
+    }
+
+    /// At most six sessions whose id begins so. Whoever types a whole id means it, deleted or not.
+    fn find_prefix(&self, words: &str, prefix: &str, among: Among) -> Result<Vec<SessionRow>> {
+        let sql = format!(
+            "SELECT {SESSION} FROM session s WHERE s.account = ?1
+               AND (((substr(s.public_id, 1, length(?2)) = ?2
+                      OR (length(?3) >= 8 AND substr(s.native_id, 1, length(?3)) = ?3))
+                     AND ((?4 AND s.deleted_at IS NULL) OR (?5 AND s.deleted_at IS NOT NULL)))
+                 OR s.public_id = ?2 OR (length(?3) >= 8 AND s.native_id = ?3))
+             ORDER BY s.public_id LIMIT 6"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let (visible, deleted) = (among != Among::Deleted, among != Among::Visible);
+        let whole = format!("ses_{prefix}");
+        let rows = statement.query_map(params![LOCAL, whole, words, visible, deleted], session_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Sessions with their summaries.
@@ -440,32 +496,26 @@ impl Store {
         )
     }
 
-    /// A session's tags, sorted.
-    pub fn tags(&self, session: i64) -> Result<Vec<String>> {
-        let mut statement = self.connection.prepare_cached("SELECT tag FROM tag WHERE session = ?1 ORDER BY tag")?;
-        Ok(statement.query_map([session], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Adds a tag to a session.
-    pub fn add_tag(&mut self, session: i64, tag: &str) -> Result<()> {
-        self.connection.execute("INSERT OR IGNORE INTO tag (session, tag) VALUES (?1, ?2)", params![session, tag])?;
-        Ok(())
-    }
-
-    /// Gives a session a title of a person's own.
-    pub fn set_title(&mut self, session: i64, title: Option<&str>) -> Result<()> {
-        self.connection.execute("UPDATE session SET title = ?2 WHERE id = ?1", params![session, title])?;
-        Ok(())
-    }
-
-    /// Which session continues which, as announced: public ids of the children.
+    /// Which session continues which, as announced: public ids of the visible children.
     pub fn children(&self, public_id: &SessionId) -> Result<Vec<String>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT public_id FROM session WHERE parent = ?1 ORDER BY id")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT public_id FROM session WHERE parent = ?1 AND deleted_at IS NULL ORDER BY id")?;
         Ok(statement.query_map([public_id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Sessions captured from `tool`, and how many of them the tool no longer has.
+    /// Sessions that the tool made as forks of this one.
+    pub fn forks(&self, session: &SessionRow) -> Result<Vec<SessionRow>> {
+        let sql = format!(
+            "SELECT {SESSION} FROM summary m CROSS JOIN session s ON s.id = m.session
+              WHERE s.account = ?1 AND s.tool = ?2 AND m.forked_from = ?3 AND s.id <> ?4 ORDER BY s.id"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let rows = statement.query_map(params![LOCAL, session.tool, session.native_id, session.id], session_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Visible sessions captured from `tool`, and how many of them the tool no longer has.
     pub fn count_by_tool(&self, tool: &str) -> Result<(u64, u64)> {
         Ok(self.connection.query_row(
             "SELECT count(*), count(gone) FROM (
@@ -473,7 +523,8 @@ impl Store {
                          AND EXISTS (SELECT 1 FROM native_file f WHERE f.stream = st.id AND f.gone_at IS NOT NULL)
                          AND NOT EXISTS (SELECT 1 FROM native_file f JOIN stream o ON o.id = f.stream
                                           WHERE o.session = s.id AND o.name = 'main' AND f.gone_at IS NULL) LIMIT 1) AS gone
-                 FROM session s WHERE s.tool = ?1 AND EXISTS (SELECT 1 FROM stream st WHERE st.session = s.id))",
+                 FROM session s WHERE s.tool = ?1 AND s.deleted_at IS NULL
+                    AND EXISTS (SELECT 1 FROM stream st WHERE st.session = s.id))",
             [tool],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?)

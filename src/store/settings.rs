@@ -36,20 +36,29 @@ impl Store {
     /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,
     /// so that two machines never write to the same stream.
     pub(super) fn origin(&mut self) -> Result<i64> {
-        if let Some(id) = self.known_origin()? {
-            return Ok(id);
+        Ok(self.origin_row()?.0)
+    }
+
+    /// The name under which other devices know this one.
+    pub fn origin_name(&mut self) -> Result<String> {
+        Ok(self.origin_row()?.1)
+    }
+
+    fn origin_row(&mut self) -> Result<(i64, String)> {
+        if let Some(row) = self.known_origin()? {
+            return Ok(row);
         }
         let name = uuid::Uuid::new_v4().simple().to_string();
         self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine()])?;
-        Ok(self.connection.last_insert_rowid())
+        Ok((self.connection.last_insert_rowid(), name))
     }
 
-    /// This device's origin, if it was minted.
-    pub(super) fn known_origin(&self) -> Result<Option<i64>> {
+    /// This device's origin, row and name, if it was minted.
+    pub(super) fn known_origin(&self) -> Result<Option<(i64, String)>> {
         Ok(self
             .connection
-            .prepare_cached("SELECT id FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
-            .query_row([machine()], |row| row.get(0))
+            .prepare_cached("SELECT id, name FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
+            .query_row([machine()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?)
     }
 

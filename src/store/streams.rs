@@ -126,7 +126,7 @@ impl Packer {
         self.compressor = None;
     }
 
-    fn compress(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn compress(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
         let compressor = match &mut self.compressor {
             Some(compressor) => compressor,
             none => none.insert(zstd::bulk::Compressor::new(LEVEL).map_err(zstd_failed)?),
@@ -139,7 +139,7 @@ fn zstd_failed(source: std::io::Error) -> Error {
     Error::failed("bytes could not be compressed").because(source)
 }
 
-fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> String) -> Result<Vec<u8>> {
+pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> String) -> Result<Vec<u8>> {
     let length = usize::try_from(raw_length).unwrap_or(usize::MAX);
     if data.len() == length {
         return Ok(data.to_vec());
@@ -279,7 +279,7 @@ impl Store {
     /// The newest generation of a session's stream of this device, by the stream's own name.
     pub fn newest_stream(&self, session: i64, name: &str) -> Result<Option<Stream>> {
         match self.known_origin()? {
-            Some(origin) => self.find_stream(session, name, origin, None),
+            Some((origin, _)) => self.find_stream(session, name, origin, None),
             None => Ok(None),
         }
     }
@@ -309,7 +309,7 @@ impl Store {
             Some((id, tail)) if id == stream.id => tail,
             _ => self.read_tail(stream)?,
         };
-        let old_cut = stream.cut;
+        let (old_cut, old_length) = (stream.cut, stream.length);
         // In parts, so that no second copy of all the bytes is made.
         for part in bytes.chunks(PACK) {
             tail.extend_from_slice(part);
@@ -325,9 +325,25 @@ impl Store {
         }
         stream.length += bytes.len() as u64;
         stream.tail_hash = Hash::of(&tail).0.to_vec();
-        self.connection
-            .prepare_cached("UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5 WHERE id = ?1")?
-            .execute(params![stream.id, stream.length, stream.cut, stream.chain, stream.tail_hash])?;
+        let changed = self
+            .connection
+            .prepare_cached(
+                "UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5
+                  WHERE id = ?1 AND session = ?6 AND length = ?7",
+            )?
+            .execute(params![
+                stream.id,
+                stream.length,
+                stream.cut,
+                stream.chain,
+                stream.tail_hash,
+                stream.session,
+                old_length
+            ])?;
+        // Between two transactions of one large file another process may have purged the session.
+        if changed == 0 {
+            return Err(Error::conflict(format!("stream {} is not what it was any more", stream.name)));
+        }
         self.packer.tail = Some((stream.id, tail));
         Ok(())
     }

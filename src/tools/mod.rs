@@ -17,9 +17,11 @@ use crate::model::ledger::Ledger;
 use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::usage::UsageRecord;
+use serde_json::Value;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Every tool, in the order in which they are shown.
 pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini];
@@ -111,8 +113,52 @@ pub trait Tool: Sync {
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
     /// How sessions are written for this tool; `None` where it can only be captured.
     fn writer(&self) -> Option<&dyn Writer>;
-    /// What this tool deletes by itself, in words for a person.
-    fn retention(&self) -> &'static str;
+    /// What this tool deletes by itself, as its settings say.
+    fn retention(&self, home: &Home) -> Retention;
+}
+
+/// What a tool deletes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Sessions that were not touched for longer.
+    pub after: Option<Duration>,
+    /// Sessions beyond so many in one folder, the newest ones first.
+    pub most: Option<u64>,
+    /// By which time a session counts as touched.
+    pub clock: Clock,
+    /// The settings file that says so; `None`: the tool's default.
+    pub source: Option<PathBuf>,
+    /// For a person: what follows "by itself it".
+    pub words: String,
+}
+
+/// Which time of a session counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// When its file was last changed.
+    FileTime,
+    /// When something was last said in it.
+    LastActivity,
+}
+
+impl Retention {
+    /// A tool that deletes nothing.
+    pub fn keeps(words: &str) -> Retention {
+        Retention { after: None, most: None, clock: Clock::FileTime, source: None, words: words.to_owned() }
+    }
+}
+
+/// A settings file of a tool: the file if it is there, and its content if it can be understood.
+fn settings_file(path: PathBuf) -> (Option<PathBuf>, Value) {
+    let Some(bytes) = foreign::read_small(&path) else { return (None, Value::Null) };
+    (Some(path), serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// A length of time in the largest unit that fits: `30 days`, `36 hours`.
+fn in_words(time: Duration) -> String {
+    let hours = time.as_secs() / 3600;
+    let (count, unit) = if hours % 24 == 0 { (hours / 24, "day") } else { (hours, "hour") };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// How much of a file tells what it is.

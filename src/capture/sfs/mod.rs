@@ -16,9 +16,12 @@ use self::manifest::Manifest;
 use super::{Report, derive, facts};
 use crate::error::{Error, Result};
 use crate::id::SessionId;
+use crate::model::label;
 use crate::model::observation::{Observation, TitleRank};
-use crate::store::{ChunkCache, NewSession, Relation, SessionRow, Store, Stream};
+use crate::store::{ChunkCache, Event, NewSession, Relation, SessionRow, Store, Stream};
 use crate::tools::{self, Format};
+use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// So much is read at a time.
@@ -45,7 +48,23 @@ pub fn import_sfs(store: &mut Store, folder: &Path) -> Result<Imported> {
         }
     };
     let label = |note| format!("{}: {note}", folder.display());
-    let (report, more) = store.write(|store| Session::take(store, &manifest, members))?;
+    let (report, more) = store.write(|store| {
+        let row =
+            store.adopt_session(&manifest.tool, &manifest.native_id, SessionId::parse(&manifest.session_id).ok())?;
+        if row.purged_at.is_some() {
+            let note = format!("{} was purged here and stays out", row.public_id);
+            return Ok((Report::default(), vec![note]));
+        }
+        let (report, mut notes) = Session::take(store, row.clone(), &manifest, members)?;
+        if report.files > 0 {
+            let detail = json!({"folder": folder.display().to_string(), "files": report.files, "bytes": report.bytes});
+            store.audit(Event::Imported, &row.public_id, &detail)?;
+        }
+        if row.deleted_at.is_some() {
+            notes.push(format!("{0} is deleted here and stays hidden: sfs undelete {0}", row.public_id));
+        }
+        Ok((report, notes))
+    })?;
     Ok(Imported { report, notes: notes.into_iter().chain(more).map(label).collect() })
 }
 
@@ -56,17 +75,20 @@ struct Session {
 }
 
 impl Session {
-    fn take(store: &mut Store, manifest: &Manifest, mut members: Vec<Member>) -> Result<(Report, Option<String>)> {
-        let own_id = SessionId::parse(&manifest.session_id).ok();
-        let row = store.adopt_session(&manifest.tool, &manifest.native_id, own_id)?;
+    fn take(
+        store: &mut Store,
+        row: SessionRow,
+        manifest: &Manifest,
+        mut members: Vec<Member>,
+    ) -> Result<(Report, Vec<String>)> {
         let mut session = Session { row, report: Report::default() };
-        let note = session.keep_aside(store, &mut members)?;
+        let mut notes: Vec<String> = session.keep_aside(store, &mut members)?.into_iter().collect();
         members.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
         for generations in members.chunk_by(|a, b| a.name == b.name) {
             session.streams(store, generations)?;
         }
         // Before the rebuild: tokens and full text leave out what is inherited.
-        let told = session.tell_parent(store, manifest)? | session.tell_person(store, manifest)?;
+        let told = session.tell_parent(store, manifest)? | session.tell_person(store, manifest, &mut notes)?;
         if session.report.files > 0 || told {
             derive::rebuild_session(store, session.row.id)?;
         }
@@ -76,7 +98,7 @@ impl Session {
         if session.report.files > 0 {
             session.report.sessions.insert(session.row.id);
         }
-        Ok((session.report, note))
+        Ok((session.report, notes))
     }
 
     /// Where we hold the session in its tool's own form, a copy in the portable one tells less: it is kept unread.
@@ -133,15 +155,23 @@ impl Session {
         Ok(true)
     }
 
-    /// A person's own title and tags, where we have none. Says whether any came.
-    fn tell_person(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
-        let title = manifest.title.as_deref().filter(|_| manifest.title_is_a_persons && self.row.title.is_none());
+    /// A person's own title and tags, where nobody said anything of them here. Says whether any came.
+    fn tell_person(&self, store: &mut Store, manifest: &Manifest, notes: &mut Vec<String>) -> Result<bool> {
+        let (titled, tagged) = store.was_described(self.row.id)?;
+        let title = manifest.title.as_deref().filter(|_| manifest.title_is_a_persons && !titled);
+        let title = title.and_then(label::fitting_title);
         if title.is_some() {
-            store.set_title(self.row.id, title)?;
+            store.set_title(self.row.id, title.as_deref())?;
         }
-        let tags = if store.tags(self.row.id)?.is_empty() { &manifest.tags[..] } else { &[] };
-        for tag in tags {
+        let theirs = if tagged { &[] } else { &manifest.tags[..] };
+        let tags: BTreeSet<String> =
+            theirs.iter().filter_map(|tag| label::tag(tag).ok()).take(label::MAX_TAGS).collect();
+        for tag in &tags {
             store.add_tag(self.row.id, tag)?;
+        }
+        let left: Vec<&str> = theirs.iter().map(|tag| tag.trim()).filter(|tag| !tags.contains(*tag)).collect();
+        if !left.is_empty() {
+            notes.push(format!("tags left out ({}): {}", label::TAG_RULE, left.join(", ")));
         }
         Ok(title.is_some() || !tags.is_empty())
     }

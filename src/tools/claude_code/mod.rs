@@ -19,14 +19,18 @@ mod shape;
 mod writer;
 
 use self::reader::ClaudeReader;
-use super::{Format, Place, Reader, Source, Tool, Writer};
+use super::{Clock, Format, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
 use serde::Deserialize;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 pub use self::names::folder_of;
+
+/// A thousand years: no time of ours is later.
+const MAX_DAYS: u64 = 365_000;
 
 /// The tool.
 pub struct ClaudeCode;
@@ -80,8 +84,18 @@ impl Tool for ClaudeCode {
         Some(&writer::ClaudeWriter)
     }
 
-    fn retention(&self) -> &'static str {
-        "deletes sessions untouched for 30 days at start-up (cleanupPeriodDays in settings.json)"
+    /// Seen in 2.1.330: a number of days from 1 on, 30 by default; what is no such number is refused. The settings of a
+    /// project or of an organisation may say otherwise.
+    fn retention(&self, home: &Home) -> Retention {
+        let (source, settings) = super::settings_file(self.root(home).join("settings.json"));
+        let days = settings["cleanupPeriodDays"].as_u64().filter(|days| (1..=MAX_DAYS).contains(days));
+        let after = Duration::from_secs(days.unwrap_or(30) * 86_400);
+        let words = format!(
+            "deletes sessions untouched for {} at start-up (cleanupPeriodDays in settings.json)",
+            super::in_words(after)
+        );
+        let source = source.filter(|_| days.is_some());
+        Retention { after: Some(after), most: None, clock: Clock::FileTime, source, words }
     }
 }
 

@@ -9,7 +9,7 @@ mod record;
 mod state_db;
 mod writer;
 
-use super::{Format, Place, Reader, Source, Tool, Writer};
+use super::{Format, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -86,8 +86,8 @@ impl Tool for Codex {
         Some(&writer::CodexWriter)
     }
 
-    fn retention(&self) -> &'static str {
-        "keeps its sessions; `codex archive` only moves them to another folder"
+    fn retention(&self, _home: &Home) -> Retention {
+        Retention::keeps("keeps its sessions; `codex archive` only moves them to another folder")
     }
 }
 

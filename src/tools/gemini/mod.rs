@@ -11,18 +11,19 @@
 //! ```
 //!
 //! Before 0.29 a project's folder was the SHA-256 of its path. A session is known by the id inside its file, not by the
-//! file's name. Settings, accounts, credentials and logs of prompts are never opened.
+//! file's name. Accounts, credentials and logs of prompts are never opened; of the settings only the retention is read.
 
 mod conversation;
 mod project;
 mod reader;
 mod record;
+mod retention;
 mod shape;
 mod speech;
 mod writer;
 
 use self::reader::GeminiReader;
-use super::{Format, Head, Place, Reader, Source, Tool, Writer};
+use super::{Format, Head, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -113,9 +114,8 @@ impl Tool for Gemini {
         Some(&writer::GeminiWriter)
     }
 
-    fn retention(&self) -> &'static str {
-        "deletes sessions untouched for 30 days at start-up (general.sessionRetention in settings.json); versions up to \
-         0.61 also delete a session at the start after its first resume"
+    fn retention(&self, home: &Home) -> Retention {
+        retention::of(&self.root(home))
     }
 }
 
