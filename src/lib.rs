@@ -18,4 +18,5 @@ pub mod model;
 pub mod server;
 pub mod settings;
 pub mod store;
+pub mod sync;
 pub mod tools;

@@ -39,7 +39,8 @@ fn logs(deeds: &[Deed]) -> [Vec<String>; 3] {
                 .to_string(),
             ),
             Deed::Adopt(device, other) if logs[other].starts_with(&logs[device]) => {
-                logs[device] = logs[other].clone();
+                let longer = logs[other].clone();
+                logs[device] = longer;
             }
             Deed::Adopt(..) => {}
         }

@@ -17,3 +17,4 @@ mod gemini;
 mod resume;
 mod sfs;
 mod support;
+mod sync;

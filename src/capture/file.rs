@@ -111,6 +111,9 @@ impl Progress {
             Change::Rewritten => {
                 let key = StreamKey { name: &stream.own_name.clone(), generation: stream.generation + 1, ..key };
                 stream = store.create_stream(key)?;
+                if !format.is_one_line() {
+                    store.unsettle(&mut stream)?;
+                }
             }
         }
         content.skip_to(stream.length)?;
@@ -143,8 +146,8 @@ impl Progress {
     /// True where more than the new lines has to be read: after a rewrite, and where another device's stream is no longer,
     /// or now, ahead of this one.
     fn is_out_of_date(&self, store: &mut Store) -> Result<bool> {
-        let is_rewritten = self.rewritten && self.format.has_lines();
-        Ok(is_rewritten || (self.stream.is_branch() && branches::settle(store, self.session.id)?))
+        let is_alone = !self.stream.is_branch() && self.stream.shared == 0;
+        Ok(!is_alone && self.format.has_lines() && branches::settle(store, self.session.id)?)
     }
 
     fn save(&mut self, store: &mut Store) -> Result<()> {

@@ -23,13 +23,16 @@ impl Received {
     /// Appends `bytes`, which the other device appended to its `stream`.
     pub fn append(&mut self, store: &mut Store, stream: &mut Stream, bytes: &[u8]) -> Result<()> {
         let old_length = stream.length;
+        let format = Format::parse(&stream.format);
+        if old_length == 0 && stream.generation > 0 && format.is_some_and(|format| !format.is_one_line()) {
+            store.unsettle(stream)?;
+        }
         store.append(stream, bytes)?;
         self.facts |= stream.format == facts::FORMAT;
-        match Format::parse(&stream.format) {
+        match format {
             None | Some(Format::File) => return Ok(()),
             // What a rewritten file no longer has, and what a document has, is known only when all of it is read.
             Some(format) if !format.has_lines() || format.is_one_line() => self.rebuild = true,
-            Some(_) if stream.generation > 0 && old_length == 0 => self.rebuild = true,
             Some(format) => {
                 if let Some(mut derivation) = Derivation::load(store, format, &self.session, stream)? {
                     derivation.read(store, stream, old_length, bytes, true)?;

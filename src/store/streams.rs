@@ -135,6 +135,17 @@ impl Packer {
     }
 }
 
+/// No chunk is longer.
+pub(super) const CHUNK_LIMIT: u64 = CHUNK.2 as u64;
+
+/// The finished chunks at the start of `tail`: start and length. The last piece is none where it ends because the bytes end
+/// and not because the content says so.
+pub(super) fn whole_chunks(tail: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2)
+        .map(|chunk| (chunk.offset, chunk.length))
+        .take_while(|(start, length)| start + length < tail.len() || *length == CHUNK.2)
+}
+
 fn zstd_failed(source: std::io::Error) -> Error {
     Error::failed("bytes could not be compressed").because(source)
 }
@@ -250,6 +261,15 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps a stream out of sight until it is compared with the others of its name.
+    pub fn unsettle(&mut self, stream: &mut Stream) -> Result<()> {
+        stream.shared = UNSETTLED;
+        self.connection
+            .prepare_cached("UPDATE stream SET shared = ?2 WHERE id = ?1")?
+            .execute(params![stream.id, UNSETTLED])?;
+        Ok(())
+    }
+
     /// How many bytes the first chunks of two streams have in common, without reading one.
     pub fn shared_chunks(&self, one: &Stream, other: &Stream) -> Result<u64> {
         let first_different: Option<u64> = self
@@ -282,6 +302,16 @@ impl Store {
             Some((origin, _)) => self.find_stream(session, name, origin, None),
             None => Ok(None),
         }
+    }
+
+    /// The stream of the device called `origin`, if it is here.
+    pub fn stream_of(&self, session: i64, name: &str, origin: &str, generation: u32) -> Result<Option<Stream>> {
+        let origin: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT id FROM origin WHERE name = ?1")?
+            .query_row([origin], |row| row.get(0))
+            .optional()?;
+        origin.map_or(Ok(None), |origin| self.find_stream(session, name, origin, Some(generation)))
     }
 
     /// A device's stream: that generation, or the newest.
@@ -325,10 +355,11 @@ impl Store {
         }
         stream.length += bytes.len() as u64;
         stream.tail_hash = Hash::of(&tail).0.to_vec();
+        let number = self.next_change()?;
         let changed = self
             .connection
             .prepare_cached(
-                "UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5
+                "UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5, changed = ?8
                   WHERE id = ?1 AND session = ?6 AND length = ?7",
             )?
             .execute(params![
@@ -338,7 +369,8 @@ impl Store {
                 stream.chain,
                 stream.tail_hash,
                 stream.session,
-                old_length
+                old_length,
+                number
             ])?;
         // Between two transactions of one large file another process may have purged the session.
         if changed == 0 {
@@ -351,13 +383,9 @@ impl Store {
     /// Moves every finished chunk at the start of `tail` into a pack; says how many bytes that were.
     fn cut_chunks(&mut self, stream: &mut Stream, tail: &[u8]) -> Result<usize> {
         let mut cut = 0;
-        for chunk in fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2) {
-            let end = chunk.offset + chunk.length;
-            // The last piece ends where the bytes end, not where the content says so.
-            if end == tail.len() && chunk.length < CHUNK.2 {
-                break;
-            }
-            let bytes = &tail[chunk.offset..end];
+        for (start, length) in whole_chunks(tail) {
+            let end = start + length;
+            let bytes = &tail[start..end];
             let hash = Hash::of(bytes);
             let id = self.add_chunk(hash, bytes)?;
             self.connection
