@@ -4,7 +4,7 @@
 use crate::support::home::TestHome;
 use proptest::prelude::*;
 use serde_json::json;
-use sessionfs::capture::Received;
+use sessionfs::capture::Arrival;
 use sessionfs::export::{ArchivedSession, for_each_message};
 use sessionfs::home::Home;
 use sessionfs::store::{SessionRow, Store, StreamKey};
@@ -68,9 +68,9 @@ fn arrive(store: &mut Store, session: &SessionRow, device: &str, file: &[u8], le
             let mut stream = store.ensure_stream_of(device, key)?;
             let from = stream.length as usize;
             let to = file.len().min(from + length);
-            let mut received = Received::new(session.clone());
-            received.append(store, &mut stream, &file[from..to])?;
-            received.finish(store)
+            let mut arrival = Arrival::new(session.clone());
+            arrival.append(store, &mut stream, &file[from..to])?;
+            arrival.finish(store)
         })
         .unwrap();
 }

@@ -3,7 +3,7 @@
 use crate::support::home::TestHome;
 use proptest::prelude::*;
 use serde_json::json;
-use sessionfs::capture::Received;
+use sessionfs::capture::Arrival;
 use sessionfs::error::{Error, Result};
 use sessionfs::export::{ArchivedSession, for_each_message};
 use sessionfs::home::Home;
@@ -118,10 +118,10 @@ impl Device {
             .write(|store| {
                 let origin = store.origin_name()?;
                 let mut stream = store.ensure_stream_of(&origin, key(&session))?;
-                let mut received = Received::new(session.clone());
+                let mut arrival = Arrival::new(session.clone());
                 let new = &file[stream.length as usize..];
-                received.append(store, &mut stream, new)?;
-                received.finish(store)
+                arrival.append(store, &mut stream, new)?;
+                arrival.finish(store)
             })
             .unwrap();
     }

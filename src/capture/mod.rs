@@ -16,7 +16,7 @@ mod facts;
 mod file;
 mod guard;
 mod purge;
-mod received;
+mod arrival;
 mod scan;
 mod sfs;
 
@@ -24,7 +24,7 @@ pub use derive::{REBUILDING, rebuild};
 pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, guard};
 pub use purge::purge;
-pub use received::Received;
+pub use arrival::Arrival;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 

@@ -2,7 +2,7 @@
 
 use super::BATCH;
 use super::wire::{Accepted, Changes, Frame, Part, Push, PushAnswer, SessionState, StreamPlace, StreamState, Want};
-use crate::capture::Received;
+use crate::capture::Arrival;
 use crate::error::{Error, Result};
 use crate::id::{Hash, SessionId};
 use crate::store::{ChunkCache, Register, Relation, SessionRow, Store, Stream, StreamKey};
@@ -124,17 +124,17 @@ fn accept_session(store: &mut Store, state: &SessionState, parts: &mut Parts<'_>
         let why = problem.unwrap_or_else(|| "the session was purged there".to_owned());
         return Ok(Accepted::Refused(why));
     };
-    let mut received = Received::new(row.clone());
+    let mut arrival = Arrival::new(row.clone());
     let mut lengths = Vec::with_capacity(state.streams.len());
     for believed in &state.streams {
         let new = parts.next(store)?;
         let mut stream = store.ensure_stream_of(&believed.origin, key(&row, believed))?;
         if (stream.length, stream.hash()) == (believed.length, believed.hash) && stream.format == believed.format {
-            received.append(store, &mut stream, &new)?;
+            arrival.append(store, &mut stream, &new)?;
         }
         lengths.push((stream.length, stream.hash()));
     }
-    received.finish(store)?;
+    arrival.finish(store)?;
     Ok(Accepted::Streams(lengths))
 }
 

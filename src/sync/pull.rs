@@ -4,7 +4,7 @@ use super::answer::{key, take_in};
 use super::push::LARGE;
 use super::wire::{SessionState, StreamPlace, StreamState, Want};
 use super::{BATCH, Remote};
-use crate::capture::Received;
+use crate::capture::Arrival;
 use crate::error::{Error, Result};
 use crate::store::{Acknowledged, RemoteRow, SessionRow, Store, Stream};
 
@@ -160,7 +160,7 @@ fn fetch_large(
         store.write(|store| {
             let mut stream = store.ensure_stream_of(&state.origin, key(session, state))?;
             if stream.length + piece.len() as u64 == at {
-                Received::new(session.clone()).append(store, &mut stream, &piece)?;
+                Arrival::new(session.clone()).append(store, &mut stream, &piece)?;
             }
             Ok(())
         })?;
@@ -210,12 +210,12 @@ fn fetch(
         }
         pulled.bytes += got.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         store.write(|store| {
-            let mut received = Received::new(incoming.row.clone());
+            let mut arrival = Arrival::new(incoming.row.clone());
             for (got, bytes) in got {
                 let Some(state) = incoming.stream_state(&got.stream) else { continue };
                 let mut stream = store.ensure_stream_of(&state.origin, key(&incoming.row, state))?;
                 if stream.length == got.from {
-                    received.append(store, &mut stream, bytes)?;
+                    arrival.append(store, &mut stream, bytes)?;
                 }
             }
             for state in &incoming.state.streams {
@@ -224,7 +224,7 @@ fn fetch(
                     acknowledge(store, row, &ours)?;
                 }
             }
-            received.finish(store)
+            arrival.finish(store)
         })?;
         pulled.sessions.push(incoming.row.id);
     }

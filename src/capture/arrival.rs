@@ -8,16 +8,16 @@ use crate::store::{SessionRow, Store, Stream};
 use crate::tools::Format;
 
 /// The streams of one session that got bytes from another device, on their way through one transaction.
-pub struct Received {
+pub struct Arrival {
     session: SessionRow,
     rebuild: bool,
     facts: bool,
 }
 
-impl Received {
+impl Arrival {
     /// Nothing yet, of `session`.
-    pub fn new(session: SessionRow) -> Received {
-        Received { session, rebuild: false, facts: false }
+    pub fn new(session: SessionRow) -> Arrival {
+        Arrival { session, rebuild: false, facts: false }
     }
 
     /// Appends `bytes`, which the other device appended to its `stream`.
