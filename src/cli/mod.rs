@@ -10,6 +10,7 @@ mod import;
 mod list;
 mod overview;
 mod resume;
+mod scan;
 mod show;
 pub mod ui;
 
@@ -45,6 +46,7 @@ enum Command {
     Restore(resume::Restore),
     Export(export::Export),
     Import(import::Import),
+    Scan(scan::Scan),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Admin(admin::Admin),
@@ -104,6 +106,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Restore(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
+        Some(Command::Scan(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),

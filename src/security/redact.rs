@@ -131,13 +131,18 @@ impl Redactor {
         Redacted { copy: Cow::Owned(out), replaced: found.len() as u64 }
     }
 
-    /// What stands in a secret's place. The line breaks of a key in PEM are not a part of it: `\n` in a string and a real
-    /// one make the same key.
     fn placeholder(&self, kind: &str, secret: &str) -> String {
+        format!("{OPEN}{kind}:{}]", self.fingerprint(secret))
+    }
+
+    /// Tells whether two secrets are the same one. The line breaks of a key in PEM are not a part of it: `\n` in a string
+    /// and a real one make the same key.
+    pub fn fingerprint(&self, secret: &str) -> String {
         let text: String = secret.replace("\\n", "\n").split_whitespace().collect();
         let hash = Sha256::new().chain_update((self.key.len() as u64).to_be_bytes()).chain_update(&self.key);
-        let hash = crate::id::Hash(hash.chain_update(text).finalize().into()).hex();
-        format!("{OPEN}{kind}:{}]", &hash[..HASH_LENGTH])
+        let mut hex = crate::id::Hash(hash.chain_update(text).finalize().into()).hex();
+        hex.truncate(HASH_LENGTH);
+        hex
     }
 }
 

@@ -23,13 +23,14 @@ pub(super) fn name_at(text: &str, word: Range<usize>) -> Range<usize> {
 
 /// The secret that is assigned to the name at `name`.
 pub(super) fn find(text: &str, name: Range<usize>) -> Option<Secret> {
-    let rest = &text[name.end..];
+    let end = name.end;
+    let rest = &text[end..];
     let rest = &rest[..text_boundary(rest, MAX_VALUE + 64)];
     let name = without_escape(text, name);
-    let (form, value) = value(name, rest)?;
+    let (form, at, value) = value(name, rest)?;
     let strength = judge::strength(name)?;
     let (kind, severity) = judge::assigned(name, strength, form, value)?;
-    let start = value.as_ptr() as usize - text.as_ptr() as usize;
+    let start = end + at;
     Some(Secret { kind, severity, range: start..start + value.len() })
 }
 
@@ -39,8 +40,8 @@ fn without_escape(text: &str, name: Range<usize>) -> &str {
     &text[name.start + usize::from(is_escaped)..name.end]
 }
 
-/// The value that stands in `rest`, right behind `name`, and how it is written.
-fn value<'t>(name: &str, rest: &'t str) -> Option<(Form, &'t str)> {
+/// The value that stands in `rest`, right behind `name`: how it is written, where it begins, and what it is.
+fn value<'t>(name: &str, rest: &'t str) -> Option<(Form, usize, &'t str)> {
     let after_name = after_quote(rest);
     let after_name = after_name.strip_prefix(']').unwrap_or(after_name);
     let sign = after_blanks(after_name);
@@ -59,9 +60,9 @@ fn value<'t>(name: &str, rest: &'t str) -> Option<(Form, &'t str)> {
     let escapes = start.len() - start.trim_start_matches('\\').len();
     let inner = &start[escapes..];
     match inner.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) {
-        Some(quote) => Some((Form::Quoted, quoted(&inner[1..], quote)?)),
+        Some(quote) => Some((Form::Quoted, rest.len() - inner.len() + 1, quoted(&inner[1..], quote)?)),
         None if escapes > 0 => None,
-        None => Some((if spaced { Form::Spaced } else { Form::Plain }, plain(start)?)),
+        None => Some((if spaced { Form::Spaced } else { Form::Plain }, rest.len() - start.len(), plain(start)?)),
     }
 }
 

@@ -140,7 +140,7 @@ fn is_password_of(form: Form, is_env: bool, value: &str) -> bool {
     match form {
         Form::Quoted => !NO_PASSWORDS.contains(&value.to_ascii_lowercase().as_str()) && !is_identifier_path(value),
         Form::Plain => mixed || (is_env && !NO_PASSWORDS.contains(&value.to_ascii_lowercase().as_str())),
-        Form::Spaced => mixed && !is_identifier_path(value) && has(u8::is_ascii_digit),
+        Form::Spaced => mixed && has(u8::is_ascii_digit) && !is_identifier_path(value) && !is_name_in_code(value),
     }
 }
 
@@ -155,6 +155,11 @@ fn is_key_of(form: Form, is_env: bool, value: &str) -> bool {
         Form::Plain if is_env => entropy(value) >= 2.9,
         Form::Plain | Form::Spaced => value.len() >= 16 && (is_random(value) || (value.len() >= 32 && is_hex(value))),
     }
+}
+
+/// `module::Type`, `A_CONSTANT_1`.
+fn is_name_in_code(value: &str) -> bool {
+    value.contains("::") || (value.contains('_') && is_screaming(value))
 }
 
 /// `config.password`, `app/password_2`: dotted or slashed names.
@@ -214,7 +219,9 @@ pub(super) fn is_credential(value: &str) -> bool {
     let upper = value.bytes().filter(u8::is_ascii_uppercase).count();
     let lower = value.bytes().filter(u8::is_ascii_lowercase).count();
     let mixed = lower > 0 && upper > 1 && value.len() >= 16 && entropy(value) > 3.2;
-    (digits > 0 || (mixed && value.ends_with('='))) && upper + lower > 0 && is_text_of_its_own(value) && entropy(value) >= 2.5
+    let is_code = is_name_in_code(value) || (value.contains(['.', '_']) && digits < 4);
+    let is_text = upper + lower > 0 && is_text_of_its_own(value) && !is_code;
+    (digits > 0 || (mixed && value.ends_with('='))) && is_text && entropy(value) >= 2.5
 }
 
 /// Between `user:` and `@host` in an address.

@@ -75,15 +75,17 @@ pub fn find_under(key: &str, text: &str) -> Vec<Secret> {
     found.into_iter().chain(whole).collect()
 }
 
-/// The secrets in a line of a stream, whether it is JSON or not, as (kind, severity, the secret itself).
-pub fn find_in_line(line: &str, each: &mut dyn FnMut(&Secret, &str)) {
+/// The secrets in a line of a stream, whether it is JSON or not. `each` gets the secret itself too; in JSON its place is
+/// the whole string in which it stands.
+pub fn find_in_line(line: &str, each: &mut dyn FnMut(Secret, &str)) {
     if !json::is_json(line) {
-        return find(line).iter().for_each(|secret| each(secret, &line[secret.range.clone()]));
+        return find(line).into_iter().for_each(|secret| each(secret.clone(), &line[secret.range]));
     }
     for string in json::strings(line) {
         let text = string.text();
         for secret in string.secrets(&text) {
-            each(&secret, &text[secret.range.clone()]);
+            let hidden = &text[secret.range.clone()];
+            each(Secret { range: string.range.clone(), ..secret }, hidden);
         }
     }
 }

@@ -206,6 +206,8 @@ fn what_only_looks_like_a_secret_is_left_alone() {
         "Ctrl+Key: Shift KeyError: 'abc' keyboard: KeyboardInterrupt foreign_key=users.id primary_key=True",
         "password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo\"",
         "let token = tokens.next(); Token::Identifier(name) => tokenizer.peek(); token == 'abcdefghij'",
+        "pub const FLAG_PASSWORD: WIN32_ERROR = 3; pwd: super::super::UNICODE_STRING, credential: X509HardwareFlags",
+        "authorization = base64.decodebytes(authorization); authorization: WINBIO_PRESENCE_0",
         "[redacted:github_token:0a1b2c3d] password=[redacted:generic_password_assignment:0a1b2c3d]",
     ];
     for text in look_alikes {
