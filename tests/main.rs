@@ -13,6 +13,8 @@ mod daemon;
 mod damage;
 mod directions;
 mod gemini;
+mod html;
 mod resume;
+mod secrets;
 mod sfs;
 mod support;

@@ -44,7 +44,8 @@ fn body(name: &str, input: &RawValue, mut fields: Map<String, Value>) -> String 
             fields.remove("edits");
         }
     }
-    fields.retain(|key, _| !PATHS.contains(&key.as_str()));
+    // What is said in the heading already, and what says nothing.
+    fields.retain(|key, value| !PATHS.contains(&key.as_str()) && !matches!(value, Value::Null | Value::Bool(false)));
     if fields.is_empty() && out.is_empty() && !input.get().starts_with('{') {
         return format!("<pre>{}</pre>\n", escaped(input.get()));
     }

@@ -49,9 +49,22 @@ pub fn html(
     page.end(redaction)
 }
 
-/// The ids of what the model would see next.
+/// The ids of what the model would see next: of messages, and of calls, which some tools write before their message.
 fn live_ids(session: &ArchivedSession<'_>) -> Result<HashSet<String>> {
-    tools::conversation(session)?.messages.map(|message| message.map(|message| message.id)).collect()
+    let mut ids = HashSet::new();
+    for message in tools::conversation(session)?.messages {
+        let message = message?;
+        ids.extend(call_ids(&message).map(str::to_owned));
+        ids.insert(message.id);
+    }
+    Ok(ids)
+}
+
+fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
+    message.content.iter().filter_map(|block| match block {
+        Block::ToolUse { id, .. } | Block::ToolResult { id, .. } => Some(id.as_str()),
+        _ => None,
+    })
 }
 
 fn head(about: &About) -> String {
@@ -148,7 +161,9 @@ impl Page<'_> {
         let pieces = pieces(message);
         let results_only = !pieces.is_empty() && pieces.iter().all(|piece| matches!(piece, Piece::Result { .. }));
         let (class, name) = if results_only { ASSISTANT } else { speaker(message) };
-        let is_live = self.live.contains(&message.id) || message.is_sidechain;
+        let is_live = message.is_sidechain
+            || self.live.contains(&message.id)
+            || call_ids(message).any(|id| self.live.contains(id));
         let goes_on = self.turn.as_ref().is_some_and(|turn| {
             let is_same = results_only || (class != "user" && turn.is_live == is_live);
             turn.class == class && is_same && turn.parts.len() < MAX_PARTS
@@ -190,7 +205,7 @@ impl Page<'_> {
         let past = if turn.is_live { "" } else { " past" };
         let model = turn.model.map(|model| format!(" · {}", escaped(&model))).unwrap_or_default();
         let at = turn.at.map(|at| format!(" · <time datetime=\"{at}\">{}</time>", at.strftime("%Y-%m-%d %H:%M")));
-        let note = if turn.is_live { "" } else { " · not in the model's view any more" };
+        let note = if turn.is_live { "" } else { " · not in the model's view" };
         let (class, name) = (turn.class, turn.name);
         self.put(&format!("<article class=\"{class}{past}\">\n<h2>{name}{model}{}{note}</h2>\n", at.unwrap_or_default()))?;
         for part in &turn.parts {
