@@ -19,8 +19,23 @@ fn page(home: &TestHome) -> String {
 /// Every element is closed in order, every attribute is one of ours, and nothing is loaded or run.
 fn check(page: &str) {
     const ATTRIBUTES: [&str; 17] = [
-        "lang", "charset", "http-equiv", "content", "name", "class", "datetime", "href", "rel", "alt", "src", "type", "disabled",
-        "checked", "start", "title", "width",
+        "lang",
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "class",
+        "datetime",
+        "href",
+        "rel",
+        "alt",
+        "src",
+        "type",
+        "disabled",
+        "checked",
+        "start",
+        "title",
+        "width",
     ];
     assert!(page.starts_with("<!DOCTYPE html>\n") && page.ends_with("</html>\n"));
     let style_end = page.find("</style>").unwrap();
@@ -45,7 +60,9 @@ fn check(page: &str) {
             assert!(ATTRIBUTES.contains(&attribute), "<{tag}>");
             let is_ours = match attribute {
                 "src" => value.starts_with("data:image/"),
-                "href" => ["https://", "http://", "mailto:"].iter().any(|scheme| value.to_lowercase().starts_with(scheme)),
+                "href" => {
+                    ["https://", "http://", "mailto:"].iter().any(|scheme| value.to_lowercase().starts_with(scheme))
+                }
                 _ => true,
             };
             assert!(is_ours && !value.contains(['<', '>', '"']), "<{tag}>");
@@ -131,16 +148,39 @@ fn every_recorded_session_makes_a_whole_page() {
 fn a_page_shows_commands_edits_and_their_results() {
     let page = page(&TestHome::with(&["claude/readedit"]));
     let main = page.split_once("<main>\n").unwrap().1;
-    insta::assert_snapshot!(main, @"");
+    insta::assert_snapshot!(main, @r#"
+    <article class="user">
+    <h2>User · <time datetime="2026-11-22T08:55:13.301Z">2026-11-22 08:55</time></h2>
+    <p>please do it @@readedit</p>
+    </article>
+    <article class="assistant">
+    <h2>Assistant · claude-opus-5-5 · <time datetime="2026-11-22T08:55:13.415Z">2026-11-22 08:55</time></h2>
+    <p class="tool"><b>Read</b> <code>/home/dev/work/readedit/hello.py</code></p>
+    <pre class="result">1	def main():
+    2	    print(&#39;hello&#39;)
+    3	
+    4	main()
+    5</pre>
+    <p class="tool"><b>Edit</b> <code>/home/dev/work/readedit/hello.py</code></p>
+    <pre class="diff"><del>-print(&#39;hello&#39;)</del>
+    <ins>+print(&#39;hello, world&#39;)</ins>
+    </pre>
+    <pre class="result">The file /home/dev/work/readedit/hello.py has been updated successfully. (file state is current in your context — no need to Read it back)</pre>
+    <p>Edited hello.py</p>
+    </article>
+    </main>
+    <footer>Exported by sessionfs 0.1.0. No secrets were found in it.</footer>
+    </body>
+    </html>
+    "#);
 }
 
 #[test]
 fn a_hostile_session_is_shown_and_not_obeyed() {
-    let evil = "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[31mred\u{1b}]0;t\u{7}\"'></pre></details>";
+    let evil =
+        "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{1b}[31mred\u{1b}]0;t\u{7}\"'></pre></details>";
     let long = "x".repeat(100_000);
-    let image = |kind: &str, data: &str| {
-        json!({"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}})
-    };
+    let image = |kind: &str, data: &str| json!({"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}});
     let home = claude(&[
         user(&json!(format!("{evil} [a](javascript:alert(1)) ![i](https://evil.example/t.png) {long}"))),
         assistant(&json!([
@@ -163,7 +203,9 @@ fn a_hostile_session_is_shown_and_not_obeyed() {
         assert!(!page.contains(wrong), "{wrong:?}");
     }
     assert_eq!(page.matches("<img ").count(), 1, "the one real picture");
-    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("\\u{202e}") && page.contains(&long));
+    assert!(
+        page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("\\u{202e}") && page.contains(&long)
+    );
     assert!(page.contains("Picture (image/svg+xml), not shown"));
 }
 
@@ -174,7 +216,8 @@ fn the_page_allows_its_own_style_and_nothing_else() {
     let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     let policy = page.split_once("Content-Security-Policy\" content=\"").unwrap().1.split_once('"').unwrap().0;
     let hash = policy.split_once("'sha256-").unwrap().1.split_once('\'').unwrap().0;
-    let value = |c: char| "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".find(c).unwrap_or(0) as u32;
+    let value =
+        |c: char| "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".find(c).unwrap_or(0) as u32;
     let bytes = hash.as_bytes().chunks(4).flat_map(|four| {
         let word = four.iter().fold(0, |word, c| (word << 6) | value(char::from(*c)));
         word.to_be_bytes()[1..].to_vec()

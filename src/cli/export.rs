@@ -75,7 +75,9 @@ impl Export {
         let is_for_people = matches!(self.format.as_str(), "markdown" | "md" | "html");
         let can = is_for_people || matches!(self.format.as_str(), "sfs" | "native");
         match (self.redact, self.no_redact) {
-            (true, true) => Err(Error::usage("--redact and --no-redact contradict each other").hint("give one of them")),
+            (true, true) => {
+                Err(Error::usage("--redact and --no-redact contradict each other").hint("give one of them"))
+            }
             (true, false) if !can => Err(Error::usage(format!("{} can't be redacted", printable(&self.format)))
                 .hint("formats that can: sfs, native, markdown, html")),
             (true, false) => Redaction::of(store),

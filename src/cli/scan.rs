@@ -1,7 +1,7 @@
 //! `sfs scan`: where secrets stand in archived sessions.
 
-use super::ui::{self, Style};
 use super::Context;
+use super::ui::{self, Style};
 use crate::error::{Error, Result};
 use crate::export::{self, ArchivedSession, Finding};
 use crate::security::{Redactor, Severity};
@@ -16,9 +16,11 @@ use std::collections::BTreeMap;
 #[argh(example = "sfs scan
 sfs scan last --json
 sfs scan --severity high --fail")]
-#[argh(note = "Everything that the archive holds of a session is searched: every stream, every version. A secret that was
+#[argh(
+    note = "Everything that the archive holds of a session is searched: every stream, every version. A secret that was
 found stays there, and in the tool's own files: change it where it is valid. Copies without secrets:
-sfs export ID --format html, markdown, or sfs with --redact.")]
+sfs export ID --format html, markdown, or sfs with --redact."
+)]
 pub(super) struct Scan {
     /// the sessions: ids, prefixes of them, the tool's own ids, or `last`; all by default
     #[argh(positional)]
@@ -58,8 +60,7 @@ impl Scan {
             self.print(context, &store, &redactor, rows)?
         };
         if self.fail && total.findings > 0 {
-            return Err(Error::failed(format!("{} found", ui::counted(total.findings, "secret")))
-                .hint("change them where they are valid"));
+            return Err(Error::failed(ui::counted(total.findings, "finding")).hint("change them where they are valid"));
         }
         Ok(())
     }
@@ -71,7 +72,13 @@ impl Scan {
         self.ids.iter().map(|id| store.resolve(id)).collect()
     }
 
-    fn print_json(&self, context: &Context, store: &Store, redactor: &Redactor, rows: Vec<SessionRow>) -> Result<Total> {
+    fn print_json(
+        &self,
+        context: &Context,
+        store: &Store,
+        redactor: &Redactor,
+        rows: Vec<SessionRow>,
+    ) -> Result<Total> {
         let mut total = Total::default();
         let head = [("sessions".to_owned(), Value::from(rows.len()))].into_iter().collect();
         context.ui.json_with_array(&head, "findings", |each| {
@@ -103,7 +110,7 @@ impl Scan {
                 print_session(context, &session, title.as_deref(), redactor, secrets.into_values())?;
             }
         }
-        let found = ui::counted(total.findings, "secret");
+        let found = ui::counted(total.findings, "finding");
         context.ui.note(&format!("{found} in {} of {}", total.sessions, ui::counted(count as u64, "session")));
         Ok(total)
     }
@@ -144,9 +151,14 @@ fn print_session(
     for (finding, places) in secrets {
         let style = if finding.severity == Severity::Medium { Style::Yellow } else { Style::Red };
         let severity = ui.paint(style, &ui::pad(finding.severity.as_str(), 8));
-        let more = if places > 1 { format!(" and {} more", ui::counted(places - 1, "place")) } else { String::new() };
+        let more = if places > 1 { format!(" and {} more", places - 1) } else { String::new() };
         let place = format!("{}:{}{more}", place(&finding), finding.line);
-        ui.line(&format!("  {severity}  {}  {}  {}", finding.kind, ui::printable(&finding.masked), ui::printable(&place)))?;
+        ui.line(&format!(
+            "  {severity}  {}  {}  {}",
+            finding.kind,
+            ui::printable(&finding.masked),
+            ui::printable(&place)
+        ))?;
     }
     Ok(())
 }

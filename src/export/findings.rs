@@ -3,8 +3,8 @@
 use super::blocks::for_each_block;
 use super::source::ArchivedSession;
 use crate::error::Result;
-use crate::security::secrets::{self, Severity, masked};
 use crate::security::Redactor;
+use crate::security::secrets::{self, Severity, masked};
 use crate::store::Store;
 use memchr::memchr_iter;
 

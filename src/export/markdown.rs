@@ -14,12 +14,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 /// Writes `session` to `out`.
-pub fn markdown(
-    session: &ArchivedSession<'_>,
-    about: About,
-    redaction: &Redaction,
-    out: &mut dyn Write,
-) -> Result<()> {
+pub fn markdown(session: &ArchivedSession<'_>, about: About, redaction: &Redaction, out: &mut dyn Write) -> Result<()> {
     let about = &redaction.about(about);
     let unwritable = || "the Markdown can't be written";
     let title = about.title.as_deref().unwrap_or("Untitled session");

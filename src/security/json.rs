@@ -19,8 +19,16 @@ pub(super) struct JsonString<'l> {
 
 /// Keys whose base64 is the maker's own (proofs of origin, encrypted thinking) or a picture's: nothing to find, and of no
 /// use when changed.
-const OPAQUE: &[&str] =
-    &["signature", "thoughtSignature", "thought_signature", "encrypted_content", "encryptedContent", "data", "image_url", "url"];
+const OPAQUE: &[&str] = &[
+    "signature",
+    "thoughtSignature",
+    "thought_signature",
+    "encrypted_content",
+    "encryptedContent",
+    "data",
+    "image_url",
+    "url",
+];
 /// Shorter base64 may be a secret.
 const MIN_OPAQUE: usize = 200;
 
@@ -46,7 +54,8 @@ impl<'l> JsonString<'l> {
 
 fn is_opaque(text: &str) -> bool {
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=_-".contains(&b);
-    let data = text.split_once(";base64,").map_or(text, |(head, data)| if head.starts_with("data:") { data } else { text });
+    let data =
+        text.split_once(";base64,").map_or(text, |(head, data)| if head.starts_with("data:") { data } else { text });
     data.len() >= MIN_OPAQUE && data.bytes().all(is_base64)
 }
 

@@ -74,7 +74,9 @@ impl Redactor {
 
     fn block(&self, block: &mut Block) -> u64 {
         match block {
-            Block::Text(text) | Block::Summary { text, .. } | Block::ToolResult { content: text, .. } => self.string(text),
+            Block::Text(text) | Block::Summary { text, .. } | Block::ToolResult { content: text, .. } => {
+                self.string(text)
+            }
             Block::Thinking { text, summary, .. } => self.string(text) + summary.as_mut().map_or(0, |s| self.string(s)),
             Block::ToolUse { input: raw, .. } | Block::Other(raw) => self.json(raw),
             Block::Image(_) => 0,
@@ -103,7 +105,8 @@ impl Redactor {
             }
             let part = self.replace(&text, &found);
             out.push_str(&line[done..string.range.start]);
-            out.push_str(&if string.is_raw(&text) { format!("\"{}\"", part.copy) } else { quoted(&part.copy) });
+            let copy = if string.is_raw(&text) { format!("\"{}\"", part.copy) } else { quoted(&part.copy) };
+            out.push_str(&copy);
             done = string.range.end;
             replaced += part.replaced;
         }
@@ -175,7 +178,7 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> + '
 pub(super) fn ends_with_placeholder(text: &str) -> bool {
     let longest = OPEN.len() + MAX_KIND + HASH_LENGTH + 2;
     text.ends_with(']') && {
-        let from = text.as_bytes().len().saturating_sub(longest);
+        let from = text.len().saturating_sub(longest);
         let start = memmem::rfind(&text.as_bytes()[from..], OPEN.as_bytes()).map(|at| from + at);
         start.is_some_and(|start| placeholder_at(&text[start..]) == Some(text.len() - start))
     }
@@ -261,7 +264,11 @@ mod tests {
         message.content = vec![
             Block::Text(token.clone()),
             Block::Thinking { text: token.clone(), signature: None, redacted: false, summary: Some(token.clone()) },
-            Block::ToolUse { id: "c".into(), name: "Bash".into(), input: json(format!(r#"{{"command":"x {token}"}}"#)) },
+            Block::ToolUse {
+                id: "c".into(),
+                name: "Bash".into(),
+                input: json(format!(r#"{{"command":"x {token}"}}"#)),
+            },
             result(token.clone()),
             Block::Summary { text: token.clone(), through: None },
             Block::Other(json(format!(r#"{{"type":"x","password":"{token}"}}"#))),
@@ -273,16 +280,38 @@ mod tests {
     #[test]
     fn placeholders_are_recognised() {
         assert_eq!(placeholder_at("[redacted:a_b:0123abcd] x"), Some(23));
-        for text in ["[redacted:a_b:0123abcd", "[redacted::0123abcd]", "[redacted:a:0123abc]", "[redacted:", "[redacted:é:"] {
+        for text in
+            ["[redacted:a_b:0123abcd", "[redacted::0123abcd]", "[redacted:a:0123abc]", "[redacted:", "[redacted:é:"]
+        {
             assert_eq!(placeholder_at(text), None, "{text}");
         }
-        assert!(ends_with_placeholder("x[redacted:a_b:0123abcd]") && !ends_with_placeholder("[redacted:a_b:0123abcd]x]"));
+        assert!(
+            ends_with_placeholder("x[redacted:a_b:0123abcd]") && !ends_with_placeholder("[redacted:a_b:0123abcd]x]")
+        );
     }
 
     fn pieces() -> impl Strategy<Value = String> {
         let example = (0..EXAMPLES.len()).prop_map(|n| made(EXAMPLES[n].1));
         let glue = prop::sample::select(vec![
-            "", " ", "\n", "\"", "\\\"", "\\n", "=", ": ", "_", "-", "é", "[", "]", "password=", "token: ", "://", "@", "{\"a\":\"", "\"}",
+            "",
+            " ",
+            "\n",
+            "\"",
+            "\\\"",
+            "\\n",
+            "=",
+            ": ",
+            "_",
+            "-",
+            "é",
+            "[",
+            "]",
+            "password=",
+            "token: ",
+            "://",
+            "@",
+            "{\"a\":\"",
+            "\"}",
         ]);
         prop::collection::vec(prop_oneof![example, glue.prop_map(str::to_owned), "[a-zA-Z0-9+/= ]{0,12}"], 0..8)
             .prop_map(|pieces| pieces.concat())

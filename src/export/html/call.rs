@@ -65,36 +65,33 @@ fn change(fields: &Map<String, Value>) -> Option<String> {
 
 /// A list of objects that say what is to be done, and how far it is.
 fn tasks(value: &Value) -> Option<String> {
-    let mut out = String::from("<ul class=\"tasks\">\n");
-    for task in value.as_array()? {
-        let task = task.as_object()?;
-        let text = first_text(task, &["content", "step", "description", "subject", "text"])?;
-        let status = task.get("status").and_then(Value::as_str).unwrap_or_default();
-        let mark = match status {
-            "completed" | "done" => "☑",
-            "in_progress" => "▶",
-            "cancelled" => "☒",
-            _ => "☐",
-        };
-        out.push_str(&format!("<li>{mark} {}</li>\n", escaped(text)));
-    }
-    out.push_str("</ul>\n");
-    Some(out)
+    let items: Option<Vec<String>> = value.as_array()?.iter().map(task).collect();
+    Some(format!("<ul class=\"tasks\">\n{}</ul>\n", items?.concat()))
+}
+
+fn task(value: &Value) -> Option<String> {
+    let task = value.as_object()?;
+    let text = first_text(task, &["content", "step", "description", "subject", "text"])?;
+    let mark = match task.get("status").and_then(Value::as_str).unwrap_or_default() {
+        "completed" | "done" => "☑",
+        "in_progress" => "▶",
+        "cancelled" => "☒",
+        _ => "☐",
+    };
+    Some(format!("<li>{mark} {}</li>\n", escaped(text)))
 }
 
 fn list(fields: &Map<String, Value>) -> String {
     if fields.is_empty() {
         return String::new();
     }
-    let mut out = String::from("<dl>\n");
-    for (key, value) in fields {
+    let items = fields.iter().map(|(key, value)| {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Object(_) | Value::Array(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
             other => other.to_string(),
         };
-        out.push_str(&format!("<dt>{}</dt><dd><pre>{}</pre></dd>\n", escaped(key), escaped(&text)));
-    }
-    out.push_str("</dl>\n");
-    out
+        format!("<dt>{}</dt><dd><pre>{}</pre></dd>\n", escaped(key), escaped(&text))
+    });
+    format!("<dl>\n{}</dl>\n", items.collect::<Vec<_>>().concat())
 }

@@ -42,18 +42,16 @@ pub(super) fn patch(text: &str) -> String {
 }
 
 fn block<'t>(lines: impl Iterator<Item = (char, &'t str)>) -> String {
-    let mut out = String::from("<pre class=\"diff\">");
-    for (sign, line) in lines {
+    let lines = lines.map(|(sign, line)| {
         let line = escaped(line);
         match sign {
-            '+' => out.push_str(&format!("<ins>+{line}</ins>\n")),
-            '-' => out.push_str(&format!("<del>-{line}</del>\n")),
-            '@' => out.push_str(&format!("<b>{line}</b>\n")),
-            _ => out.push_str(&format!(" {line}\n")),
+            '+' => format!("<ins>+{line}</ins>\n"),
+            '-' => format!("<del>-{line}</del>\n"),
+            '@' => format!("<b>{line}</b>\n"),
+            _ => format!(" {line}\n"),
         }
-    }
-    out.push_str("</pre>\n");
-    out
+    });
+    format!("<pre class=\"diff\">{}</pre>\n", lines.collect::<Vec<_>>().concat())
 }
 
 #[cfg(test)]

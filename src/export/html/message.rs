@@ -66,7 +66,9 @@ fn piece(block: &Block) -> Piece {
             return Piece::Result { id: id.clone(), html: result(content, *is_error, *exit_code) };
         }
         Block::Image(source) => image(source),
-        Block::Other(raw) => folded("other", "A part of a kind of its own", &format!("<pre>{}</pre>\n", escaped(raw.get()))),
+        Block::Other(raw) => {
+            folded("other", "A part of a kind of its own", &format!("<pre>{}</pre>\n", escaped(raw.get())))
+        }
     })
 }
 
@@ -96,12 +98,16 @@ fn image(source: &ImageSource) -> String {
     let kind = source.media_type.as_deref().unwrap_or("image");
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
     match source.kind {
-        ImageKind::Base64 if RASTER.contains(&kind) && source.data.len() <= MAX_IMAGE && source.data.bytes().all(is_base64) => {
+        ImageKind::Base64
+            if RASTER.contains(&kind) && source.data.len() <= MAX_IMAGE && source.data.bytes().all(is_base64) =>
+        {
             format!("<p><img alt=\"image\" src=\"data:{kind};base64,{}\"></p>\n", source.data)
         }
         ImageKind::Url if is_safe(&source.data) => {
             let address = escaped(&source.data);
-            format!("<p class=\"note\">Picture: <a href=\"{address}\" rel=\"noopener noreferrer nofollow\">{address}</a></p>\n")
+            format!(
+                "<p class=\"note\">Picture: <a href=\"{address}\" rel=\"noopener noreferrer nofollow\">{address}</a></p>\n"
+            )
         }
         _ => format!("<p class=\"note\">Picture ({}), not shown</p>\n", escaped(kind)),
     }

@@ -112,19 +112,19 @@ fn models(store: &Store, session: &ArchivedSession<'_>) -> Result<String> {
     if models.len() < 2 {
         return Ok(String::new());
     }
-    let mut out = String::from("<table>\n<tr><th>model</th><th>input</th><th>cached</th><th>output</th><th>cost</th></tr>\n");
-    for (model, _, usage) in models {
+    let head = ["model", "input", "cached", "output", "cost"].map(|name| format!("<th>{name}</th>")).concat();
+    let rows = models.into_iter().map(|(model, _, usage)| {
         let cost = model.as_deref().and_then(|model| price::cost(model, &usage));
-        out.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+        let cells = [
             escaped(model.as_deref().unwrap_or("unknown")),
-            usage.input_tokens + usage.cache_write_tokens,
-            usage.cache_read_tokens,
-            usage.output_tokens,
-            cost.map_or_else(|| "?".to_owned(), |cost| format!("${cost:.2}"))
-        ));
-    }
-    Ok(out + "</table>\n")
+            (usage.input_tokens + usage.cache_write_tokens).to_string(),
+            usage.cache_read_tokens.to_string(),
+            usage.output_tokens.to_string(),
+            cost.map_or_else(|| "?".to_owned(), |cost| format!("${cost:.2}")),
+        ];
+        format!("<tr>{}</tr>\n", cells.map(|cell| format!("<td>{cell}</td>")).concat())
+    });
+    Ok(format!("<table>\n<tr>{head}</tr>\n{}</table>\n", rows.collect::<Vec<_>>().concat()))
 }
 
 /// Calls that wait for their results keep a turn from being written; so many of its parts are held at most.
@@ -179,7 +179,9 @@ impl Page<'_> {
             is_live,
             parts: Vec::new(),
         });
-        pieces.into_iter().for_each(|piece| turn.add(piece));
+        for piece in pieces {
+            turn.add(piece);
+        }
         Ok(())
     }
 
@@ -207,7 +209,10 @@ impl Page<'_> {
         let at = turn.at.map(|at| format!(" · <time datetime=\"{at}\">{}</time>", at.strftime("%Y-%m-%d %H:%M")));
         let note = if turn.is_live { "" } else { " · not in the model's view" };
         let (class, name) = (turn.class, turn.name);
-        self.put(&format!("<article class=\"{class}{past}\">\n<h2>{name}{model}{}{note}</h2>\n", at.unwrap_or_default()))?;
+        self.put(&format!(
+            "<article class=\"{class}{past}\">\n<h2>{name}{model}{}{note}</h2>\n",
+            at.unwrap_or_default()
+        ))?;
         for part in &turn.parts {
             self.put(&part.html)?;
             self.put(&part.result)?;
@@ -225,7 +230,10 @@ impl Page<'_> {
             0 => String::new(),
             count => format!("Secrets replaced: {count}."),
         };
-        self.put(&format!("</main>\n<footer>Exported by sessionfs {}. {secrets}</footer>\n", env!("CARGO_PKG_VERSION")))?;
+        self.put(&format!(
+            "</main>\n<footer>Exported by sessionfs {}. {secrets}</footer>\n",
+            env!("CARGO_PKG_VERSION")
+        ))?;
         self.put("</body>\n</html>\n")?;
         self.out.flush().map_err(unwritable)
     }
@@ -241,15 +249,13 @@ impl Turn {
         match piece {
             Piece::Html(html) => self.parts.push(part(html, None)),
             Piece::Call { id, html } => self.parts.push(part(html, Some(id))),
-            Piece::Result { id, html } => {
-                match self.parts.iter_mut().find(|part| part.call.as_ref() == Some(&id)) {
-                    Some(call) => {
-                        call.call = None;
-                        call.result = html;
-                    }
-                    None => self.parts.push(part(html, None)),
+            Piece::Result { id, html } => match self.parts.iter_mut().find(|part| part.call.as_ref() == Some(&id)) {
+                Some(call) => {
+                    call.call = None;
+                    call.result = html;
                 }
-            }
+                None => self.parts.push(part(html, None)),
+            },
         }
     }
 }

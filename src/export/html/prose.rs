@@ -25,9 +25,8 @@ fn harmless<'t>(events: impl Iterator<Item = Event<'t>>) -> impl Iterator<Item =
     // Whether each open link is one that may be followed.
     let mut links: Vec<bool> = Vec::new();
     events.map(move |event| match event {
-        Event::Html(text) | Event::InlineHtml(text) => shown(&text),
-        // An entity may stand for anything.
-        Event::Text(text) => shown(&text),
+        // An entity in a text may stand for anything.
+        Event::Html(text) | Event::InlineHtml(text) | Event::Text(text) => shown(&text),
         Event::Code(text) => Event::InlineHtml(format!("<code>{}</code>", escape(&printable(&text))).into()),
         Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
         Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
@@ -87,7 +86,13 @@ mod tests {
             assert_eq!(prose(text), expected, "{text:?}");
         }
         let rel = "rel=\"noopener noreferrer nofollow\"";
-        assert_eq!(prose("[a](https://x.y/?a=1&b=\"2)"), format!("<p><a href=\"https://x.y/?a=1&amp;b=&quot;2\" {rel}>a</a></p>\n"));
-        assert_eq!(prose("![p](https://x.y/p.png \"t\")"), format!("<p><a href=\"https://x.y/p.png\" {rel}>p</a></p>\n"));
+        assert_eq!(
+            prose("[a](https://x.y/?a=1&b=\"2)"),
+            format!("<p><a href=\"https://x.y/?a=1&amp;b=&quot;2\" {rel}>a</a></p>\n")
+        );
+        assert_eq!(
+            prose("![p](https://x.y/p.png \"t\")"),
+            format!("<p><a href=\"https://x.y/p.png\" {rel}>p</a></p>\n")
+        );
     }
 }

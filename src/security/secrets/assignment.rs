@@ -16,7 +16,8 @@ const MAX_BLANKS: usize = 4;
 pub(super) fn name_at(text: &str, word: Range<usize>) -> Range<usize> {
     let bytes = text.as_bytes();
     let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    let before = bytes[word.start.saturating_sub(MAX_NAME)..word.start].iter().rev().take_while(|b| is_of_name(b)).count();
+    let before =
+        bytes[word.start.saturating_sub(MAX_NAME)..word.start].iter().rev().take_while(|b| is_of_name(b)).count();
     let after = bytes[word.end..].iter().take(MAX_NAME).take_while(|b| is_of_name(b)).count();
     word.start - before..word.end + after
 }
@@ -95,7 +96,9 @@ fn plain(text: &str) -> Option<&str> {
 
 /// In an address `&name=` begins the next parameter; elsewhere `&` is a character of a password.
 fn before_next_parameter(value: &str) -> &str {
-    let is_name = |text: &str| text.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    let is_name = |text: &str| {
+        text.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+    };
     let next = value.match_indices('&').find(|(at, _)| is_name(&value[at + 1..]));
     next.map_or(value, |(at, _)| &value[..at])
 }

@@ -29,43 +29,35 @@ pub(super) enum Form {
 }
 
 /// What may follow the word that makes a name a secret's: `API_KEY_V2`, `PASSWORD_PROD`.
-const SUFFIXES: &[&str] = &[
-    "value", "string", "str", "plain", "plaintext", "raw", "text", "b64", "base64", "hex", "prod", "production", "dev",
-    "development", "staging", "test", "live", "old", "new", "current", "default", "main", "primary", "secondary", "backup",
-    "root", "admin", "user", "v1", "v2", "v3", "1", "2", "3", "base", "hash_key",
-];
+const SUFFIXES: &str = "value string str plain plaintext raw text b64 base64 hex prod production dev development staging test \
+    live old new current default main primary secondary backup root admin user v1 v2 v3 1 2 3 base hash_key";
 
 /// Names with one of these words are no secrets', whatever else they say.
-const HARMLESS: &[&str] = &[
-    "public", "pub", "next", "page", "continuation", "cancellation", "pad", "eos", "bos", "unk", "mask", "sep", "cls", "max",
-    "min", "stop", "num", "total", "input", "output", "prompt", "completion", "primary", "foreign", "cache", "sort", "row",
-    "partition", "idempotency", "object", "query", "storage_path", "translation", "i18n", "react", "dict", "map", "group",
-    "fingerprint", "thumbprint", "checksum", "digest", "hash", "shape",
-];
+const HARMLESS: &str = "public pub next page continuation cancellation pad eos bos unk mask sep cls max min stop num total input \
+    output prompt completion primary foreign cache sort row partition idempotency object query storage_path \
+    translation i18n react dict map group fingerprint thumbprint checksum digest hash shape";
 
 /// Ends of names, words written together.
-const PASSWORDS: &[&str] = &["password", "passwd", "passphrase", "pwd"];
-const STRONG: &[&str] = &[
-    "secret", "credential", "credentials", "apikey", "accesskey", "secretkey", "privatekey", "authkey", "encryptionkey",
-    "signingkey", "masterkey", "accountkey", "storagekey", "sharedkey", "servicekey", "rolekey", "adminkey", "deploykey",
-    "licensekey", "jwtkey", "hmackey", "webhookkey", "authtoken", "accesstoken", "apitoken", "bearertoken", "refreshtoken",
-    "sessiontoken", "bottoken", "secrettoken", "oauthtoken", "personaltoken", "deploytoken", "idtoken", "usertoken",
-    "githubtoken", "ghtoken", "gitlabtoken", "npmtoken", "clienttoken", "admintoken", "servicetoken", "registrytoken",
-];
-const WEAK: &[&str] = &["token", "key"];
+const PASSWORDS: &str = "password passwd passphrase pwd";
+const STRONG: &str = "secret credential credentials apikey accesskey secretkey privatekey authkey encryptionkey signingkey \
+    masterkey accountkey storagekey sharedkey servicekey rolekey adminkey deploykey licensekey jwtkey hmackey \
+    webhookkey authtoken accesstoken apitoken bearertoken refreshtoken sessiontoken bottoken secrettoken \
+    oauthtoken personaltoken deploytoken idtoken usertoken githubtoken ghtoken gitlabtoken npmtoken \
+    clienttoken admintoken servicetoken registrytoken";
+const WEAK: &str = "token key";
 
 /// What `name` promises; nothing if it is no secret's.
 pub(super) fn strength(name: &str) -> Option<Strength> {
     let name = name.rsplit('.').next().unwrap_or(name).trim_matches(['-', '_']);
     let mut words = words(name);
-    while words.last().is_some_and(|word| SUFFIXES.contains(&word.as_str())) {
+    while words.last().is_some_and(|word| has_word(SUFFIXES, word)) {
         words.pop();
     }
-    if words.iter().any(|word| HARMLESS.contains(&word.as_str())) {
+    if words.iter().any(|word| has_word(HARMLESS, word)) {
         return None;
     }
     let joined = words.concat();
-    let ends_with = |ends: &[&str]| ends.iter().any(|end| joined.ends_with(end));
+    let ends_with = |ends: &str| ends.split(' ').any(|end| joined.ends_with(end));
     if ends_with(PASSWORDS) || (is_screaming(name) && words.last().is_some_and(|word| word == "pass")) {
         return Some(Strength::Password);
     }
@@ -74,6 +66,11 @@ pub(super) fn strength(name: &str) -> Option<Strength> {
         return Some(Strength::Strong);
     }
     ends_with(WEAK).then_some(Strength::Weak)
+}
+
+/// True where `word` is one of `words`.
+fn has_word(words: &str, word: &str) -> bool {
+    words.split(' ').any(|known| known == word)
 }
 
 /// The words of a name in lower case: `dbPassword`, `DB_PASSWORD` and `db-password` have the same two.
@@ -129,17 +126,15 @@ fn is_aws_secret(value: &str) -> bool {
 }
 
 /// Words that stand where a password would in code, forms and schemas.
-const NO_PASSWORDS: &[&str] = &[
-    "password", "passwort", "required", "optional", "invalid", "incorrect", "confirm", "disabled", "undefined", "forgotten",
-    "username", "email", "hidden", "textarea", "visible", "updated", "expired", "internal", "security", "passwords",
-];
+const NO_PASSWORDS: &str = "password passwort required optional invalid incorrect confirm disabled undefined forgotten username email \
+    hidden textarea visible updated expired internal security passwords";
 
 fn is_password_of(form: Form, is_env: bool, value: &str) -> bool {
     let has = |test: fn(&u8) -> bool| value.bytes().any(|b| test(&b));
-    let mixed = has(|b| b.is_ascii_alphabetic()) && has(|b| !b.is_ascii_alphabetic() && !b"_-./:".contains(b));
+    let mixed = has(u8::is_ascii_alphabetic) && has(|b| !b.is_ascii_alphabetic() && !b"_-./:".contains(b));
     match form {
-        Form::Quoted => !NO_PASSWORDS.contains(&value.to_ascii_lowercase().as_str()) && !is_identifier_path(value),
-        Form::Plain => mixed || (is_env && !NO_PASSWORDS.contains(&value.to_ascii_lowercase().as_str())),
+        Form::Quoted => !has_word(NO_PASSWORDS, &value.to_ascii_lowercase()) && !is_identifier_path(value),
+        Form::Plain => mixed || (is_env && !has_word(NO_PASSWORDS, &value.to_ascii_lowercase())),
         Form::Spaced => mixed && has(u8::is_ascii_digit) && !is_identifier_path(value) && !is_name_in_code(value),
     }
 }
@@ -173,7 +168,8 @@ fn is_identifier_path(value: &str) -> bool {
 
 /// Not a reference to something else, not an example, and not redacted already.
 fn is_text_of_its_own(value: &str) -> bool {
-    let begins_as_reference = value.starts_with(['$', '/', '~', '@', '%', '&', '*', '<', '{', '!', '#']) && !is_random(value);
+    let begins_as_reference =
+        value.starts_with(['$', '/', '~', '@', '%', '&', '*', '<', '{', '!', '#']) && !is_random(value);
     let is_reference = begins_as_reference
         || value.starts_with("./")
         || value.contains("://")
@@ -188,15 +184,12 @@ fn is_text_of_its_own(value: &str) -> bool {
 }
 
 /// Marks of examples and placeholders, in lower case.
-const EXAMPLES: &[&str] = &[
-    "example", "changeme", "change_me", "change-me", "placeholder", "your_", "your-", "yourpassword", "yourapikey", "xxxx",
-    "****", "....", "…", "dummy", "fake", "redacted", "replace", "sample", "todo", "insert", "<your", "notreal", "not-real",
-    "abcdefgh", "12345678", "01234567", "deadbeef",
-];
+const EXAMPLES: &str = "example changeme change_me change-me placeholder your_ your- yourpassword yourapikey xxxx **** .... … \
+    dummy fake redacted replace sample todo insert <your notreal not-real abcdefgh 12345678 01234567 deadbeef";
 
 fn is_placeholder(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    EXAMPLES.iter().any(|mark| lower.contains(mark)) || entropy(value) < 1.8
+    EXAMPLES.split(' ').any(|mark| lower.contains(mark)) || entropy(value) < 1.8
 }
 
 /// For tokens that show by their form: no example.
@@ -226,11 +219,11 @@ pub(super) fn is_credential(value: &str) -> bool {
 
 /// Between `user:` and `@host` in an address.
 pub(super) fn is_url_password(value: &str) -> bool {
-    const STAND_INS: &[&str] =
-        &["password", "passwd", "pass", "pwd", "pw", "secret", "token", "user", "username", "port", "key", "test"];
-    let lower = value.to_ascii_lowercase();
-    let is_reference = value.starts_with(['$', '<', '{', '*', '%', '[']) || value.contains("${") || value.contains("{{");
-    !is_reference && !STAND_INS.contains(&lower.as_str()) && !(value.len() >= 8 && is_placeholder(value)) && !is_dots(value)
+    const STAND_INS: &str = "password passwd pass pwd pw secret token user username port key test";
+    let is_reference =
+        value.starts_with(['$', '<', '{', '*', '%', '[']) || value.contains("${") || value.contains("{{");
+    let is_example = value.len() >= 8 && is_placeholder(value);
+    !(is_reference || is_example || is_dots(value) || has_word(STAND_INS, &value.to_ascii_lowercase()))
 }
 
 fn is_dots(value: &str) -> bool {

@@ -127,7 +127,8 @@ const WINDOW: usize = 4096;
 
 impl Detector {
     fn new() -> Detector {
-        let rules = RULES.iter().enumerate().flat_map(|(n, rule)| rule.starts.iter().map(move |s| (*s, Proposal::Rule(n))));
+        let rules =
+            RULES.iter().enumerate().flat_map(|(n, rule)| rule.starts.iter().map(move |s| (*s, Proposal::Rule(n))));
         let names = judge::NAMES.iter().map(|name| (*name, Proposal::Name));
         let (literals, proposals): (Vec<&str>, _) = rules.chain(names).chain([(pem::BEGIN, Proposal::Pem)]).unzip();
         let automaton = AhoCorasick::builder()

@@ -50,12 +50,7 @@ impl Left {
     }
 }
 
-const fn rule(
-    kind: &'static str,
-    severity: Severity,
-    starts: &'static [&'static str],
-    pattern: &'static str,
-) -> Rule {
+const fn rule(kind: &'static str, severity: Severity, starts: &'static [&'static str], pattern: &'static str) -> Rule {
     Rule { kind, severity, starts, pattern, left: Left::Word, accepts: judge::is_real }
 }
 
@@ -74,7 +69,13 @@ pub(super) static RULES: &[Rule] = &[
     // Clouds.
     rule("aws_access_key_id", Critical, &["AKIA", "ASIA", "ABIA", "ACCA"], "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}"),
     rule("aws_bedrock_key", High, &["ABSK"], "ABSK[A-Za-z0-9+/]{100,260}={0,2}"),
-    anywhere("gcp_service_account", Critical, &["type"], r#"type\\*["'][ \t\r\n]{0,4}:[ \t\r\n]{0,4}\\*["'](service_account)\\*["']"#, any),
+    anywhere(
+        "gcp_service_account",
+        Critical,
+        &["type"],
+        r#"type\\*["'][ \t\r\n]{0,4}:[ \t\r\n]{0,4}\\*["'](service_account)\\*["']"#,
+        any,
+    ),
     rule("google_api_key", High, &["AIza"], "AIza[0-9A-Za-z_-]{35}"),
     rule("google_oauth_token", High, &["ya29."], r"ya29\.[0-9A-Za-z_-]{20,1024}"),
     rule("google_oauth_secret", High, &["GOCSPX-"], "GOCSPX-[0-9A-Za-z_-]{28}"),
@@ -110,7 +111,12 @@ pub(super) static RULES: &[Rule] = &[
         &["glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glft-", "glimt-", "glsoat-", "gloas-", "glagent-"],
         "gl(?:pat|dt|rt|ptt|cbt|ft|imt|soat|oas|agent)-[A-Za-z0-9_.-]{20,300}",
     ),
-    rule("bitbucket_token", High, &["ATBB", "ATATT3", "ATCTT3"], "AT(?:BB[A-Za-z0-9]{28,40}|[AC]TT3[A-Za-z0-9_=-]{60,400})"),
+    rule(
+        "bitbucket_token",
+        High,
+        &["ATBB", "ATATT3", "ATCTT3"],
+        "AT(?:BB[A-Za-z0-9]{28,40}|[AC]TT3[A-Za-z0-9_=-]{60,400})",
+    ),
     rule("npm_token", High, &["npm_"], "npm_[A-Za-z0-9]{36}"),
     rule("pypi_token", High, &["pypi-"], "pypi-[A-Za-z0-9_-]{60,1000}"),
     rule("rubygems_key", High, &["rubygems_"], "rubygems_[0-9a-f]{48}"),
@@ -129,7 +135,12 @@ pub(super) static RULES: &[Rule] = &[
         &["hooks.slack.com/"],
         r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{20,200})",
     ),
-    rule("discord_webhook", Medium, &["discord.com/api", "discordapp.com/api"], r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{15,22}/([A-Za-z0-9_-]{50,100})"),
+    rule(
+        "discord_webhook",
+        Medium,
+        &["discord.com/api", "discordapp.com/api"],
+        r"discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{15,22}/([A-Za-z0-9_-]{50,100})",
+    ),
     rule(
         "discord_bot_token",
         High,
@@ -162,7 +173,12 @@ pub(super) static RULES: &[Rule] = &[
     rule("figma_token", Medium, &["figd_"], "figd_[A-Za-z0-9_-]{40,60}"),
     rule("airtable_token", Medium, &["pat"], r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
     rule("databricks_token", High, &["dapi"], "dapi[0-9a-f]{32}(?:-[0-9])?"),
-    rule("grafana_token", Medium, &["glsa_", "glc_"], "gl(?:sa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}|c_[A-Za-z0-9+/=]{32,400})"),
+    rule(
+        "grafana_token",
+        Medium,
+        &["glsa_", "glc_"],
+        "gl(?:sa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}|c_[A-Za-z0-9+/=]{32,400})",
+    ),
     rule("new_relic_key", Medium, &["NRAK-"], "NRAK-[A-Z0-9]{27}"),
     rule("planetscale_token", High, &["pscale_"], r"pscale_(?:tkn|oauth|pw)_[A-Za-z0-9_.=-]{32,64}"),
     rule("supabase_key", High, &["sbp_", "sb_secret_"], "(?:sbp_[0-9a-f]{40}|sb_secret_[A-Za-z0-9_-]{20,60})"),
@@ -170,8 +186,19 @@ pub(super) static RULES: &[Rule] = &[
     rule("one_password_token", High, &["ops_eyJ"], "ops_eyJ[A-Za-z0-9+/=_-]{100,2000}"),
     rule("jfrog_key", High, &["AKCp"], "AKCp[A-Za-z0-9]{60,80}"),
     // Of no single service.
-    rule("jwt_token", Medium, &["eyJ"], r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,1000}"),
-    anywhere("bearer_token", Medium, &["bearer"], r"(?i-u:bearer)[ \t\r\n]{1,4}([A-Za-z0-9._~+/=-]{20,1024})", judge::is_credential),
+    rule(
+        "jwt_token",
+        Medium,
+        &["eyJ"],
+        r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,1000}",
+    ),
+    anywhere(
+        "bearer_token",
+        Medium,
+        &["bearer"],
+        r"(?i-u:bearer)[ \t\r\n]{1,4}([A-Za-z0-9._~+/=-]{20,1024})",
+        judge::is_credential,
+    ),
     anywhere(
         "authorization_header",
         Medium,
@@ -182,7 +209,18 @@ pub(super) static RULES: &[Rule] = &[
     anywhere(
         "database_url",
         High,
-        &["postgres", "mysql", "mariadb", "mongodb", "redis", "amqp", "mssql", "sqlserver", "clickhouse", "cockroachdb"],
+        &[
+            "postgres",
+            "mysql",
+            "mariadb",
+            "mongodb",
+            "redis",
+            "amqp",
+            "mssql",
+            "sqlserver",
+            "clickhouse",
+            "cockroachdb",
+        ],
         r#"[a-z]{4,11}(?:\+[a-z0-9]{2,12})?://[^ \t\r\n:/?#@"'`<>\\]{0,128}:([^ \t\r\n/?#@"'`<>\\]{1,256})@"#,
         judge::is_url_password,
     ),

@@ -114,7 +114,11 @@ pub(in crate::security) const EXAMPLES: &[(&str, &str, &str)] = &[
     ("netrc_password", "machine api.internal login me password correcthorse1", "correcthorse1"),
     ("netrc_password", "machine api.internal\n  login me\n  password correcthorse1\n", "correcthorse1"),
     ("curl_password", "curl -u admin:Hunter2hunter2 https://x.internal", "Hunter2hunter2"),
-    ("private_key_pem", "-----BEGIN RSA PRIVATE KEY-----\n<b64>\n<b64>\n<b20>==\n-----END RSA PRIVATE KEY-----", "<b64>\n<b64>\n<b20>=="),
+    (
+        "private_key_pem",
+        "-----BEGIN RSA PRIVATE KEY-----\n<b64>\n<b64>\n<b20>==\n-----END RSA PRIVATE KEY-----",
+        "<b64>\n<b64>\n<b20>==",
+    ),
     ("private_key_pem", r"-----BEGIN PRIVATE KEY-----\n<b64>\n<b20>==\n-----END PRIVATE KEY-----\n", r"<b64>\n<b20>=="),
     ("private_key_pem", "-----BEGIN OPENSSH PRIVATE KEY-----\n<b64>\n<b64>", "<b64>\n<b64>"),
     ("private_key_pem", "1→-----BEGIN EC PRIVATE KEY-----\n 2→<b64>\n 3→-----END EC PRIVATE KEY-----", ""),
