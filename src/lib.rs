@@ -16,6 +16,7 @@ pub mod home;
 pub mod id;
 pub mod model;
 pub mod server;
+pub mod security;
 pub mod settings;
 pub mod store;
 pub mod sync;

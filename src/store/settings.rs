@@ -33,6 +33,18 @@ impl Store {
         Ok(self.connection.execute("DELETE FROM setting WHERE key = ?1", [key])? > 0)
     }
 
+    /// The key with which this archive marks redacted secrets, minted at first use; never shown and never sent. Inside
+    /// [`Store::write`]: two processes must not mint two.
+    pub fn redaction_key(&mut self) -> Result<String> {
+        const KEY: &str = "redaction_key";
+        if let Some(key) = self.setting(KEY)? {
+            return Ok(key);
+        }
+        let key = [(); 2].map(|()| uuid::Uuid::new_v4().simple().to_string()).concat();
+        self.set_setting(KEY, &key)?;
+        Ok(key)
+    }
+
     /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,
     /// so that two machines never write to the same stream.
     pub(super) fn origin(&mut self) -> Result<i64> {
