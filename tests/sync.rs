@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use sessionfs::capture::Arrival;
 use sessionfs::error::{Error, Result};
-use sessionfs::export::{ArchivedSession, for_each_message};
+use sessionfs::export::{ArchivedSession, Redaction, for_each_message};
 use sessionfs::home::Home;
 use sessionfs::id::Hash;
 use sessionfs::store::{ChunkCache, SessionRow, Store, StreamKey};
@@ -84,6 +84,7 @@ impl Remote for Server<'_> {
 struct Device {
     store: Store,
     file: Vec<u8>,
+    redacts: bool,
     _home: TestHome,
 }
 
@@ -94,7 +95,7 @@ fn archive(home: &TestHome) -> Store {
 impl Device {
     fn new() -> Device {
         let home = TestHome::new();
-        Device { store: archive(&home), file: Vec::new(), _home: home }
+        Device { store: archive(&home), file: Vec::new(), redacts: false, _home: home }
     }
 
     fn session(&mut self) -> SessionRow {
@@ -142,7 +143,8 @@ impl Device {
         let mut remote = Server { cut, ..Server::new(server) };
         let mut row = self.store.write(|store| store.remote("server")).unwrap();
         if sends {
-            let report = push(&mut self.store, &mut remote, &mut row)?;
+            let redaction = if self.redacts { Redaction::of(&mut self.store)? } else { Redaction::none() };
+            let report = push(&mut self.store, &mut remote, &mut row, &redaction)?;
             assert_eq!(report.refused, []);
         } else {
             let pulled = pull(&mut self.store, &mut remote, &mut row)?;
@@ -275,7 +277,7 @@ proptest! {
         devices[0].sync(&mut server, true, None).unwrap();
         let mut row = devices[0].store.write(|store| store.remote("server")).unwrap();
         let mut remote = Server::new(&mut server);
-        push(&mut devices[0].store, &mut remote, &mut row).unwrap();
+        push(&mut devices[0].store, &mut remote, &mut row, &Redaction::none()).unwrap();
         prop_assert_eq!(remote.calls, 0);
         pull(&mut devices[0].store, &mut remote, &mut row).unwrap();
         prop_assert_eq!(remote.calls, 1);
@@ -303,7 +305,7 @@ fn only_what_is_new_crosses_the_wire() {
     let sent = |device: &mut Device, server: &mut Store| {
         let mut row = device.store.write(|store| store.remote("server")).unwrap();
         let mut remote = Server::new(server);
-        push(&mut device.store, &mut remote, &mut row).unwrap();
+        push(&mut device.store, &mut remote, &mut row, &Redaction::none()).unwrap();
         remote.sent
     };
     let whole = zstd::bulk::compress(&one.file, 6).unwrap().len();
@@ -367,4 +369,40 @@ fn what_is_no_session_is_refused_and_harms_nothing() {
     assert!(bomb.len() < 10_000 && unpack::<serde_json::Value>(&bomb[..]).is_err());
     assert!(unpack::<serde_json::Value>(&b"nothing"[..]).is_err());
     assert!(server.session_rows().unwrap().is_empty());
+}
+
+#[test]
+fn secrets_stay_here_and_a_redacted_copy_joins_the_exact_session() {
+    let home = TestHome::new();
+    let mut server = archive(&home);
+    let (mut one, mut other) = (Device::new(), Device::new());
+    (one.redacts, other.redacts) = (true, true);
+    let secret = format!("ghp_{}", noise(7, 36));
+    one.append(&said(0, 0));
+    one.append(&said(1, 1).replace("deed", &format!("export TOKEN={secret} and")));
+    one.append(&said(2, 2));
+    one.sync(&mut server, true, None).unwrap();
+    one.append(&said(3, 3));
+    one.sync(&mut server, true, None).unwrap();
+
+    // The server, and who pulls from it, have every message but not the secret.
+    let there = seen(&mut server);
+    assert_eq!(there.messages.len(), 4);
+    assert!(there.messages[1].1.contains("[redacted:"), "{there:?}");
+    other.sync(&mut server, false, None).unwrap();
+    assert_eq!(seen(&mut other.store), there);
+    other.restore();
+    other.append(&said(4, 4));
+    other.sync(&mut server, true, None).unwrap();
+    assert!(!format!("{:?}{:?}", seen(&mut server), seen(&mut other.store)).contains(&secret));
+
+    // Here it stays exact, and what the other one went on with follows it.
+    one.sync(&mut server, false, None).unwrap();
+    let here = seen(&mut one.store);
+    assert_eq!(here.messages.len(), 5, "{here:?}");
+    assert_eq!(seen(&mut server).messages.len(), 5);
+    let own = one.store.origin_name().unwrap();
+    let session = one.session();
+    let stream = one.store.stream_of(session.id, "main", &own, 0).unwrap().unwrap();
+    assert_eq!(one.store.read_range(&stream, 0, stream.length, &mut ChunkCache::default()).unwrap(), one.file);
 }

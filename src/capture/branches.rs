@@ -5,6 +5,7 @@
 
 use super::derive::read_document_whole;
 use crate::error::Result;
+use crate::security::redact::is_same_line;
 use crate::store::{ChunkCache, Store, Stream, UNSETTLED};
 use crate::tools::{self, Format, Line, MAX_LINE, Reading};
 use std::cmp::Reverse;
@@ -113,9 +114,55 @@ fn shared_bytes(store: &Store, stream: &Stream, before: &Stream) -> Result<u64> 
             lines = at + end as u64 + 1;
         }
         if same == 0 || (same < ours.len() && same < theirs.len()) {
-            return line_start(store, stream, lines);
+            let lines = line_start(store, stream, lines)?;
+            return shared_copies(store, stream, before, lines);
         }
         at += same as u64;
+    }
+}
+
+/// The same from byte `at` on, line by line: one of the two may be a copy without secrets, of which lines have other lengths.
+fn shared_copies(store: &Store, stream: &Stream, before: &Stream, at: u64) -> Result<u64> {
+    let mut ours = Lines::from(store, stream, at);
+    let mut theirs = Lines::from(store, before, at);
+    let mut shared = at;
+    while let (Some(one), Some(other)) = (ours.next_line()?, theirs.next_line()?) {
+        if !is_same_line(&one, &other) {
+            break;
+        }
+        shared = ours.read_to;
+    }
+    Ok(shared)
+}
+
+/// A stream's whole lines, one after the other.
+struct Lines<'a> {
+    store: &'a Store,
+    stream: &'a Stream,
+    cache: ChunkCache,
+    /// The end of the line that was given last.
+    read_to: u64,
+    begun: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    fn from(store: &'a Store, stream: &'a Stream, at: u64) -> Lines<'a> {
+        Lines { store, stream, cache: ChunkCache::default(), read_to: at, begun: Vec::new() }
+    }
+
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.begun) {
+                self.read_to += end as u64 + 1;
+                return Ok(Some(self.begun.drain(..=end).collect()));
+            }
+            let from = self.read_to + self.begun.len() as u64;
+            let piece = self.store.read_piece(self.stream, from, &mut self.cache)?;
+            if piece.is_empty() || self.begun.len() > MAX_LINE {
+                return Ok(None);
+            }
+            self.begun.extend(piece);
+        }
     }
 }
 

@@ -226,7 +226,8 @@ fn count(summary: &mut Summary, message: &Message, sign: i64) {
     step(&mut summary.turn_count, usize::from(message.is_prompt()));
 }
 
-pub(super) fn is_whole_object(bytes: &[u8]) -> bool {
+/// True for a whole JSON object: the beginning of one never is.
+pub fn is_whole_object(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{')
         && bytes.last() == Some(&b'}')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()

@@ -10,21 +10,21 @@
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
+mod arrival;
 mod branches;
 mod derive;
 mod facts;
 mod file;
 mod guard;
 mod purge;
-mod arrival;
 mod scan;
 mod sfs;
 
-pub use derive::{REBUILDING, rebuild};
+pub use arrival::Arrival;
+pub use derive::{REBUILDING, is_whole_object, rebuild};
 pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, guard};
 pub use purge::purge;
-pub use arrival::Arrival;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
 

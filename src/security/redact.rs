@@ -168,6 +168,25 @@ pub(super) fn placeholder_at(text: &str) -> Option<usize> {
     (kind > 0 && is_hash && hash[HASH_LENGTH] == b']').then_some(OPEN.len() + kind + 1 + HASH_LENGTH + 1)
 }
 
+/// True where two lines are the same, or copies of the same line: one of them redacted, or both, with whatever keys.
+pub fn is_same_line(one: &[u8], other: &[u8]) -> bool {
+    let is_copy = |line: &[u8]| memmem::find(line, OPEN.as_bytes()).is_some();
+    one == other || ((is_copy(one) || is_copy(other)) && unkeyed(one) == unkeyed(other))
+}
+
+/// The copy with placeholders that tell only what kind of secret was there.
+fn unkeyed(line: &[u8]) -> Vec<u8> {
+    let copy = Redactor::new(Vec::new()).line(line).copy;
+    let Ok(text) = std::str::from_utf8(&copy) else { return copy.into_owned() };
+    let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);
+    for place in placeholders(text) {
+        out.extend_from_slice(&copy[done..place.end - HASH_LENGTH - 1]);
+        done = place.end;
+    }
+    out.extend_from_slice(&copy[done..]);
+    out
+}
+
 /// The places of placeholders in `text`.
 pub(super) fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let starts = memmem::find_iter(text.as_bytes(), OPEN.as_bytes());

@@ -22,7 +22,7 @@ pub use metadata::Register;
 pub use native_files::{GuardedFile, NativeFile};
 pub use purge::Freed;
 pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
-pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED};
+pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED, whole_chunks};
 pub use sync::{Acknowledged, ChangeSet, ChangedSession, RemoteRow, StreamHasher, Unsent};
 pub use watch::Size;
 

@@ -138,12 +138,12 @@ impl Packer {
 /// No chunk is longer.
 pub(super) const CHUNK_LIMIT: u64 = CHUNK.2 as u64;
 
-/// The finished chunks at the start of `tail`: start and length. The last piece is none where it ends because the bytes end
+/// The finished chunks at the start of `tail`: start and end. The last piece is none where it ends because the bytes end
 /// and not because the content says so.
-pub(super) fn whole_chunks(tail: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub fn whole_chunks(tail: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2)
-        .map(|chunk| (chunk.offset, chunk.length))
-        .take_while(|(start, length)| start + length < tail.len() || *length == CHUNK.2)
+        .map(|chunk| (chunk.offset, chunk.offset + chunk.length))
+        .take_while(|(start, end)| *end < tail.len() || end - start == CHUNK.2)
 }
 
 fn zstd_failed(source: std::io::Error) -> Error {
@@ -383,8 +383,7 @@ impl Store {
     /// Moves every finished chunk at the start of `tail` into a pack; says how many bytes that were.
     fn cut_chunks(&mut self, stream: &mut Stream, tail: &[u8]) -> Result<usize> {
         let mut cut = 0;
-        for (start, length) in whole_chunks(tail) {
-            let end = start + length;
+        for (start, end) in whole_chunks(tail) {
             let bytes = &tail[start..end];
             let hash = Hash::of(bytes);
             let id = self.add_chunk(hash, bytes)?;

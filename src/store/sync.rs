@@ -80,10 +80,10 @@ impl StreamHasher {
         for part in bytes.chunks(1 << 20) {
             self.tail.extend_from_slice(part);
             let mut cut = 0;
-            for (start, length) in super::streams::whole_chunks(&self.tail) {
-                let hash = Hash::of(&self.tail[start..start + length]);
+            for (start, end) in super::streams::whole_chunks(&self.tail) {
+                let hash = Hash::of(&self.tail[start..end]);
                 self.chain = link(&self.chain, &hash.0);
-                cut = start + length;
+                cut = end;
             }
             self.tail.drain(..cut);
         }

@@ -10,6 +10,7 @@
 //! - [`push`] and [`pull`]: the client's side, on an archive and a [`Remote`].
 
 pub mod answer;
+mod outgoing;
 mod pull;
 mod push;
 pub mod wire;

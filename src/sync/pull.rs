@@ -95,6 +95,9 @@ impl Incoming {
     /// Fetches what is large; notes what is small.
     fn plan(&mut self, store: &mut Store, remote: &mut dyn Remote, row: i64, pulled: &mut Pulled) -> Result<()> {
         for theirs in &self.state.streams {
+            if is_own_copy(store, &self.row, theirs)? {
+                continue;
+            }
             let ours = store.stream_of(self.row.id, &theirs.name, &theirs.origin, theirs.generation)?;
             let from = ours.as_ref().map_or(0, |ours| ours.length);
             if from >= theirs.length {
@@ -121,6 +124,13 @@ impl Incoming {
     fn stream_state(&self, place: &StreamPlace) -> Option<&StreamState> {
         self.state.streams.iter().find(|stream| StreamPlace::of(&self.state, stream) == *place)
     }
+}
+
+/// A redacted copy of a stream that we have as it is says nothing new.
+fn is_own_copy(store: &Store, session: &SessionRow, theirs: &StreamState) -> Result<bool> {
+    let exact = theirs.origin.split_once("-r").map(|(origin, _)| origin);
+    let Some(origin) = exact else { return Ok(false) };
+    Ok(store.stream_of(session.id, &theirs.name, origin, theirs.generation)?.is_some())
 }
 
 /// A large piece, a batch at a time; chunks that are here already are not sent. What it means is derived with the session's
