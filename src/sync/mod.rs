@@ -7,9 +7,11 @@
 //!
 //! - [`wire`]: what is said, and how it is framed,
 //! - [`answer`]: the server's side, on an archive,
-//! - [`push`] and [`pull`]: the client's side, on an archive and a [`Remote`].
+//! - [`push`] and [`pull`]: the client's side, on an archive and a [`Remote`],
+//! - [`client`]: that remote over HTTP, and the account.
 
 pub mod answer;
+pub mod client;
 mod outgoing;
 mod pull;
 mod push;
