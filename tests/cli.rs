@@ -373,7 +373,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs export last --format pdf
     ---- stderr
     error: "pdf" is not a format
-    hint: formats: sfs, native, markdown, claude-code, codex, gemini
+    hint: formats: sfs, native, markdown, html, claude-code, codex, gemini
     ---- exit Some(2)
 
     $ sfs config

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::unwrap_used, reason = "what a test may do, the helpers of tests may do too")]
 
+mod branches;
 mod capture;
 mod claude_code;
 mod cli;
@@ -16,7 +17,10 @@ mod gemini;
 mod guard;
 mod metadata;
 mod purge;
+mod html;
 mod resume;
+mod secrets;
 mod sfs;
 mod support;
 mod watch;
+mod sync;

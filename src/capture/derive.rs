@@ -1,6 +1,7 @@
 //! From lines to derived tables: messages, full text, tokens, the session's summary. Used for new bytes during capture and
 //! for archived bytes during a rebuild; both give the same.
 
+use super::branches;
 use super::facts::{self, Fact};
 use crate::error::Result;
 use crate::model::message::Message;
@@ -19,6 +20,10 @@ pub(super) struct Derivation {
     is_one_line: bool,
     summary: Summary,
     stream: i64,
+    /// What is before stands in another device's stream.
+    shared: u64,
+    /// Another device's stream is the session's first.
+    is_branch: bool,
     /// The stream of a second native file beside the session's first one: `main~…`.
     is_copy: bool,
     row: ReaderRow,
@@ -47,7 +52,9 @@ impl Derivation {
             is_one_line: format.is_one_line(),
             summary,
             stream: stream.id,
-            is_copy: tools::base_name(&stream.name) != stream.name,
+            shared: stream.shared,
+            is_branch: stream.is_branch(),
+            is_copy: tools::base_name(&stream.own_name) != stream.own_name,
             row,
             reader,
             reading: Reading::default(),
@@ -146,19 +153,22 @@ impl Derivation {
         }
         let mut reading = std::mem::take(&mut self.reading);
         self.reader.line(Line { stream: &stream.name, number, offset, bytes }, &mut reading);
-        for (part, message) in reading.messages.iter().enumerate() {
+        let is_new = offset >= self.shared;
+        for (part, message) in reading.messages.iter().enumerate().filter(|_| is_new) {
             let span =
                 Span { stream: stream.id, start: offset, length: bytes.len() as u64, line: number, part: part as u32 };
             if self.versions.as_mut().is_some_and(|versions| !versions.wants(&stream.name, &message.id)) {
                 continue;
             }
-            let inherited = stream.name == "main" && offset < self.session.inherited;
+            let inherited = stream.own_name == "main" && offset < self.session.inherited;
             self.message(store, message, span, inherited)?;
         }
         for record in &reading.usage {
             store.add_usage(self.session.id, record, &mut self.summary)?;
         }
-        for observation in &reading.observations {
+        // What another device's branch says of the session is no fresher than what its first stream says.
+        let tells = |observation: &&Observation| !self.is_branch || matches!(observation, Observation::Activity(_));
+        for observation in reading.observations.iter().filter(tells) {
             apply(&mut self.summary, observation);
         }
         for reason in &reading.notes {
@@ -216,7 +226,8 @@ fn count(summary: &mut Summary, message: &Message, sign: i64) {
     step(&mut summary.turn_count, usize::from(message.is_prompt()));
 }
 
-pub(super) fn is_whole_object(bytes: &[u8]) -> bool {
+/// True for a whole JSON object: the beginning of one never is.
+pub fn is_whole_object(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{')
         && bytes.last() == Some(&b'}')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
@@ -318,25 +329,47 @@ fn derive_session(store: &mut Store, session: i64) -> Result<()> {
     if row.purged_at.is_some() {
         return Ok(());
     }
+    branches::settle(store, session)?;
     let streams = store.streams(session)?;
     let mut by_name: Vec<&[Stream]> = streams.chunk_by(|a, b| a.name == b.name).collect();
     // What the main stream says of the session comes before what its sub-agents say, and after what a manifest says,
     // which is no fresher.
-    by_name.sort_by_key(|g| (g[0].format != Format::SfsDocument.as_str(), g[0].name != "main"));
+    by_name.sort_by_key(|g| (g[0].format != Format::SfsDocument.as_str(), g[0].name != "main", g[0].name != "facts"));
     for generations in by_name {
-        rebuild_stream(store, &row, generations)?;
+        rebuild_stream(store, &row, generations, seen_before(store, &streams, &generations[0])?)?;
+        if generations[0].name == "facts" {
+            read_facts(store, session, &streams)?;
+        }
     }
     Ok(())
 }
 
-/// `streams` are the generations of one stream, oldest first.
-fn rebuild_stream(store: &mut Store, session: &SessionRow, streams: &[Stream]) -> Result<()> {
-    let mut versions = (streams.len() > 1).then(Versions::default);
+/// What the first device's document has, of which `branch` is another device's: lines are compared, a document is not.
+fn seen_before(store: &Store, streams: &[Stream], branch: &Stream) -> Result<Option<Versions>> {
+    if !branch.is_branch() || !Format::parse(&branch.format).is_some_and(Format::is_one_line) {
+        return Ok(None);
+    }
+    let mut versions = Versions::default();
+    for stream in streams.iter().filter(|stream| stream.name == branch.own_name) {
+        for message in read_document_whole(store, stream)? {
+            versions.wants(&stream.name, &message.id);
+        }
+    }
+    Ok(Some(versions))
+}
+
+/// `streams` are the generations of one stream, oldest first; `versions` knows what was seen before.
+fn rebuild_stream(
+    store: &mut Store,
+    session: &SessionRow,
+    streams: &[Stream],
+    versions: Option<Versions>,
+) -> Result<()> {
+    let mut versions = versions.or_else(|| (streams.len() > 1).then(Versions::default));
     // A session may first have come as a .sfs and then in its tool's own form: what both tell would be counted twice.
     let newest = streams.last().map(|stream| stream.format.as_str());
     for stream in streams.iter().rev().filter(|stream| newest == Some(stream.format.as_str())) {
         match Format::parse(&stream.format) {
-            None if stream.format == facts::FORMAT => read_facts(store, session, stream)?,
             None => {}
             Some(Format::File) => touch_with_file_time(store, session.id, stream.id)?,
             Some(Format::SfsDocument) => return read_document(store, session, stream),
@@ -383,7 +416,7 @@ pub(super) fn supersede(store: &mut Store, session: &SessionRow, newest: &Stream
 }
 
 /// The messages of a stream that is one line; none of one too long to be read.
-fn read_document_whole(store: &Store, stream: &Stream) -> Result<Vec<Message>> {
+pub(super) fn read_document_whole(store: &Store, stream: &Stream) -> Result<Vec<Message>> {
     let format = Format::parse(&stream.format);
     let reader = format.and_then(|format| tools::reader(format, &stream.name, None));
     let Some(mut reader) = reader.filter(|_| stream.length <= MAX_LINE as u64) else { return Ok(Vec::new()) };
@@ -414,13 +447,21 @@ fn read_document(store: &mut Store, session: &SessionRow, stream: &Stream) -> Re
     store.save_summary(session.id, &summary)
 }
 
-fn read_facts(store: &mut Store, session: &SessionRow, stream: &Stream) -> Result<()> {
-    let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
-    let mut summary = store.summary(session.id)?;
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        if let Some(observation) = serde_json::from_slice::<Fact>(line).ok().and_then(Fact::observation) {
-            apply(&mut summary, &observation);
-        }
+/// What all devices observed, in the order of time.
+pub(super) fn read_facts(store: &mut Store, session: i64, streams: &[Stream]) -> Result<()> {
+    let mut facts: Vec<Fact> = Vec::new();
+    for stream in streams.iter().filter(|stream| stream.format == facts::FORMAT) {
+        let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        facts.extend(lines.filter_map(|line| serde_json::from_slice::<Fact>(line).ok()));
     }
-    store.save_summary(session.id, &summary)
+    if facts.is_empty() {
+        return Ok(());
+    }
+    facts.sort_by_key(Fact::at);
+    let mut summary = store.summary(session)?;
+    for observation in facts.into_iter().filter_map(Fact::observation) {
+        apply(&mut summary, &observation);
+    }
+    store.save_summary(session, &summary)
 }

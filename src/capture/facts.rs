@@ -43,6 +43,11 @@ impl Fact {
         Fact { at, what: What::NativeBack { path: path.to_owned() } }
     }
 
+    /// When it was observed.
+    pub(super) fn at(&self) -> jiff::Timestamp {
+        self.at
+    }
+
     /// What this line says about the session as a whole.
     pub(super) fn observation(self) -> Option<Observation> {
         match self.what {

@@ -5,6 +5,7 @@
 //! new generation begins, and the old one stays. Not seen: an edit in the middle that keeps the length, together with growth,
 //! between two looks. No tool writes so, and seeing it would cost a reading of the whole file for every appended line.
 
+use super::branches;
 use super::derive::{self, Derivation};
 use super::facts::{self, Fact};
 use super::scan::mtime_ns;
@@ -108,8 +109,11 @@ impl Progress {
                 return Ok(None);
             }
             Change::Rewritten => {
-                let key = StreamKey { name: &stream.name.clone(), generation: stream.generation + 1, ..key };
+                let key = StreamKey { name: &stream.own_name.clone(), generation: stream.generation + 1, ..key };
                 stream = store.create_stream(key)?;
+                if !format.is_one_line() {
+                    store.unsettle(&mut stream)?;
+                }
             }
         }
         content.skip_to(stream.length)?;
@@ -137,10 +141,17 @@ impl Progress {
         self.save(store)?;
         if self.done && self.rewritten && self.format.is_one_line() {
             derive::supersede(store, &self.session, &self.stream)?;
-        } else if self.done && self.rewritten && self.format.has_lines() {
+        } else if self.done && self.is_out_of_date(store)? {
             derive::rebuild_session(store, self.session.id)?;
         }
         Ok(bytes.len())
+    }
+
+    /// True where more than the new lines has to be read: after a rewrite, and where another device's stream is no longer,
+    /// or now, ahead of this one.
+    fn is_out_of_date(&self, store: &mut Store) -> Result<bool> {
+        let is_alone = !self.stream.is_branch() && self.stream.shared == 0;
+        Ok(!is_alone && self.format.has_lines() && branches::settle(store, self.session.id)?)
     }
 
     fn save(&mut self, store: &mut Store) -> Result<()> {
@@ -193,7 +204,7 @@ impl Owner {
         let stream = store.stream(stream)?;
         let Some(format) = Format::parse(&stream.format) else { return Ok(None) };
         let session = store.session(stream.session)?;
-        Ok(Some(Owner { session, name: stream.name.clone(), format, stream: Some(stream) }))
+        Ok(Some(Owner { session, name: stream.own_name.clone(), format, stream: Some(stream) }))
     }
 
     /// Of a new file: its path tells, or its beginning.

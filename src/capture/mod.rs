@@ -10,6 +10,8 @@
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
+mod arrival;
+mod branches;
 mod derive;
 mod facts;
 mod file;
@@ -18,7 +20,8 @@ mod purge;
 mod scan;
 mod sfs;
 
-pub use derive::{REBUILDING, rebuild};
+pub use arrival::Arrival;
+pub use derive::{REBUILDING, is_whole_object, rebuild};
 pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;

@@ -1,8 +1,9 @@
 //! `sfs export`.
 
 use super::Context;
+use super::ui::{self, printable};
 use crate::error::{Context as _, Error, Result};
-use crate::export::{self, ArchivedSession};
+use crate::export::{self, ArchivedSession, Redaction};
 use crate::store::{Event, SessionRow, Store};
 use crate::tools::{self, Target};
 use argh::{ArgsInfo, FromArgs};
@@ -16,72 +17,109 @@ use std::path::{Path, PathBuf};
 #[argh(subcommand, name = "export")]
 #[argh(example = "sfs export last --format native -o /tmp/copy
 sfs export last --format markdown > session.md
+sfs export last --format html -o .
 sfs export last --format sfs -o .")]
 #[argh(note = "Formats:
   sfs          a folder ID.sfs with messages, manifest and the original bytes (the default)
   native       the tool's own files, byte for byte, with their paths below the tool's folder
   markdown     the conversation for people; to stdout unless -o is given
+  html         the whole session as one page for a browser; to stdout unless -o is given
   claude-code  one file in Claude Code's form
   codex        one file in Codex's form")]
+#[argh(note = "Secrets (keys, tokens, passwords; see sfs scan) are replaced in markdown and html unless --no-redact is
+given. sfs and native are exact copies; with --redact they are copies to hand on: sfs then comes without
+the original bytes, native is of no use to the tool.")]
 pub(super) struct Export {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
     #[argh(positional)]
     id: String,
-    /// sfs, native, markdown, claude-code, codex or gemini
+    /// sfs, native, markdown, html, claude-code, codex or gemini
     #[argh(option, default = "String::from(\"sfs\")")]
     format: String,
     /// the folder to write into; the current one by default
     #[argh(option, short = 'o')]
     output: Option<PathBuf>,
+    /// replace secrets (what markdown and html do anyway)
+    #[argh(switch)]
+    redact: bool,
+    /// leave secrets in markdown and html
+    #[argh(switch)]
+    no_redact: bool,
 }
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
-        self.write(context, &store, row.clone())?;
+        let redaction = self.redaction(&mut store)?;
+        self.write(context, &store, row.clone(), &redaction)?;
+        tell(context, &redaction);
         context.audit(&mut store, Event::Exported, &row.public_id, &json!({"format": self.format}));
         Ok(())
     }
 
-    fn write(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
+    fn write(&self, context: &Context, store: &Store, row: SessionRow, redaction: &Redaction) -> Result<()> {
         let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("."));
         match self.format.as_str() {
             "sfs" => {
                 let path = folder.join(format!("{}.sfs", row.public_id));
-                export::export_sfs(store, &ArchivedSession::open(store, row)?, &path)?;
+                export::export_sfs(store, &ArchivedSession::open(store, row)?, &path, redaction)?;
                 context.ui.path(&path)
             }
             "native" => {
-                let copies = export::export_native(store, &folder, &row)?;
+                let copies = export::export_native(store, &folder, &row, redaction)?;
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
-            "markdown" | "md" => self.markdown(context, store, row),
+            "markdown" | "md" => self.for_people(context, store, row, "md", redaction),
+            "html" => self.for_people(context, store, row, "html", redaction),
             other => Self::converted(context, store, &row, other, &folder),
         }
     }
 
-    fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
-        let summary = store.summary(row.id)?;
-        let name = format!("{}.md", row.public_id);
-        let session = ArchivedSession::open(store, row)?;
-        let about = session.about(&summary);
-        match &self.output {
-            None => {
-                let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-                export::markdown(&session, &about, &mut out)
+    /// What people read goes without secrets unless they ask for them, what tools read goes whole.
+    fn redaction(&self, store: &mut Store) -> Result<Redaction> {
+        let is_for_people = matches!(self.format.as_str(), "markdown" | "md" | "html");
+        let can = is_for_people || matches!(self.format.as_str(), "sfs" | "native");
+        match (self.redact, self.no_redact) {
+            (true, true) => {
+                Err(Error::usage("--redact and --no-redact contradict each other").hint("give one of them"))
             }
+            (true, false) if !can => Err(Error::usage(format!("{} can't be redacted", printable(&self.format)))
+                .hint("formats that can: sfs, native, markdown, html")),
+            (true, false) => Redaction::of(store),
+            (false, false) if is_for_people => Redaction::of(store),
+            (false, _) => Ok(Redaction::none()),
+        }
+    }
+
+    fn for_people(
+        &self,
+        context: &Context,
+        store: &Store,
+        row: SessionRow,
+        extension: &str,
+        redaction: &Redaction,
+    ) -> Result<()> {
+        let summary = store.summary(row.id)?;
+        let name = format!("{}.{extension}", row.public_id);
+        let session = ArchivedSession::open(store, row)?;
+        let write = |out: &mut dyn Write| match extension {
+            "md" => export::markdown(&session, session.about(&summary), redaction, out),
+            _ => export::html(store, &session, &summary, redaction, out),
+        };
+        match &self.output {
+            None => write(&mut std::io::BufWriter::new(std::io::stdout().lock())),
             Some(folder) => {
                 let path = folder.join(name);
                 let mut out = create(&path)?;
-                whole_or_none(&path, export::markdown(&session, &about, &mut out))?;
+                whole_or_none(&path, write(&mut out))?;
                 context.ui.path(&path)
             }
         }
     }
 
     fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
-        let formats = "sfs, native, markdown, claude-code, codex, gemini";
+        let formats = "sfs, native, markdown, html, claude-code, codex, gemini";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
         let writer = tool.writer().ok_or_else(|| Error::usage(format!("{} has no writer", tool.name())))?;
@@ -101,6 +139,14 @@ impl Export {
             context.ui.ledger(&ledger);
         }
         context.ui.path(&path)
+    }
+}
+
+/// Says how much was taken out.
+fn tell(context: &Context, redaction: &Redaction) {
+    if redaction.replaced() > 0 {
+        let secrets = ui::counted(redaction.replaced(), "secret");
+        context.ui.note(&format!("{secrets} replaced; the archive keeps the original"));
     }
 }
 

@@ -14,6 +14,7 @@ mod list;
 mod overview;
 mod rename;
 mod resume;
+mod scan;
 mod show;
 mod tag;
 pub mod ui;
@@ -59,6 +60,7 @@ enum Command {
     Watch(watch::Watch),
     Guard(guard::Guard),
     Audit(audit::Audit),
+    Scan(scan::Scan),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Admin(admin::Admin),
@@ -132,6 +134,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Watch(command)) => command.run(&context),
         Some(Command::Guard(command)) => command.run(&context),
         Some(Command::Audit(command)) => command.run(&context),
+        Some(Command::Scan(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),

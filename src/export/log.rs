@@ -15,10 +15,20 @@ pub fn for_each_message(
     each: &mut dyn FnMut(Message) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut streams: Vec<&StreamInfo> = session.streams().iter().filter(|s| s.format.has_lines()).collect();
-    // The newest generation of a stream, then older ones, then copies.
-    streams.sort_by_key(|s| (tools::base_name(&s.name) != "main", s.name.as_str(), Reverse(s.generation)));
-    for versions in streams.chunk_by(|a, b| tools::base_name(&a.name) == tools::base_name(&b.name)) {
-        let mut wanted = (versions.len() > 1).then(Versions::default);
+    // The newest generation of a stream, then older ones, then copies, then what other devices wrote.
+    let versions_of = |s: &StreamInfo| {
+        let device = tools::branch(&s.name).map(|(_, device)| device.to_owned());
+        (tools::base_name(&s.name).to_owned(), device)
+    };
+    streams
+        .sort_by_key(|s| (tools::base_name(&s.name) != "main", versions_of(s), s.name.clone(), Reverse(s.generation)));
+    let mut wanted = None;
+    for versions in streams.chunk_by(|a, b| versions_of(a) == versions_of(b)) {
+        let (is_branch, format) = (versions_of(versions[0]).1.is_some(), versions[0].format);
+        // Another device's lines are told apart by where they stand, a document's messages by their ids.
+        if !(is_branch && format.is_one_line()) {
+            wanted = (versions.len() > 1 || format.is_one_line()).then(Versions::default);
+        }
         for stream in versions {
             if one_stream(session, stream, sidechains, &mut wanted, each)? == ControlFlow::Break(()) {
                 return Ok(());
@@ -44,7 +54,8 @@ fn one_stream(
     session.for_each_line(stream, 0, &mut |line| {
         reading.clear();
         reader.line(line, &mut reading);
-        for mut message in reading.messages.drain(..).filter(|m| sidechains || !m.is_sidechain) {
+        let is_new = line.offset >= stream.shared;
+        for mut message in reading.messages.drain(..).filter(|m| is_new && (sidechains || !m.is_sidechain)) {
             if wanted.as_mut().is_some_and(|wanted| !wanted.wants(&stream.name, &message.id)) {
                 continue;
             }

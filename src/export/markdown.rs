@@ -3,6 +3,7 @@
 //! control characters and direction overrides appear as their code points. Text of tools stands in fences longer than any
 //! in it, thinking in a block quote.
 
+use super::redaction::Redaction;
 use super::source::ArchivedSession;
 use crate::error::{Context, Result};
 use crate::model::conversation::About;
@@ -13,7 +14,8 @@ use std::borrow::Cow;
 use std::io::Write;
 
 /// Writes `session` to `out`.
-pub fn markdown(session: &ArchivedSession<'_>, about: &About, out: &mut dyn Write) -> Result<()> {
+pub fn markdown(session: &ArchivedSession<'_>, about: About, redaction: &Redaction, out: &mut dyn Write) -> Result<()> {
+    let about = &redaction.about(about);
     let unwritable = || "the Markdown can't be written";
     let title = about.title.as_deref().unwrap_or("Untitled session");
     writeln!(out, "# {}\n", phrase(title)).context(unwritable)?;
@@ -25,6 +27,7 @@ pub fn markdown(session: &ArchivedSession<'_>, about: &About, out: &mut dyn Writ
         if message.is_meta || message.role == Role::Developer {
             continue;
         }
+        let message = redaction.message(message);
         let heading = heading(&message);
         if speaker.replace(heading) != Some(heading) {
             writeln!(out, "\n## {heading}").context(unwritable)?;

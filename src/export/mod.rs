@@ -1,20 +1,29 @@
 //! Export: archived sessions → native files, in their own tool or in another one.
 //!
 //! - [`source`] lets a tool's reader walk an archived session,
-//! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people,
+//! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people, [`mod@html`]
+//!   all of it as a page,
+//! - [`redaction`] takes secrets out on the way, [`findings`] says where they are,
 //! - [`native`] puts a session's own files back, byte for byte,
 //! - [`mod@resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
 
+mod blocks;
+mod findings;
+mod html;
 mod log;
 mod markdown;
 mod native;
+mod redaction;
 mod resume;
 mod sfs;
 mod source;
 
+pub use findings::{Finding, for_each_finding};
+pub use html::html;
 pub use log::for_each_message;
 pub use markdown::markdown;
 pub use native::{NativeCopy, export_native, restore};
+pub use redaction::Redaction;
 pub use resume::{How, ResumeOptions, Resumed, launch, resume, write_conversation};
 pub use sfs::{export_sfs, manifest};
 pub use source::{ArchivedSession, title};

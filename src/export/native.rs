@@ -1,5 +1,7 @@
 //! A session's own files, byte for byte.
 
+use super::blocks::for_each_block;
+use super::redaction::Redaction;
 use super::source::ArchivedSession;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -69,8 +71,14 @@ fn without_files(session: &SessionRow) -> Error {
         .hint(format!("it was imported without them; `sfs resume {} --in TOOL` writes it anew", session.public_id))
 }
 
-/// Copies a session's files into `folder`, with their paths below the tool's folder kept.
-pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Result<Vec<NativeCopy>> {
+/// Copies a session's files into `folder`, with their paths below the tool's folder kept. Without its secrets it is a copy
+/// to look at and to hand on, of the same lines; it can't stand for the original.
+pub fn export_native(
+    store: &Store,
+    folder: &Path,
+    session: &SessionRow,
+    redaction: &Redaction,
+) -> Result<Vec<NativeCopy>> {
     let mut copies = Vec::new();
     for stream in newest(store, session)? {
         let Some(relative) = relative_path(&stream) else { continue };
@@ -79,17 +87,22 @@ pub fn export_native(store: &Store, folder: &Path, session: &SessionRow) -> Resu
             return Err(Error::conflict(format!("{} is already there", path.display()))
                 .hint("export into an empty folder with -o DIR"));
         }
-        write_stream(store, &stream, &path, false)?;
+        if redaction.is_on() {
+            write_redacted(store, &stream, &path, redaction)?;
+        } else {
+            write_stream(store, &stream, &path, false)?;
+        }
         copies.push(NativeCopy::new(path));
     }
     if copies.is_empty() { Err(without_files(session)) } else { Ok(copies) }
 }
 
 /// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
-/// lay at the same place below the tool's folder, in another home: one place holds one file.
+/// lay at the same place below the tool's folder, in another home: one place holds one file. So does the session as another
+/// device has it.
 fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
-    streams.retain(|stream| stream.native_path.is_some());
+    streams.retain(|stream| stream.native_path.is_some() && !stream.is_branch());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();
@@ -194,6 +207,14 @@ pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace:
         Ok(())
     })?;
     Ok(Hash(hash.finalize().into()))
+}
+
+fn write_redacted(store: &Store, stream: &Stream, path: &Path, redaction: &Redaction) -> Result<()> {
+    write_atomically(path, false, &mut |out| {
+        for_each_block(store, stream, &mut |_, block| {
+            out.write_all(&redaction.line(block)).context(|| format!("{} can't be written", path.display()))
+        })
+    })
 }
 
 /// Removes what a killed writer left. An hour is longer than any write takes.

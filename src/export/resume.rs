@@ -254,8 +254,9 @@ pub fn write_conversation(
     let about = source.about(&store.summary(session.id)?);
     let mut conversation = tools::conversation(&source)?;
     let names = source.streams().iter().map(|stream| stream.name.as_str());
-    let copies: std::collections::BTreeSet<&str> = names.filter(|name| name.starts_with("main~")).collect();
-    let why = "another file of this session went its own way: `sfs show ID -m` has it";
+    let copies: std::collections::BTreeSet<&str> =
+        names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
+    let why = "another file or device of this session went its own way: `sfs show ID -m` has it";
     conversation.left_out.push(("diverged copies", why, copies.len() as u64));
     let mut ledger = writer.write(plan, &about, target, conversation, out)?;
     if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {

@@ -1,10 +1,15 @@
 //! The portable .sfs folder: manifest, messages, workspace, and under `native/` the session's own bytes, so that an import
 //! restores the original exactly. `contract` of the format: .sfs 0.1.0; what it has no field for stands in `metadata`.
+//!
+//! A redacted folder has no `native/`: bytes without their secrets are not the tool's, and a machine that has the original
+//! must not take them for a newer version of it. `metadata.redacted` tells by which rules it was made.
 
 use super::log::for_each_message;
 use super::native::{write_atomically, write_stream};
+use super::redaction::Redaction;
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
+use crate::security::secrets::RULESET;
 use crate::store::{SessionRow, Store, Summary};
 use crate::tools::{self, Source};
 use serde_json::{Value, json};
@@ -81,7 +86,7 @@ fn sub_agents(session: &ArchivedSession<'_>) -> Vec<Value> {
 }
 
 /// Writes `session` as a folder. `folder` must not exist.
-pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -> Result<()> {
+pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, folder: &Path, redaction: &Redaction) -> Result<()> {
     if folder.exists() {
         return Err(Error::conflict(format!("{} is already there", folder.display()))
             .hint("remove it, or export to another folder with -o DIR"));
@@ -92,13 +97,16 @@ pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -
     // All of it under a temporary name first: a folder that is there is whole.
     let temporary = tempfile::Builder::new().prefix(".sessionfs-").tempdir_in(place).context(unwritable)?;
     let summary = store.summary(session.row.id)?;
-    write_messages(session, &temporary.path().join("messages.jsonl"))?;
-    let native = write_native(store, session, temporary.path())?;
+    write_messages(session, &temporary.path().join("messages.jsonl"), redaction)?;
     let mut manifest = manifest(store, session, &summary)?;
-    manifest["metadata"]["native"] = native.into();
-    write_json(&temporary.path().join("manifest.json"), &manifest)?;
+    if redaction.is_on() {
+        manifest["metadata"]["redacted"] = json!({"ruleset": RULESET});
+    } else {
+        manifest["metadata"]["native"] = write_native(store, session, temporary.path())?.into();
+    }
+    write_json(&temporary.path().join("manifest.json"), &redaction.json(&manifest)?)?;
     if let Some(workspace) = workspace(&summary) {
-        write_json(&temporary.path().join("workspace.json"), &workspace)?;
+        write_json(&temporary.path().join("workspace.json"), &redaction.json(&workspace)?)?;
     }
     std::fs::rename(temporary.keep(), folder).context(unwritable)
 }
@@ -119,7 +127,7 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 }
 
 /// Every message with at least one block; ids unique, parents only where they stand in the file before.
-fn write_messages(session: &ArchivedSession<'_>, path: &Path) -> Result<()> {
+fn write_messages(session: &ArchivedSession<'_>, path: &Path, redaction: &Redaction) -> Result<()> {
     write_atomically(path, false, &mut |out| {
         let mut ids = HashSet::new();
         let mut created = jiff::Timestamp::UNIX_EPOCH;
@@ -133,7 +141,8 @@ fn write_messages(session: &ArchivedSession<'_>, path: &Path) -> Result<()> {
             message.parent_id = message.parent_id.filter(|parent| ids.contains(parent));
             created = message.timestamp.unwrap_or(created);
             message.timestamp = Some(created);
-            let mut line = serde_json::to_vec(&message).context(|| "a message can't be written")?;
+            let line = serde_json::to_vec(&message).context(|| "a message can't be written")?;
+            let mut line = redaction.line(&line);
             line.push(b'\n');
             out.write_all(&line).context(|| format!("{} can't be written", path.display()))?;
             Ok(ControlFlow::Continue(()))

@@ -6,7 +6,6 @@ use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
 use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 
 /// One archived session, open for reading.
 pub struct ArchivedSession<'a> {
@@ -78,11 +77,13 @@ pub fn title(row: &SessionRow, summary: &Summary) -> Option<String> {
 
 fn info(stream: &Stream) -> Option<StreamInfo> {
     let format = Format::parse(&stream.format)?;
-    Some(StreamInfo { name: stream.name.clone(), generation: stream.generation, format, length: stream.length })
-}
-
-fn is_readable(length: u64) -> bool {
-    length <= MAX_LINE as u64
+    Some(StreamInfo {
+        name: stream.name.clone(),
+        generation: stream.generation,
+        format,
+        length: stream.length,
+        shared: stream.shared,
+    })
 }
 
 impl Source for ArchivedSession<'_> {
@@ -100,45 +101,10 @@ impl Source for ArchivedSession<'_> {
             let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes: &bytes })?;
             return Ok(());
         }
-        let stream = self.stream(stream)?;
-        let mut cache = ChunkCache::default();
-        let (mut offset, mut number) = (from, 0);
-        // The beginning of a line whose end is in the next piece; empty where the line is too long.
-        let mut begun: Vec<u8> = Vec::new();
-        let mut read_to = from;
-        loop {
-            let piece = self.store.read_piece(stream, read_to, &mut cache)?;
-            if piece.is_empty() {
-                break;
-            }
-            let mut rest = &piece[..];
-            while let Some(end) = memchr::memchr(b'\n', rest) {
-                let next = read_to + end as u64 + 1;
-                let bytes = if begun.is_empty() {
-                    &rest[..end]
-                } else {
-                    begun.extend_from_slice(&rest[..end]);
-                    &begun
-                };
-                let line = Line { stream: &stream.name, number, offset, bytes };
-                if is_readable(next - 1 - offset) && each(line)? == ControlFlow::Break(()) {
-                    return Ok(());
-                }
-                begun.clear();
-                number += 1;
-                (offset, read_to, rest) = (next, next, &rest[end + 1..]);
-            }
-            read_to += rest.len() as u64;
-            if is_readable(read_to - offset) {
-                begun.extend_from_slice(rest);
-            } else {
-                begun = Vec::new();
-            }
-        }
-        if !begun.is_empty() {
-            let _ = each(Line { stream: &stream.name, number, offset, bytes: &begun })?;
-        }
-        Ok(())
+        let name = &stream.name;
+        self.store.for_each_line(self.stream(stream)?, from, MAX_LINE as u64, &mut |number, offset, bytes| {
+            each(Line { stream: name, number, offset, bytes })
+        })
     }
 
     fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>> {

@@ -62,10 +62,11 @@ impl Store {
         if known.as_ref() == Some(&merged) {
             return Ok(false);
         }
+        let changed = self.next_change()?;
         self.update_or_insert(
-            "UPDATE register SET value = ?3, counter = ?4, device = ?5 WHERE session = ?1 AND field = ?2",
-            "INSERT INTO register (session, field, value, counter, device) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![session, merged.field, merged.value, merged.counter, merged.device],
+            "UPDATE register SET value = ?3, counter = ?4, device = ?5, changed = ?6 WHERE session = ?1 AND field = ?2",
+            "INSERT INTO register (session, field, value, counter, device, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![session, merged.field, merged.value, merged.counter, merged.device, changed],
         )?;
         self.show(session, &merged)?;
         Ok(true)

@@ -12,6 +12,7 @@ mod purge;
 mod sessions;
 mod settings;
 mod streams;
+mod sync;
 mod watch;
 
 pub use audit::{AuditFilter, AuditRow, Event};
@@ -21,7 +22,8 @@ pub use metadata::Register;
 pub use native_files::{GuardedFile, NativeFile};
 pub use purge::Freed;
 pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
-pub use streams::{ChunkCache, Stream, StreamKey};
+pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED, whole_chunks};
+pub use sync::{Acknowledged, ChangeSet, ChangedSession, RemoteRow, StreamHasher, Unsent};
 pub use watch::Size;
 
 use crate::error::{Context, Error, Result};
@@ -32,10 +34,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
     include_str!("schema/003_metadata.sql"),
+    include_str!("schema/004_branches.sql"),
+    include_str!("schema/005_sync.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.
@@ -48,6 +52,8 @@ pub const MINIMUM_SQLITE: i32 = 3_051_003;
 pub struct Store {
     connection: Connection,
     packer: streams::Packer,
+    /// The change number of the transaction under way.
+    change: Option<i64>,
 }
 
 impl Store {
@@ -68,7 +74,7 @@ impl Store {
         if !exists {
             narrow(&path)?;
         }
-        let mut store = Store { connection, packer: streams::Packer::default() };
+        let mut store = Store { connection, packer: streams::Packer::default(), change: None };
         store.prepare(&path)?;
         Ok(store)
     }
@@ -149,11 +155,13 @@ impl Store {
     /// Runs `work` in one write transaction: all of it is stored, or nothing.
     pub fn write<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.change = None;
         let outcome = self.packer_is_current().and_then(|()| work(self)).and_then(|value| {
             self.flush_pack()?;
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
+        self.change = None;
         if outcome.is_err() {
             self.packer.forget();
             if !self.connection.is_autocommit() {

@@ -50,7 +50,8 @@ impl Relation {
         }
     }
 
-    fn parse(text: &str) -> Relation {
+    /// Reads [`Relation::as_str`]; anything else is a resume.
+    pub fn parse(text: &str) -> Relation {
         if text == "fork" { Relation::Fork } else { Relation::Resume }
     }
 }
@@ -338,6 +339,13 @@ impl Store {
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_row(params![LOCAL, tool, native_id], session_from).optional()?)
+    }
+
+    /// The session of that id.
+    pub fn find_public(&self, id: &SessionId) -> Result<Option<SessionRow>> {
+        let sql = format!("SELECT {SESSION} FROM session s WHERE s.account = ?1 AND s.public_id = ?2");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![LOCAL, id.as_str()], session_from).optional()?)
     }
 
     /// The session in row `id`.

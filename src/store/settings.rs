@@ -6,6 +6,7 @@ use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::OnceLock;
 
 impl Store {
     /// A setting's value.
@@ -32,6 +33,18 @@ impl Store {
         Ok(self.connection.execute("DELETE FROM setting WHERE key = ?1", [key])? > 0)
     }
 
+    /// The key with which this archive marks redacted secrets, minted at first use; never shown and never sent. Inside
+    /// [`Store::write`]: two processes must not mint two.
+    pub fn redaction_key(&mut self) -> Result<String> {
+        const KEY: &str = "redaction_key";
+        if let Some(key) = self.setting(KEY)? {
+            return Ok(key);
+        }
+        let key = [(); 2].map(|()| uuid::Uuid::new_v4().simple().to_string()).concat();
+        self.set_setting(KEY, &key)?;
+        Ok(key)
+    }
+
     /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,
     /// so that two machines never write to the same stream.
     pub(super) fn origin(&mut self) -> Result<i64> {
@@ -39,28 +52,50 @@ impl Store {
     }
 
     /// The name under which other devices know this one.
-    pub(super) fn origin_name(&mut self) -> Result<String> {
+    pub fn origin_name(&mut self) -> Result<String> {
         Ok(self.origin_row()?.1)
     }
 
     fn origin_row(&mut self) -> Result<(i64, String)> {
-        let machine = machine();
-        let known = self
-            .connection
-            .prepare_cached("SELECT id, name FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
-            .query_row([&machine], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        if let Some(row) = known {
+        if let Some(row) = self.known_origin()? {
             return Ok(row);
         }
         let name = uuid::Uuid::new_v4().simple().to_string();
-        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine])?;
+        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, ?2)", params![name, machine()])?;
         Ok((self.connection.last_insert_rowid(), name))
+    }
+
+    /// This device's origin, row and name, if it was minted.
+    pub(super) fn known_origin(&self) -> Result<Option<(i64, String)>> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT id, name FROM origin WHERE machine = ?1 ORDER BY id LIMIT 1")?
+            .query_row([machine()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?)
+    }
+
+    /// The origin of that name: this device's or another one's, which is made if it is new.
+    pub(super) fn origin_called(&mut self, name: &str) -> Result<i64> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT id FROM origin WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        self.connection.execute("INSERT INTO origin (name, machine) VALUES (?1, '')", [name])?;
+        Ok(self.connection.last_insert_rowid())
     }
 }
 
 /// A hash of what the system says this machine is; `unknown` where it says nothing (macOS without the file: the host name).
-fn machine() -> String {
+fn machine() -> &'static str {
+    static MACHINE: OnceLock<String> = OnceLock::new();
+    MACHINE.get_or_init(read_machine)
+}
+
+fn read_machine() -> String {
     let text = ["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty()));

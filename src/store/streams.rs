@@ -11,6 +11,7 @@ use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
 const CHUNK: (usize, usize, usize) = (16 << 10, 64 << 10, 256 << 10);
@@ -32,10 +33,17 @@ pub struct Stream {
     pub id: i64,
     /// The session's row.
     pub session: i64,
-    /// `main`, `subagents/…`, `facts`.
+    /// As it is shown: `main`, `subagents/…`, `facts`; `main@<device>` where another device's stream is the view.
     pub name: String,
+    /// As it was made, whoever's is shown: `main`.
+    pub own_name: String,
+    /// The device that writes it.
+    pub origin: i64,
     /// Counts rewrites of the native file.
     pub generation: u32,
+    /// So many of its first bytes stand in a stream of another device, which is shown before this one. [`UNSETTLED`] as
+    /// long as that is not known.
+    pub shared: u64,
     /// Such as `claude-code/jsonl`.
     pub format: String,
     /// Where the native file is, relative to the tool's folder.
@@ -63,7 +71,15 @@ pub struct StreamKey<'a> {
     pub native_path: Option<&'a str>,
 }
 
+/// What a stream shares with those of other devices is not known yet: nothing of it is derived.
+pub const UNSETTLED: u64 = i64::MAX as u64;
+
 impl Stream {
+    /// True where another device's stream is shown under this one's own name.
+    pub fn is_branch(&self) -> bool {
+        self.name != self.own_name
+    }
+
     /// Hash over chunk hashes and tail: two streams with the same bytes have the same one.
     pub fn hash(&self) -> Hash {
         let mut hash = Sha256::new();
@@ -119,6 +135,17 @@ impl Packer {
     }
 }
 
+/// No chunk is longer.
+pub(super) const CHUNK_LIMIT: u64 = CHUNK.2 as u64;
+
+/// The finished chunks at the start of `tail`: start and end. The last piece is none where it ends because the bytes end
+/// and not because the content says so.
+pub fn whole_chunks(tail: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2)
+        .map(|chunk| (chunk.offset, chunk.offset + chunk.length))
+        .take_while(|(start, end)| *end < tail.len() || end - start == CHUNK.2)
+}
+
 fn zstd_failed(source: std::io::Error) -> Error {
     Error::failed("bytes could not be compressed").because(source)
 }
@@ -140,13 +167,18 @@ pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> St
     }
 }
 
+/// What [`Store::for_each_line`] calls.
+pub type OnLine<'f> = dyn FnMut(u64, u64, &[u8]) -> Result<ControlFlow<()>> + 'f;
+
 /// Keeps the packs that were read last: a session's chunks mostly lie in few packs.
 #[derive(Default)]
 pub struct ChunkCache(VecDeque<(i64, Vec<u8>)>);
 
 const CACHED_PACKS: usize = 4;
 
-const COLUMNS: &str = "id, session, name, generation, format, native_path, length, cut, chain, tail_hash";
+const COLUMNS: &str =
+    "id, session, coalesce(shown, name), generation, format, native_path, length, cut, chain, tail_hash,
+    name, origin, shared";
 
 fn stream_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
     Ok(Stream {
@@ -160,6 +192,9 @@ fn stream_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
         cut: row.get(7)?,
         chain: row.get(8)?,
         tail_hash: row.get(9)?,
+        own_name: row.get(10)?,
+        origin: row.get(11)?,
+        shared: row.get(12)?,
     })
 }
 
@@ -167,24 +202,85 @@ impl Store {
     /// Makes an empty stream of this device.
     pub fn create_stream(&mut self, key: StreamKey<'_>) -> Result<Stream> {
         let origin = self.origin()?;
+        self.create_stream_of(origin, key)
+    }
+
+    /// The stream of the device called `origin`, made if it is new. Only what that device wrote may be appended to it.
+    pub fn ensure_stream_of(&mut self, origin: &str, key: StreamKey<'_>) -> Result<Stream> {
+        let origin = self.origin_called(origin)?;
+        let known = self.find_stream(key.session, key.name, origin, Some(key.generation))?;
+        known.map_or_else(|| self.create_stream_of(origin, key), Ok)
+    }
+
+    /// Where other devices have a stream of that name, this one stays out of sight until it is compared with theirs.
+    fn create_stream_of(&mut self, origin: i64, key: StreamKey<'_>) -> Result<Stream> {
+        let others = "SELECT EXISTS (SELECT 1 FROM stream WHERE session = ?1 AND name = ?2 AND origin <> ?3)";
+        let is_alone = !self
+            .connection
+            .prepare_cached(others)?
+            .query_row(params![key.session, key.name, origin], |row| row.get::<_, bool>(0))?;
+        let (shown, shared) = if is_alone {
+            (None, 0)
+        } else {
+            let older = self.find_stream(key.session, key.name, origin, None)?;
+            let shown = older.is_none_or(|older| older.is_branch()).then(|| self.branch_name(key.name, origin));
+            (shown.transpose()?, UNSETTLED)
+        };
         self.connection
             .prepare_cached(
-                "INSERT INTO stream (session, origin, name, generation, format, native_path)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO stream (session, origin, name, generation, format, native_path, shown, shared)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
-            .execute(params![key.session, origin, key.name, key.generation, key.format, key.native_path])?;
-        Ok(Stream {
-            id: self.connection.last_insert_rowid(),
-            session: key.session,
-            name: key.name.to_owned(),
-            generation: key.generation,
-            format: key.format.to_owned(),
-            native_path: key.native_path.map(str::to_owned),
-            length: 0,
-            cut: 0,
-            chain: Vec::new(),
-            tail_hash: Vec::new(),
-        })
+            .execute(params![
+                key.session,
+                origin,
+                key.name,
+                key.generation,
+                key.format,
+                key.native_path,
+                shown,
+                shared
+            ])?;
+        self.stream(self.connection.last_insert_rowid())
+    }
+
+    /// Under which name a stream of a device is shown beside another one's.
+    pub fn branch_name(&self, name: &str, origin: i64) -> Result<String> {
+        let device: String = self
+            .connection
+            .prepare_cached("SELECT name FROM origin WHERE id = ?1")?
+            .query_row([origin], |row| row.get(0))?;
+        Ok(format!("{name}@{}", device.get(..8).unwrap_or(&device)))
+    }
+
+    /// Shows a stream under its own name (`None`) or another, from byte `shared` on.
+    pub fn show_stream(&mut self, stream: i64, shown: Option<&str>, shared: u64) -> Result<()> {
+        self.connection
+            .prepare_cached("UPDATE stream SET shown = ?2, shared = ?3 WHERE id = ?1")?
+            .execute(params![stream, shown, shared])?;
+        Ok(())
+    }
+
+    /// Keeps a stream out of sight until it is compared with the others of its name.
+    pub fn unsettle(&mut self, stream: &mut Stream) -> Result<()> {
+        stream.shared = UNSETTLED;
+        self.connection
+            .prepare_cached("UPDATE stream SET shared = ?2 WHERE id = ?1")?
+            .execute(params![stream.id, UNSETTLED])?;
+        Ok(())
+    }
+
+    /// How many bytes the first chunks of two streams have in common, without reading one.
+    pub fn shared_chunks(&self, one: &Stream, other: &Stream) -> Result<u64> {
+        let first_different: Option<u64> = self
+            .connection
+            .prepare_cached(
+                "SELECT min(a.start) FROM stream_chunk a
+                 LEFT JOIN stream_chunk b ON b.stream = ?2 AND b.start = a.start AND b.chunk = a.chunk
+                 WHERE a.stream = ?1 AND b.chunk IS NULL",
+            )?
+            .query_row([one.id, other.id], |row| row.get(0))?;
+        Ok(first_different.unwrap_or(one.cut))
     }
 
     /// The stream in row `id`.
@@ -199,18 +295,39 @@ impl Store {
         Ok(statement.exists([stream.id, stream.session])?)
     }
 
-    /// All streams of a session: by name, then generation.
+    /// All streams of a session: by name as shown, then generation.
     pub fn streams(&self, session: i64) -> Result<Vec<Stream>> {
-        let sql = format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 ORDER BY name, generation, id");
+        let sql = format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 ORDER BY 3, generation, id");
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_map([session], stream_from)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The newest generation of a session's stream.
+    /// The newest generation of a session's stream of this device, by the stream's own name.
     pub fn newest_stream(&self, session: i64, name: &str) -> Result<Option<Stream>> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM stream WHERE session = ?1 AND name = ?2 ORDER BY generation DESC LIMIT 1");
-        Ok(self.connection.prepare_cached(&sql)?.query_row(params![session, name], stream_from).optional()?)
+        match self.known_origin()? {
+            Some((origin, _)) => self.find_stream(session, name, origin, None),
+            None => Ok(None),
+        }
+    }
+
+    /// The stream of the device called `origin`, if it is here.
+    pub fn stream_of(&self, session: i64, name: &str, origin: &str, generation: u32) -> Result<Option<Stream>> {
+        let origin: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT id FROM origin WHERE name = ?1")?
+            .query_row([origin], |row| row.get(0))
+            .optional()?;
+        origin.map_or(Ok(None), |origin| self.find_stream(session, name, origin, Some(generation)))
+    }
+
+    /// A device's stream: that generation, or the newest.
+    fn find_stream(&self, session: i64, name: &str, origin: i64, generation: Option<u32>) -> Result<Option<Stream>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM stream WHERE session = ?1 AND name = ?2 AND origin = ?3
+               AND (?4 IS NULL OR generation = ?4) ORDER BY generation DESC LIMIT 1"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![session, name, origin, generation], stream_from).optional()?)
     }
 
     /// The native file now lies at another place below the tool's folder.
@@ -244,10 +361,11 @@ impl Store {
         }
         stream.length += bytes.len() as u64;
         stream.tail_hash = Hash::of(&tail).0.to_vec();
+        let number = self.next_change()?;
         let changed = self
             .connection
             .prepare_cached(
-                "UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5
+                "UPDATE stream SET length = ?2, cut = ?3, chain = ?4, tail_hash = ?5, changed = ?8
                   WHERE id = ?1 AND session = ?6 AND length = ?7",
             )?
             .execute(params![
@@ -257,7 +375,8 @@ impl Store {
                 stream.chain,
                 stream.tail_hash,
                 stream.session,
-                old_length
+                old_length,
+                number
             ])?;
         // Between two transactions of one large file another process may have purged the session.
         if changed == 0 {
@@ -270,13 +389,8 @@ impl Store {
     /// Moves every finished chunk at the start of `tail` into a pack; says how many bytes that were.
     fn cut_chunks(&mut self, stream: &mut Stream, tail: &[u8]) -> Result<usize> {
         let mut cut = 0;
-        for chunk in fastcdc::v2020::FastCDC::new(tail, CHUNK.0, CHUNK.1, CHUNK.2) {
-            let end = chunk.offset + chunk.length;
-            // The last piece ends where the bytes end, not where the content says so.
-            if end == tail.len() && chunk.length < CHUNK.2 {
-                break;
-            }
-            let bytes = &tail[chunk.offset..end];
+        for (start, end) in whole_chunks(tail) {
+            let bytes = &tail[start..end];
             let hash = Hash::of(bytes);
             let id = self.add_chunk(hash, bytes)?;
             self.connection
@@ -470,6 +584,48 @@ impl Store {
         }
         cache.0.push_front((id, raw));
         Ok(&cache.0[0].1)
+    }
+
+    /// Calls `each` with number (from 0), place and bytes of every line from byte `from` on, the start of a line; an
+    /// unterminated last line included, one longer than `limit` left out. `Break` ends the walk.
+    pub fn for_each_line(&self, stream: &Stream, from: u64, limit: u64, each: &mut OnLine<'_>) -> Result<()> {
+        let mut cache = ChunkCache::default();
+        let (mut offset, mut number) = (from, 0);
+        // The beginning of a line whose end is in the next piece; empty where the line is too long.
+        let mut begun: Vec<u8> = Vec::new();
+        let mut read_to = from;
+        loop {
+            let piece = self.read_piece(stream, read_to, &mut cache)?;
+            if piece.is_empty() {
+                break;
+            }
+            let mut rest = &piece[..];
+            while let Some(end) = memchr::memchr(b'\n', rest) {
+                let next = read_to + end as u64 + 1;
+                let line = if begun.is_empty() {
+                    &rest[..end]
+                } else {
+                    begun.extend_from_slice(&rest[..end]);
+                    &begun
+                };
+                if next - 1 - offset <= limit && each(number, offset, line)? == ControlFlow::Break(()) {
+                    return Ok(());
+                }
+                begun.clear();
+                number += 1;
+                (offset, read_to, rest) = (next, next, &rest[end + 1..]);
+            }
+            read_to += rest.len() as u64;
+            if read_to - offset <= limit {
+                begun.extend_from_slice(rest);
+            } else {
+                begun = Vec::new();
+            }
+        }
+        if !begun.is_empty() {
+            let _ = each(number, offset, &begun)?;
+        }
+        Ok(())
     }
 
     /// Exactly `length` bytes from `start`.

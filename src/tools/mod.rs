@@ -305,11 +305,21 @@ pub struct StreamInfo {
     pub format: Format,
     /// Bytes.
     pub length: u64,
+    /// So many first bytes stand in another device's stream, which is shown before this one.
+    pub shared: u64,
 }
 
-/// The stream of which `name` is a copy: a second native file of the same session is archived as `main~<hash>`.
+/// The stream of which `name` is a copy: a second native file of the same session is archived as `main~<hash>`, and what
+/// another device wrote of it is shown as `main@<device>`.
 pub fn base_name(name: &str) -> &str {
+    let name = branch(name).map_or(name, |(base, _)| base);
     name.split_once('~').map_or(name, |(base, _)| base)
+}
+
+/// The name of another device's stream, taken apart: the stream's own name, and eight hexadecimal digits of the device's.
+pub fn branch(name: &str) -> Option<(&str, &str)> {
+    let is_device = |word: &str| word.len() == 8 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    name.rsplit_once('@').filter(|(_, device)| is_device(device))
 }
 
 /// Which messages are wanted when several versions of one stream are read, the newest first: generations of a rewritten

@@ -41,7 +41,7 @@ impl FileSource {
                     tool,
                 });
                 let length = bytes.len() as u64;
-                session.streams.push(StreamInfo { name: stream.clone(), generation: 0, format, length });
+                session.streams.push(StreamInfo { name: stream.clone(), generation: 0, format, length, shared: 0 });
                 session.bytes.insert(stream, bytes);
             }
         }
@@ -52,7 +52,13 @@ impl FileSource {
     pub fn of(tool: &'static dyn Tool, native_id: &str, stream: &str, format: Format, bytes: &[u8]) -> FileSource {
         FileSource {
             native_id: native_id.into(),
-            streams: vec![StreamInfo { name: stream.into(), generation: 0, format, length: bytes.len() as u64 }],
+            streams: vec![StreamInfo {
+                name: stream.into(),
+                generation: 0,
+                format,
+                length: bytes.len() as u64,
+                shared: 0,
+            }],
             bytes: BTreeMap::from([(stream.into(), bytes.to_vec())]),
             home: PathBuf::from("/nonexistent"),
             tool,

@@ -1,0 +1,125 @@
+//! A stream on its way out: its own bytes, or those of the copy without secrets. The copy is made line by line, so it grows
+//! as the stream grows, and is a stream of its own on the server (`<device>-r<rules>`): it never stands for the exact one.
+
+use crate::capture::is_whole_object;
+use crate::error::Result;
+use crate::export::Redaction;
+use crate::id::Hash;
+use crate::security::secrets::RULESET;
+use crate::store::{Acknowledged, ChunkCache, Store, Stream, StreamHasher};
+use crate::tools::Format;
+
+/// Where a longer line is cut to be redacted: what is longer is a picture or a dump.
+const WINDOW: u64 = 4 << 20;
+
+/// How streams leave.
+pub(super) struct Outgoing<'a> {
+    redaction: &'a Redaction,
+}
+
+/// Bytes for the server, and up to which byte of ours they reach.
+pub(super) struct Piece {
+    pub(super) bytes: Vec<u8>,
+    pub(super) end: u64,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(redaction: &'a Redaction) -> Outgoing<'a> {
+        Outgoing { redaction }
+    }
+
+    /// Under which version of the rules, 0 for exact copies.
+    pub(super) fn rules(&self) -> u32 {
+        if self.redaction.is_on() { RULESET } else { 0 }
+    }
+
+    /// The name of the copy's writer, on the server.
+    pub(super) fn origin(&self, origin: &str) -> String {
+        if self.redaction.is_on() { redacted_origin(origin) } else { origin.to_owned() }
+    }
+
+    /// What follows byte `from`, about `room` bytes of it; nothing where only the beginning of a line does.
+    pub(super) fn piece(&self, store: &Store, stream: &Stream, from: u64, room: u64) -> Result<Piece> {
+        if !self.redaction.is_on() {
+            let length = (stream.length - from).min(room);
+            let bytes = store.read_range(stream, from, length, &mut ChunkCache::default())?;
+            return Ok(Piece { bytes, end: from + length });
+        }
+        let mut piece = Piece { bytes: Vec::new(), end: from };
+        let mut cache = ChunkCache::default();
+        let mut begun = Vec::new();
+        while (piece.bytes.len() as u64) < room {
+            let bytes = store.read_piece(stream, piece.end + begun.len() as u64, &mut cache)?;
+            let is_end = bytes.is_empty();
+            begun.extend(bytes);
+            let taken = self.copy_segments(stream, &begun, is_end, &mut piece.bytes);
+            begun.drain(..taken);
+            piece.end += taken as u64;
+            if is_end {
+                break;
+            }
+        }
+        Ok(piece)
+    }
+
+    /// Appends copies of the whole segments at the start of `bytes`; says how many bytes those are.
+    fn copy_segments(&self, stream: &Stream, bytes: &[u8], is_end: bool, out: &mut Vec<u8>) -> usize {
+        let has_lines = Format::parse(&stream.format).is_none_or(|format| format.has_lines() && !format.is_one_line());
+        let mut taken = 0;
+        loop {
+            let rest = &bytes[taken..];
+            let newline = memchr::memchr(b'\n', rest).filter(|_| has_lines);
+            let segment = match newline {
+                Some(end) => &rest[..end],
+                None if rest.len() as u64 > WINDOW => &rest[..window(rest)],
+                None if !rest.is_empty() && is_end && (!has_lines || is_whole_object(rest)) => rest,
+                None => return taken,
+            };
+            out.extend(self.redaction.line(segment));
+            out.extend(newline.map(|_| b'\n'));
+            taken += segment.len() + usize::from(newline.is_some());
+        }
+    }
+
+    /// Whether the server's stream, of which it told length and hash, begins like our copy; then how far it is with it.
+    pub(super) fn compare(
+        &self,
+        store: &Store,
+        stream: &Stream,
+        length: u64,
+        hash: Hash,
+    ) -> Result<Option<Acknowledged>> {
+        let same = |ours| Acknowledged { length: ours, remote_length: length, remote_hash: hash };
+        if !self.redaction.is_on() {
+            // The server may have more of it than we: then it is a pull that brings us forward.
+            if length > stream.length {
+                return Ok(Some(same(stream.length)));
+            }
+            return Ok(store.prefix_hash(stream, length)?.filter(|ours| *ours == hash).map(|_| same(length)));
+        }
+        let mut hasher = StreamHasher::default();
+        let mut at = 0;
+        while hasher.length() < length {
+            let piece = self.piece(store, stream, at, 1)?;
+            if piece.end == at {
+                break;
+            }
+            hasher.update(&piece.bytes);
+            at = piece.end;
+        }
+        Ok((hasher.length() == length && hasher.hash() == hash).then(|| same(at)))
+    }
+}
+
+/// The name under which a device's redacted streams are known.
+pub(super) fn redacted_origin(origin: &str) -> String {
+    format!("{origin}-r{RULESET}")
+}
+
+/// Where to cut a line that is too long: behind the last blank or quote of its first part, so that no secret is cut in two.
+fn window(bytes: &[u8]) -> usize {
+    let first = &bytes[..WINDOW as usize];
+    let near = &first[first.len() - 4096..];
+    let cut = memchr::memrchr3(b' ', b'"', b',', near);
+    cut.map_or(first.len(), |at| first.len() - near.len() + at + 1)
+}
