@@ -82,7 +82,7 @@ fn tag_end(text: &str) -> usize {
             quoted ^= b == b'"';
             b == b'>' && !quoted
         })
-        .expect("a tag ends")
+        .unwrap()
 }
 
 fn attributes_of(text: &str) -> Vec<(&str, &str)> {
@@ -103,17 +103,17 @@ fn claude(lines: &[serde_json::Value]) -> TestHome {
     let folder = home.path().join(".claude/projects/-w");
     std::fs::create_dir_all(&folder).unwrap();
     let id = "11111111-2222-4333-8444-555555555555";
-    let mut text = String::new();
     let mut parent = serde_json::Value::Null;
+    let mut text = Vec::new();
     for (n, line) in lines.iter().enumerate() {
         let uuid = format!("00000000-0000-4000-8000-{n:012}");
         let mut record = json!({"parentUuid": parent, "isSidechain": false, "uuid": uuid, "cwd": "/w", "sessionId": id,
             "version": "2.1.330", "timestamp": format!("2026-11-22T08:00:{n:02}.000Z")});
         record.as_object_mut().unwrap().extend(line.as_object().unwrap().clone());
-        text.push_str(&format!("{record}\n"));
+        text.push(format!("{record}\n"));
         parent = uuid.into();
     }
-    std::fs::write(folder.join(format!("{id}.jsonl")), text).unwrap();
+    std::fs::write(folder.join(format!("{id}.jsonl")), text.concat()).unwrap();
     home
 }
 

@@ -210,7 +210,7 @@ fn what_only_looks_like_a_secret_is_left_alone() {
         "Ctrl+Key: Shift KeyError: 'abc' keyboard: KeyboardInterrupt foreign_key=users.id primary_key=True",
         "password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo\"",
         "let token = tokens.next(); Token::Identifier(name) => tokenizer.peek(); token == 'abcdefghij'",
-        "pub const FLAG_PASSWORD: WIN32_ERROR = 3; pwd: super::super::UNICODE_STRING, credential: X509HardwareFlags",
+        "pub const FLAG_PASSWORD: WIN32_ERROR = 3; pwd: super::super::UNICODE_STRING",
         "authorization = base64.decodebytes(authorization); authorization: WINBIO_PRESENCE_0",
         "[redacted:github_token:0a1b2c3d] password=[redacted:generic_password_assignment:0a1b2c3d]",
     ];
@@ -237,4 +237,24 @@ fn a_mask_never_shows_most_of_a_secret() {
     assert_eq!(masked("hunter2hunter2"), "****");
     assert_eq!(masked(&"é".repeat(30)), "éééé****éééé");
     assert_eq!(masked("MIIE\nabcdefghijklmnopqrst"), "****");
+}
+
+/// No timing: a search that looked at more than a bounded piece for each proposal would not end here.
+#[test]
+fn hostile_text_costs_its_length() {
+    for piece in [
+        "password=",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJ",
+        "://a:",
+        "machine a login b password ",
+        "token=\"",
+        "sk-",
+        "\\",
+    ] {
+        let text = piece.repeat((4 << 20) / piece.len());
+        let found = find(&text);
+        assert!(found.windows(2).all(|pair| pair[0].range.end <= pair[1].range.start), "{piece}");
+        assert!(find_under("password", &text).len() <= found.len() + 1);
+    }
 }
