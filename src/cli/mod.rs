@@ -10,7 +10,9 @@ mod import;
 mod list;
 mod overview;
 mod resume;
+mod search;
 mod show;
+mod stats;
 pub mod ui;
 
 use crate::error::Result;
@@ -41,6 +43,8 @@ struct Sfs {
 enum Command {
     List(list::List),
     Show(show::Show),
+    Search(search::Search),
+    Stats(stats::Stats),
     Resume(resume::Resume),
     Restore(resume::Restore),
     Export(export::Export),
@@ -100,6 +104,8 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         None => overview::run(&context),
         Some(Command::List(command)) => command.run(&context),
         Some(Command::Show(command)) => command.run(&context),
+        Some(Command::Search(command)) => command.run(&context),
+        Some(Command::Stats(command)) => command.run(&context),
         Some(Command::Resume(command)) => command.run(&context),
         Some(Command::Restore(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),

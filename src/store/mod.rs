@@ -6,13 +6,16 @@
 mod check;
 mod derived;
 mod native_files;
+mod search;
 mod sessions;
 mod settings;
+mod stats;
 mod streams;
 
 pub use check::{CheckReport, Damage};
 pub use derived::{MessageRow, ReaderRow, Span};
 pub use native_files::NativeFile;
+pub use search::{Candidate, SearchFilter};
 pub use sessions::{Filter, NewSession, Relation, SessionRow, Sort, Summary};
 pub use streams::{ChunkCache, Stream, StreamKey};
 
