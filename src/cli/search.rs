@@ -116,6 +116,10 @@ impl Search {
 
     /// Which way was used, whether there is more, and what may be missing.
     fn say_how(&self, context: &Context, store: &Store, found: &Found) -> Result<()> {
+        if found.hits.is_empty() && store.count(&Filter::default())? == 0 {
+            context.ui.note("No sessions yet. Capture what your tools have: sfs import");
+            return Ok(());
+        }
         let count = ui::counted(found.hits.len() as u64, "message");
         let more = if found.more { format!("; more with -n {}", self.limit.saturating_mul(5).max(10)) } else { String::new() };
         let how = match found.way {
@@ -165,7 +169,8 @@ fn print(context: &Context, hit: &Hit) -> Result<()> {
     let at = hit.timestamp.map(jiff::Timestamp::as_millisecond).or(hit.summary.updated_at);
     let age = at.map(ui::age).unwrap_or_default();
     let id = &hit.session.public_id.as_str()[..12];
-    let head = format!("{:<11}  {age:<7}  {:<9}", ui::printable(&hit.session.tool), hit.role.as_str());
+    let role = if hit.is_meta { "harness" } else { hit.role.as_str() };
+    let head = format!("{:<11}  {age:<7}  {role:<9}", ui::printable(&hit.session.tool));
     let title = hit.title().unwrap_or_else(|| "(untitled)".to_owned());
     let room = ui.width().saturating_sub(id.len() + head.len() + 4).max(1);
     ui.line(&format!("{}  {head}  {}", ui.paint(Style::Bold, id), ui::fit(&title, room)))?;

@@ -86,7 +86,7 @@ impl Sum {
 
     /// Dollars, for the models whose price is known.
     pub fn cost(&self) -> f64 {
-        self.models.iter().filter_map(|(model, (_, usage))| price::cost(model, usage)).sum()
+        self.models.iter().filter_map(|(model, (_, usage))| price::cost(model, usage)).fold(0.0, |sum, cost| sum + cost)
     }
 
     /// Replies of models without a known price.

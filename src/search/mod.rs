@@ -76,6 +76,8 @@ pub struct Hit {
     pub summary: Summary,
     pub message_id: String,
     pub role: Role,
+    /// The harness wrote it.
+    pub is_meta: bool,
     pub timestamp: Option<Timestamp>,
     pub excerpt: Excerpt,
 }
@@ -239,7 +241,8 @@ impl<'a> Answers<'a> {
             }
         };
         let Answer { message_id, role, timestamp, excerpt, .. } = answer;
-        self.hits.push(Hit { session, summary, message_id, role, timestamp, excerpt });
+        let is_meta = candidate.row.is_meta;
+        self.hits.push(Hit { session, summary, message_id, role, is_meta, timestamp, excerpt });
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(super) fn new(store: &'a Store) -> Texts<'a> {
-        Texts { store, cache: ChunkCache::default(), reading: Reading::default() }
+        Texts { store, cache: ChunkCache::sparse(), reading: Reading::default() }
     }
 
     /// Gives `each` the messages of `wanted`, in the order in which they lie in the archive. One that the tool's reader no

@@ -12,7 +12,7 @@ use rusqlite::params_from_iter;
 
 /// So many candidates are ranked together, the most recently captured ones first. A word that stands in more messages
 /// than that says little, and ranking all of them would take its time.
-const BATCH: i64 = 5_000;
+const BATCH: i64 = 2_000;
 
 /// Where to search.
 #[derive(Clone, Debug, Default)]
