@@ -14,5 +14,7 @@ mod damage;
 mod directions;
 mod gemini;
 mod resume;
+mod search;
 mod sfs;
+mod stats;
 mod support;

@@ -121,7 +121,8 @@ impl Search {
             return Ok(());
         }
         let count = ui::counted(found.hits.len() as u64, "message");
-        let more = if found.more { format!("; more with -n {}", self.limit.saturating_mul(5).max(10)) } else { String::new() };
+        let more =
+            if found.more { format!("; more with -n {}", self.limit.saturating_mul(5).max(10)) } else { String::new() };
         let how = match found.way {
             Way::Index => "by the index of whole words; -F looks inside of words too".to_owned(),
             Way::Fallback(scan) => format!("no such words; looked inside of words, through {}", ui::bytes(scan.bytes)),
@@ -131,13 +132,17 @@ impl Search {
         if let Way::Fallback(scan) | Way::Scan(scan) = found.way
             && !scan.is_whole
         {
-            context.ui.note("Older sessions were not looked through; -F goes to the end, --since and --tool narrow it.");
+            context
+                .ui
+                .note("Older sessions were not looked through; -F goes to the end, --since and --tool narrow it.");
         }
         if store.setting::<bool>(capture::REBUILDING)?.is_some() {
             context.ui.note("The index is being rebuilt, or that was interrupted: sfs admin reindex --local");
         }
         if !daemon::is_running(&context.home) {
-            context.ui.note("The daemon is not running: what your tools wrote since the last capture is missing. sfs import");
+            context
+                .ui
+                .note("The daemon is not running: what your tools wrote since the last capture is missing. sfs import");
         }
         Ok(())
     }

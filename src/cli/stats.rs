@@ -82,7 +82,11 @@ impl By {
 
 fn by(word: &str) -> std::result::Result<By, String> {
     let words = || By::ALL.map(|(_, word)| word).join(", ");
-    By::ALL.iter().find(|(_, known)| *known == word).map(|(by, _)| *by).ok_or_else(|| format!("it is one of {}", words()))
+    By::ALL
+        .iter()
+        .find(|(_, known)| *known == word)
+        .map(|(by, _)| *by)
+        .ok_or_else(|| format!("it is one of {}", words()))
 }
 
 /// Rows in the order in which they are shown.
@@ -107,7 +111,9 @@ impl Stats {
         if self.json {
             let rows: Vec<Value> = rows.iter().map(|(key, sum)| as_json(Some((by, key)), sum)).collect();
             let total = as_json(None, &total);
-            return context.ui.json(&json!({"by": by.word(), "rows": rows, "total": total, "prices_as_of": price::AS_OF}));
+            return context
+                .ui
+                .json(&json!({"by": by.word(), "rows": rows, "total": total, "prices_as_of": price::AS_OF}));
         }
         if rows.is_empty() {
             return nothing(context, store);
@@ -121,7 +127,8 @@ impl Stats {
 
     fn overview(&self, context: &Context, store: &Store) -> Result<()> {
         let now = Timestamp::now().as_millisecond();
-        let mut spans = [(i64::MIN, Sum::default()), (now - 30 * DAY_MS, Sum::default()), (now - 7 * DAY_MS, Sum::default())];
+        let mut spans =
+            [(i64::MIN, Sum::default()), (now - 30 * DAY_MS, Sum::default()), (now - 7 * DAY_MS, Sum::default())];
         let (mut projects, mut models) = (Groups::new(By::Project), Groups::new(By::Model));
         self.walk(store, &mut |deed| {
             for (since, sum) in &mut spans {
@@ -135,7 +142,8 @@ impl Stats {
         let [(_, total), (_, month), (_, week)] = spans;
         let (projects, models) = (projects.rows(), models.rows());
         if self.json {
-            let array = |by: By, rows: &Rows| rows.iter().map(|(key, sum)| as_json(Some((by, key)), sum)).collect::<Value>();
+            let array =
+                |by: By, rows: &Rows| rows.iter().map(|(key, sum)| as_json(Some((by, key)), sum)).collect::<Value>();
             return context.ui.json(&json!({
                 "total": as_json(None, &total),
                 "last_30_days": as_json(None, &month),

@@ -136,7 +136,9 @@ impl Query {
     /// The first place in `text` from byte `from` on that answers a part of the query; of two at one place the longer.
     pub fn find(&self, text: &str, from: usize) -> Option<Range<usize>> {
         let terms = self.alternatives.iter().flat_map(|a| &a.wanted);
-        terms.filter_map(|term| term.find(text, from, self.case)).min_by_key(|place| (place.start, usize::MAX - place.end))
+        terms
+            .filter_map(|term| term.find(text, from, self.case))
+            .min_by_key(|place| (place.start, usize::MAX - place.end))
     }
 }
 
@@ -276,7 +278,8 @@ fn find(text: &str, sought: &str, from: usize, case: Case) -> Option<Range<usize
     if sought.is_ascii() {
         let (low, high) = (first.to_ascii_lowercase() as u8, first.to_ascii_uppercase() as u8);
         let mut places = memchr::memchr2_iter(low, high, &bytes[from..]).map(|at| from + at);
-        let at = places.find(|at| bytes.get(*at..at + length).is_some_and(|b| b.eq_ignore_ascii_case(sought.as_bytes())))?;
+        let at =
+            places.find(|at| bytes.get(*at..at + length).is_some_and(|b| b.eq_ignore_ascii_case(sought.as_bytes())))?;
         return Some(at..at + length);
     }
     text[from..].char_indices().find_map(|(at, _)| {
@@ -328,7 +331,17 @@ mod tests {
     #[test]
     fn code_stands_exactly_so() {
         let text = r#"call foo_bar.baz() in src/lib.rs:12 with --dry-run and "a": -> x"#;
-        for token in ["foo_bar.baz()", "FOO_BAR", "src/lib.rs:12", "lib.rs", "--dry-run", "\"a\":", "->", "foo_b*", "\"rs:12 with\""] {
+        for token in [
+            "foo_bar.baz()",
+            "FOO_BAR",
+            "src/lib.rs:12",
+            "lib.rs",
+            "--dry-run",
+            "\"a\":",
+            "->",
+            "foo_b*",
+            "\"rs:12 with\"",
+        ] {
             assert!(query(token).matches(text), "{token}");
         }
         for token in ["oo_bar", "foo_ba", "lib.rs:1", "foo.bar", "\"rs:12  with\""] {
@@ -349,7 +362,9 @@ mod tests {
 
     #[test]
     fn what_is_no_question_is_said() {
-        for (text, kind) in [("", "nothing"), ("  \n", "nothing"), ("OR", "nothing"), ("NOT a", "NOT"), ("a OR NOT b", "NOT")] {
+        for (text, kind) in
+            [("", "nothing"), ("  \n", "nothing"), ("OR", "nothing"), ("NOT a", "NOT"), ("a OR NOT b", "NOT")]
+        {
             let error = Query::parse(text, Case::Ignored).unwrap_err();
             assert!(error.message().contains(kind), "{text}: {}", error.message());
         }

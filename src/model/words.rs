@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn words_of_many_scripts() {
-        assert_eq!(of("src/lib.rs:12 foo_bar.baz() --dry-run"), ["src", "lib", "rs", "12", "foo", "bar", "baz", "dry", "run"]);
+        assert_eq!(
+            of("src/lib.rs:12 foo_bar.baz() --dry-run"),
+            ["src", "lib", "rs", "12", "foo", "bar", "baz", "dry", "run"]
+        );
         assert_eq!(of("使用cargo命令"), ["使", "用", "cargo", "命", "令"]);
         assert_eq!(of("naïve Großes Tor, cafe\u{301}"), ["naïve", "Großes", "Tor", "cafe\u{301}"]);
         assert_eq!(of("👩\u{200d}💻 \u{e0b0}main\u{e0b0}"), ["main"]);

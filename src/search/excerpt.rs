@@ -16,7 +16,7 @@ impl Excerpt {
     pub(super) fn of(text: &str, query: &Query, columns: usize) -> Excerpt {
         let text = text.trim();
         let place = query.find(text, 0).unwrap_or(0..0);
-        let start = place.start - length(text[..place.start].chars().rev(), columns / 3);
+        let start = begin(text, place.start, columns / 3);
         let before = width(&text[start..place.start]);
         let end = place.start + length(text[place.start..].chars(), columns.saturating_sub(before + 2).max(1));
         let mut excerpt = Excerpt::default();
@@ -52,6 +52,14 @@ impl Excerpt {
             self.pieces.push((line, is_found));
         }
     }
+}
+
+/// Where an excerpt begins that has so many columns before `place`: with a whole word if there is one.
+fn begin(text: &str, place: usize, columns: usize) -> usize {
+    let start = place - length(text[..place].chars().rev(), columns);
+    let is_cut = !text[..start].is_empty() && !text[..start].ends_with(char::is_whitespace);
+    let next = text[start..place].find(char::is_whitespace).filter(|_| is_cut);
+    next.map_or(start, |blank| start + blank)
 }
 
 /// The places that answer the query before `end`, the first one known.
@@ -106,7 +114,7 @@ mod tests {
     #[test]
     fn what_was_found_is_in_the_middle_and_marked() {
         let text = format!("{}the parser\n\n   and the Parser{}", "so ".repeat(50), " on".repeat(50));
-        assert_eq!(excerpt(&text, "parser", 40), "… so so so the [parser] and the [Parser] on…");
+        assert_eq!(excerpt(&text, "parser", 40), "… so so the [parser] and the [Parser] on o…");
         assert_eq!(excerpt("  a parser ", "parser", 40), "a [parser]");
         assert_eq!(excerpt("nothing of it", "parser", 7), "nothi…");
         assert_eq!(excerpt("一二三四五六七八九十", "五", 12), "…三四[五]六七…");

@@ -127,9 +127,7 @@ fn ask_index(store: &Store, query: &Query, options: &Options, answers: &mut Answ
             candidate.rank = worth(candidate, now);
         }
         // Of a message and its copy, the one in the older session.
-        batch.sort_by(|a, b| {
-            a.rank.total_cmp(&b.rank).then(a.is_child.cmp(&b.is_child)).then(a.row.id.cmp(&b.row.id))
-        });
+        batch.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.is_child.cmp(&b.is_child)).then(a.row.id.cmp(&b.row.id)));
         answers.add(&mut texts, &batch, is_guess)?;
         if answers.is_complete() {
             return Ok(true);

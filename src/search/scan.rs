@@ -30,7 +30,8 @@ pub(super) fn scan(
     answers: &mut Answers<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Scanned> {
-    let mut scan = Scan { store, sieve: Sieve::of(query), cache: ChunkCache::default(), texts: Texts::new(store), bytes: 0 };
+    let mut scan =
+        Scan { store, sieve: Sieve::of(query), cache: ChunkCache::default(), texts: Texts::new(store), bytes: 0 };
     for session in store.sessions_to_scan(&options.filter)? {
         if answers.is_complete() {
             break;

@@ -101,7 +101,9 @@ mod tests {
         let json = serde_json::to_string(text).unwrap();
         let nested = serde_json::to_string(&json).unwrap();
         let escaped: String = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { escape(c) }).collect();
-        [json, nested, escaped].iter().all(|raw| sieve.as_ref().is_none_or(|sieve| sieve.next(raw.as_bytes(), 0).is_some()))
+        [json, nested, escaped]
+            .iter()
+            .all(|raw| sieve.as_ref().is_none_or(|sieve| sieve.next(raw.as_bytes(), 0).is_some()))
     }
 
     fn escape(c: char) -> String {
@@ -111,7 +113,20 @@ mod tests {
     #[test]
     fn what_is_there_passes_however_it_is_escaped() {
         let text = "say \"Hello\"\n\tto 世界 at C:\\new/ÉCOLE.rs -> 🙂";
-        for sought in ["hello", "\"hello\"", "o\"\n\tt", "世", "to 世界 at", "c:\\NEW", "/école.rs", "école", "\\", "->", "🙂", "\n"] {
+        for sought in [
+            "hello",
+            "\"hello\"",
+            "o\"\n\tt",
+            "世",
+            "to 世界 at",
+            "c:\\NEW",
+            "/école.rs",
+            "école",
+            "\\",
+            "->",
+            "🙂",
+            "\n",
+        ] {
             let query = Query::literal(sought, Case::Ignored).unwrap();
             assert!(query.matches(text) && passes(&query, text), "{sought}");
         }

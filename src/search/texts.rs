@@ -34,7 +34,9 @@ impl<'a> Texts<'a> {
         for of_stream in order.chunk_by(|a, b| place(a).0 == place(b).0) {
             let stream = self.store.stream(place(&of_stream[0]).0)?;
             match Format::parse(&stream.format) {
-                Some(format) if format.lines_stand_alone() => self.read_lines(format, &stream, wanted, of_stream, each)?,
+                Some(format) if format.lines_stand_alone() => {
+                    self.read_lines(format, &stream, wanted, of_stream, each)?
+                }
                 _ => self.read_through(&stream, wanted, of_stream, each)?,
             }
         }

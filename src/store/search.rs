@@ -113,7 +113,8 @@ impl Store {
     /// The sessions to scan, the most recently active first.
     pub fn sessions_to_scan(&self, filter: &SearchFilter) -> Result<Vec<i64>> {
         // A session that was last active before has no message since.
-        let sessions = Filter { since: filter.since, until: None, min_messages: 0, deleted: false, ..filter.sessions.clone() };
+        let sessions =
+            Filter { since: filter.since, until: None, min_messages: 0, deleted: false, ..filter.sessions.clone() };
         let mut conditions = Conditions::of(&sessions);
         conditions.number("s.id = ?", filter.session);
         let sql = format!(
@@ -175,7 +176,10 @@ mod tests {
         assert_eq!(of("a b").as_deref(), Some(r#"(("a" AND "b"))"#));
         assert_eq!(of("a* OR foo_bar.baz() NOT x.y").as_deref(), Some(r#"(("a" *)) OR (("foo_bar.baz()"))"#));
         assert_eq!(of("parser NOT yaml").as_deref(), Some(r#"(("parser") NOT "yaml")"#));
-        assert_eq!(of("say\"so NEAR(a) ^b col:c").as_deref(), Some(r#"(("say""so" AND "NEAR(a)" AND "^b" AND "col:c"))"#));
+        assert_eq!(
+            of("say\"so NEAR(a) ^b col:c").as_deref(),
+            Some(r#"(("say""so" AND "NEAR(a)" AND "^b" AND "col:c"))"#)
+        );
         assert_eq!(of("世界").as_deref(), Some(r#"((" 世  界 "))"#));
         assert_eq!(of("-> 🙂"), None);
         assert_eq!(of("a OR ->"), None);

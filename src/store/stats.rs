@@ -27,7 +27,8 @@ impl Store {
             }
         };
         // Not of a sub-agent (1), not the harness's (2), not inherited (4).
-        let mut statement = self.connection.prepare("SELECT session, at, role, stream FROM message WHERE flags & 7 = 0")?;
+        let mut statement =
+            self.connection.prepare("SELECT session, at, role, stream FROM message WHERE flags & 7 = 0")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if copies.is_empty() || !copies.contains(&row.get(3)?) {
