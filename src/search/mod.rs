@@ -231,13 +231,11 @@ impl<'a> Answers<'a> {
             self.skipped += 1;
             return Ok(());
         }
-        let (session, summary) = match self.sessions.get(&candidate.session) {
-            Some(known) => known.clone(),
-            None => {
-                let read = (self.store.session(candidate.session)?, self.store.summary(candidate.session)?);
-                self.sessions.entry(candidate.session).insert_entry(read).get().clone()
-            }
-        };
+        let id = candidate.session;
+        if !self.sessions.contains_key(&id) {
+            self.sessions.insert(id, (self.store.session(id)?, self.store.summary(id)?));
+        }
+        let Some((session, summary)) = self.sessions.get(&id).cloned() else { return Ok(()) };
         let Answer { message_id, role, timestamp, excerpt, .. } = answer;
         let is_meta = candidate.row.is_meta;
         self.hits.push(Hit { session, summary, message_id, role, is_meta, timestamp, excerpt });

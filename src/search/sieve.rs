@@ -4,7 +4,7 @@
 //! characters may be. What every writer leaves as it is are letters, digits and some punctuation of ASCII; the longest run
 //! of them in each alternative of a query is looked for, or else the first other character, plain and escaped.
 
-use crate::model::query::{Case, Query};
+use crate::model::query::{Case, Query, Term};
 
 /// Lets pass what may be an answer.
 pub(super) struct Sieve(Vec<Needle>);
@@ -26,7 +26,7 @@ impl Sieve {
     /// `None` where every line has to be looked at.
     pub(super) fn of(query: &Query) -> Option<Sieve> {
         let needles = query.alternatives().iter().map(|alternative| {
-            let texts = || alternative.wanted.iter().map(|term| term.text());
+            let texts = || alternative.wanted.iter().map(Term::text);
             let plain = texts().flat_map(|text| text.split(|c| !is_plain(c))).max_by_key(|run| run.len());
             match plain.filter(|run| !run.is_empty()) {
                 Some(run) => Some(Needle::plain(run, query.case())),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn escape(c: char) -> String {
-        c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat()
     }
 
     #[test]

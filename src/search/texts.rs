@@ -35,7 +35,7 @@ impl<'a> Texts<'a> {
             let stream = self.store.stream(place(&of_stream[0]).0)?;
             match Format::parse(&stream.format) {
                 Some(format) if format.lines_stand_alone() => {
-                    self.read_lines(format, &stream, wanted, of_stream, each)?
+                    self.read_lines(format, &stream, wanted, of_stream, each)?;
                 }
                 _ => self.read_through(&stream, wanted, of_stream, each)?,
             }

@@ -154,8 +154,9 @@ fn expression(query: &Query) -> Option<String> {
         }
         // Of what is unwanted the index has a say only where its answer is the last one.
         let unwanted = alternative.unwanted.iter().filter(|term| term.is_words_only());
-        let unwanted: String = unwanted.map(|term| format!(" NOT {}", quoted(term))).collect();
-        alternatives.push(format!("(({}){unwanted})", wanted.join(" AND ")));
+        let wanted = format!("({})", wanted.join(" AND "));
+        let parts: Vec<String> = std::iter::once(wanted).chain(unwanted.map(quoted)).collect();
+        alternatives.push(format!("({})", parts.join(" NOT ")));
     }
     Some(alternatives.join(" OR "))
 }
