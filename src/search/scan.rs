@@ -1,7 +1,7 @@
 //! Looks through the archived bytes themselves: for what stands inside of words, which no index of words can find.
 //!
-//! Session by session, the most recently active first, so that the newest answers come soon; chunk by chunk, so that no
-//! session has to fit in memory. Raw bytes pass a [`Sieve`]; only the messages that it lets through are parsed.
+//! Block of sessions by block, the most recently active first, so that the newest answers come soon; chunk by chunk, so
+//! that no session has to fit in memory. Raw bytes pass a [`Sieve`]; only the messages that it lets through are parsed.
 
 use super::sieve::Sieve;
 use super::texts::Texts;
@@ -10,6 +10,9 @@ use crate::error::Result;
 use crate::model::query::Query;
 use crate::store::{Candidate, ChunkCache, SearchFilter, Store, Stream};
 use crate::tools::Format;
+
+/// So many sessions are the first block; each further one is several times as large.
+const FIRST_BLOCK: usize = 64;
 
 /// How far a scan went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub struct Scanned {
     pub is_whole: bool,
 }
 
-/// Adds the messages that answer `query` to `answers` until these are complete, everything was looked through, or
+/// Adds the messages that answer `query` to `answers` until these are complete, everything was looked through, or about
 /// `budget` bytes were. `progress` gets the bytes so far.
 pub(super) fn scan(
     store: &Store,
@@ -32,19 +35,16 @@ pub(super) fn scan(
 ) -> Result<Scanned> {
     let mut scan =
         Scan { store, sieve: Sieve::of(query), cache: ChunkCache::default(), texts: Texts::new(store), bytes: 0 };
-    for session in store.sessions_to_scan(&options.filter)? {
-        if answers.is_complete() {
-            break;
-        }
-        if scan.bytes >= budget {
-            return Ok(Scanned { bytes: scan.bytes, is_whole: false });
-        }
-        let mut found = scan.session(session, query, options)?;
+    let sessions = store.sessions_to_scan(&options.filter)?;
+    let (mut rest, mut size) = (&sessions[..], FIRST_BLOCK);
+    while !rest.is_empty() && !answers.is_complete() && scan.bytes < budget {
+        let (block, behind) = rest.split_at(size.min(rest.len()));
+        let mut found = scan.block(block, query, options, budget, progress)?;
         found.sort_by_key(|c| std::cmp::Reverse((c.at, c.row.id)));
         answers.add(&mut scan.texts, &found, false)?;
-        progress(scan.bytes);
+        (rest, size) = (behind, size * 8);
     }
-    Ok(Scanned { bytes: scan.bytes, is_whole: true })
+    Ok(Scanned { bytes: scan.bytes, is_whole: scan.bytes < budget })
 }
 
 struct Scan<'a> {
@@ -56,6 +56,29 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
+    /// The messages of several sessions that answer the query, in no order. Sessions that were captured together lie
+    /// together, so they are read in the order of their capture.
+    fn block(
+        &mut self,
+        sessions: &[i64],
+        query: &Query,
+        options: &Options,
+        budget: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Vec<Candidate>> {
+        let mut sessions = sessions.to_vec();
+        sessions.sort_unstable();
+        let mut found = Vec::new();
+        for session in sessions {
+            if self.bytes >= budget {
+                break;
+            }
+            found.append(&mut self.session(session, query, options)?);
+            progress(self.bytes);
+        }
+        Ok(found)
+    }
+
     /// The messages of a session that answer the query.
     fn session(&mut self, session: i64, query: &Query, options: &Options) -> Result<Vec<Candidate>> {
         let mut messages = Messages { store: self.store, filter: &options.filter, session, all: None };
@@ -87,10 +110,10 @@ impl Scan<'_> {
         let mut window = Vec::new();
         // The window's first byte in the stream, and the first one that is not decided.
         let (mut start, mut next) = (0, 0);
-        loop {
+        while start + (window.len() as u64) < stream.length {
             let piece = self.store.read_piece(stream, start + window.len() as u64, &mut self.cache)?;
             if piece.is_empty() {
-                return Ok(());
+                break;
             }
             window.extend_from_slice(&piece);
             while let Some(at) = sieve.next(&window, u64::saturating_sub(next, start) as usize) {
@@ -101,6 +124,7 @@ impl Scan<'_> {
             window.drain(..done);
             start += done as u64;
         }
+        Ok(())
     }
 }
 
