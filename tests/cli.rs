@@ -154,7 +154,8 @@ fn every_command_that_offers_json_gives_one_document() {
         }
         let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
         args.push("--json");
-        if help.lines().next().unwrap().contains("<id>") {
+        let usage = help.lines().next().unwrap();
+        if usage.contains("<id>") || usage.contains("<query...>") {
             args.push("last");
         }
         captured().json(&args);
