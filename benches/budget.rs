@@ -24,7 +24,8 @@ struct Arguments {
     /// fail where a figure is over its limit
     #[argh(switch)]
     strict: bool,
-    /// measure only these: import, size, compactions, daemon, commands, resume, gigabyte
+    /// measure only these: import, size, compactions, daemon, commands, search, resume,
+    /// gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

@@ -27,12 +27,13 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 7] = [
+pub(crate) const ALL: [(&str, bool, Measure); 8] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
     ("daemon", false, daemon),
     ("commands", false, commands),
+    ("search", false, search),
     ("resume", false, resume),
     ("gigabyte", true, gigabyte),
 ];
@@ -196,11 +197,26 @@ fn daemon(bench: &Bench, report: &mut Report) -> io::Result<()> {
 fn commands(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let place = bench.place(&[corpus(Tool::Claude, 10_000, 2)])?;
     run(&mut bench.command(&place, &["import"]))?;
-    for (words, limit) in [(["--version"], 5.0), (["list"], 30.0)] {
+    for (words, limit) in [(["--version"], 5.0), (["list"], 30.0), (["stats"], 100.0)] {
         let time = median_time(&mut bench.command(&place, &words), 20)?;
         let what = format!("sfs {} with 10,000 sessions", words.join(" "));
         report.line(&what, time.as_secs_f64() * 1e3, "ms", Limit::Below(limit));
     }
+    Ok(())
+}
+
+fn search(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    let place = bench.place(&[corpus(Tool::Claude, 1_000, 100)])?;
+    run(&mut bench.command(&place, &["import"]))?;
+    // In most messages, in some of them, and code, which is checked in the messages' text.
+    for query in ["error", "cargo test", "src/lib.rs"] {
+        let time = median_time(&mut bench.command(&place, &["search", query]), 20)?;
+        let what = format!("sfs search '{query}' in 1,000 sessions");
+        report.line(&what, time.as_secs_f64() * 1e3, "ms", Limit::Below(20.0));
+    }
+    let time = median_time(&mut bench.command(&place, &["search", "-F", "no such text"]), 5)?;
+    let speed = place.native() / MB / time.as_secs_f64();
+    report.line(&format!("sfs search -F through {:.0} MB", place.native() / MB), speed, "MB/s", Limit::AtLeast(300.0));
     Ok(())
 }
 

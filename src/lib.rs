@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! cli, daemon  →  capture, export  →  tools, store, security  →  model  →  id, error
+//! cli, daemon  →  capture, search, export  →  tools, store  →  model  →  id, error
 //! ```
 //!
-//! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`] and [`export`] are the
-//! only two places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
+//! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`], [`search`] and [`export`]
+//! are the only places where both appear. SQL on our database stands only in [`store`]. Only [`cli`] prints.
 
 pub mod capture;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod export;
 pub mod home;
 pub mod id;
 pub mod model;
+pub mod search;
 pub mod security;
 pub mod server;
 pub mod settings;

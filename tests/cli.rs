@@ -167,7 +167,13 @@ fn every_command_that_offers_json_gives_one_document() {
         let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
         args.push("--json");
         let usage = help.lines().next().unwrap();
-        let needed = [("<id>", "last"), ("<ids...>", "last"), ("<title>", "A title"), ("<tags...>", "todo")];
+        let needed = [
+            ("<id>", "last"),
+            ("<ids...>", "last"),
+            ("<title>", "A title"),
+            ("<tags...>", "todo"),
+            ("<query...>", "word"),
+        ];
         args.extend(needed.iter().filter(|(sign, _)| usage.contains(sign)).map(|(_, word)| word));
         let home = captured();
         prepare(&home, &words);

@@ -29,16 +29,22 @@ pub(super) fn words_of(name: &str, mut args: Vec<String>) -> Vec<String> {
     }
 }
 
-/// See the module's description. Everything behind `--` stays as it is.
+/// See the module's description. Everything behind `--` stays as it is. A word `help` that is searched for is put behind
+/// `--`, with what follows it: the parser would take it for the wish to be helped.
 pub(super) fn normalise(args: &[String]) -> Vec<String> {
     let info = super::Sfs::get_args_info();
     let mut command = &info;
     let mut out = Vec::with_capacity(args.len());
     let mut rest = args.iter();
+    let mut behind: Vec<String> = Vec::new();
     while let Some(arg) = rest.next() {
         if arg == "--" {
-            out.push(arg.clone());
-            break;
+            behind.extend(rest.cloned());
+            return [out, vec![arg.clone()], behind].concat();
+        }
+        if command.name == "search" && !arg.starts_with('-') && (arg == "help" || !behind.is_empty()) {
+            behind.push(arg.clone());
+            continue;
         }
         if let Some(next) = command.commands.iter().find(|c| c.name == *arg).filter(|_| !arg.starts_with('-')) {
             command = &next.command;
@@ -54,8 +60,7 @@ pub(super) fn normalise(args: &[String]) -> Vec<String> {
             out.extend(rest.next().cloned());
         }
     }
-    out.extend(rest.cloned());
-    out
+    if behind.is_empty() { out } else { [out, vec!["--".to_owned()], behind].concat() }
 }
 
 /// The words that `arg` joins, if it joins any.

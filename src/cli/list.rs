@@ -116,7 +116,7 @@ impl List {
 }
 
 /// A tool that we know, or one whose sessions came as .sfs folders.
-fn tool_id(store: &Store, name: &str) -> Result<String> {
+pub(super) fn tool_id(store: &Store, name: &str) -> Result<String> {
     let imported = Filter { tool: Some(name.to_owned()), ..Filter::default() };
     match tools::find(name) {
         Ok(tool) => Ok(tool.id().to_owned()),
@@ -140,7 +140,7 @@ fn sort(word: &str) -> Result<Sort> {
 }
 
 /// A folder that exists is resolved; any other is taken as it was recorded.
-fn absolute(path: &str) -> String {
+pub(super) fn absolute(path: &str) -> String {
     Path::new(path).canonicalize().map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 

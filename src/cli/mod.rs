@@ -15,7 +15,9 @@ mod overview;
 mod rename;
 mod resume;
 mod scan;
+mod search;
 mod show;
+mod stats;
 mod tag;
 pub mod ui;
 mod watch;
@@ -49,6 +51,8 @@ struct Sfs {
 enum Command {
     List(list::List),
     Show(show::Show),
+    Search(search::Search),
+    Stats(stats::Stats),
     Resume(resume::Resume),
     Restore(resume::Restore),
     Export(export::Export),
@@ -123,6 +127,8 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         None => overview::run(&context),
         Some(Command::List(command)) => command.run(&context),
         Some(Command::Show(command)) => command.run(&context),
+        Some(Command::Search(command)) => command.run(&context),
+        Some(Command::Stats(command)) => command.run(&context),
         Some(Command::Resume(command)) => command.run(&context),
         Some(Command::Restore(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),

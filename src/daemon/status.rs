@@ -107,6 +107,11 @@ pub(super) struct SavedWatcher {
     pub(super) error: Option<String>,
 }
 
+/// True where a daemon captures into the archive of `home`.
+pub fn is_running(home: &Home) -> bool {
+    lock::holder(home) != Holder::Nobody
+}
+
 /// What the daemon of `home` is doing; also where none runs.
 pub fn status(home: &Home) -> Result<Status> {
     let (running, pid) = match lock::holder(home) {

@@ -241,25 +241,30 @@ impl Message {
     /// Appends everything a person could search for: prose, thinking, tool names, inputs and outputs.
     /// Inputs are unescaped, so that a token after `\n` in a JSON string is a token here too.
     pub fn search_text(&self, out: &mut String) {
-        for block in &self.content {
-            match block {
-                Block::Text(text) | Block::Summary { text, .. } => out.push_str(text),
-                Block::Thinking { text, summary, .. } => {
-                    out.push_str(text);
-                    out.push('\n');
-                    out.push_str(summary.as_deref().unwrap_or_default());
-                }
-                Block::ToolUse { name, input, .. } => {
-                    out.push_str(name);
-                    out.push('\n');
-                    json_text(input, out);
-                }
-                Block::ToolResult { content, .. } => out.push_str(content),
-                Block::Image(_) => {}
-                Block::Other(raw) => json_text(raw, out),
+        self.content.iter().for_each(|block| block.search_text(out));
+    }
+}
+
+impl Block {
+    /// This block's part of [`Message::search_text`].
+    pub fn search_text(&self, out: &mut String) {
+        match self {
+            Block::Text(text) | Block::Summary { text, .. } => out.push_str(text),
+            Block::Thinking { text, summary, .. } => {
+                out.push_str(text);
+                out.push('\n');
+                out.push_str(summary.as_deref().unwrap_or_default());
             }
-            out.push('\n');
+            Block::ToolUse { name, input, .. } => {
+                out.push_str(name);
+                out.push('\n');
+                json_text(input, out);
+            }
+            Block::ToolResult { content, .. } => out.push_str(content),
+            Block::Image(_) => {}
+            Block::Other(raw) => json_text(raw, out),
         }
+        out.push('\n');
     }
 }
 

@@ -7,6 +7,7 @@ use crate::id::Hash;
 use crate::model::message::{Role, Usage};
 use crate::model::price;
 use crate::model::usage::UsageRecord;
+use crate::model::words;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 
@@ -79,6 +80,25 @@ fn role_from(number: i64) -> Role {
     }
 }
 
+/// Reads the columns id, stream, start, length, line, part, role, flags, in this order.
+pub(super) fn message_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<MessageRow> {
+    let flags: i64 = row.get(7)?;
+    Ok(MessageRow {
+        id: row.get(0)?,
+        span: Span {
+            stream: row.get(1)?,
+            start: row.get(2)?,
+            length: row.get(3)?,
+            line: row.get(4)?,
+            part: row.get(5)?,
+        },
+        role: role_from(row.get(6)?),
+        is_sidechain: flags & SIDECHAIN != 0,
+        is_meta: flags & META != 0,
+        is_inherited: flags & INHERITED != 0,
+    })
+}
+
 impl Store {
     /// Indexes one message; `text` is what can be searched.
     pub fn add_message(&mut self, session: i64, row: &MessageRow, at: Option<i64>, text: &str) -> Result<()> {
@@ -106,7 +126,7 @@ impl Store {
             let id = self.connection.last_insert_rowid();
             self.connection
                 .prepare_cached("INSERT INTO message_text (rowid, text) VALUES (?1, ?2)")?
-                .execute(params![id, text])?;
+                .execute(params![id, words::for_index(text)])?;
         }
         Ok(())
     }
@@ -117,23 +137,7 @@ impl Store {
             "SELECT id, stream, start, length, line, part, role, flags FROM message
              WHERE session = ?1 AND (?2 OR flags & 1 = 0) ORDER BY id LIMIT ?4 OFFSET ?3",
         )?;
-        let rows = statement.query_map(params![session, sidechains, skip, limit as i64], |row| {
-            let flags: i64 = row.get(7)?;
-            Ok(MessageRow {
-                id: row.get(0)?,
-                span: Span {
-                    stream: row.get(1)?,
-                    start: row.get(2)?,
-                    length: row.get(3)?,
-                    line: row.get(4)?,
-                    part: row.get(5)?,
-                },
-                role: role_from(row.get(6)?),
-                is_sidechain: flags & SIDECHAIN != 0,
-                is_meta: flags & META != 0,
-                is_inherited: flags & INHERITED != 0,
-            })
-        })?;
+        let rows = statement.query_map(params![session, sidechains, skip, limit as i64], message_from)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

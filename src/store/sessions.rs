@@ -223,13 +223,13 @@ fn summary_from(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Summar
 
 /// `WHERE` clauses and their values.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     clauses: Vec<&'static str>,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 impl Conditions {
-    fn of(filter: &Filter) -> Conditions {
+    pub(super) fn of(filter: &Filter) -> Conditions {
         let mut conditions = Conditions::default();
         conditions.clauses.push(if filter.deleted { "s.deleted_at IS NOT NULL" } else { "s.deleted_at IS NULL" });
         conditions.text("s.tool = ?", filter.tool.as_ref());
@@ -255,14 +255,14 @@ impl Conditions {
         }
     }
 
-    fn number(&mut self, clause: &'static str, value: Option<i64>) {
+    pub(super) fn number(&mut self, clause: &'static str, value: Option<i64>) {
         if let Some(value) = value {
             self.clauses.push(clause);
             self.values.push(value.into());
         }
     }
 
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         self.clauses.join(" AND ").replace("(m.project = ? AND substr", "(m.project = ? OR substr")
     }
 }

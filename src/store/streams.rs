@@ -11,6 +11,7 @@ use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
+use std::io::Read;
 use std::ops::ControlFlow;
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
@@ -169,10 +170,31 @@ pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> St
 
 /// What [`Store::for_each_line`] calls.
 pub type OnLine<'f> = dyn FnMut(u64, u64, &[u8]) -> Result<ControlFlow<()>> + 'f;
+/// The first `end` bytes of a compressed pack; `None` where only [`decompress`] can tell.
+fn beginning(data: &[u8], raw_length: i64, end: usize) -> Option<Vec<u8>> {
+    if end as i64 >= raw_length || end > FRAME_LIMIT || data.len() as i64 == raw_length {
+        return None;
+    }
+    let mut raw = vec![0; end];
+    zstd::stream::read::Decoder::with_buffer(data).ok()?.read_exact(&mut raw).ok()?;
+    Some(raw)
+}
 
 /// Keeps the packs that were read last: a session's chunks mostly lie in few packs.
 #[derive(Default)]
-pub struct ChunkCache(VecDeque<(i64, Vec<u8>)>);
+pub struct ChunkCache {
+    packs: VecDeque<(i64, Vec<u8>)>,
+    /// A pack is first decompressed only as far as it is asked for.
+    is_sparse: bool,
+}
+
+impl ChunkCache {
+    /// For reading here a line and there a line: half of the work, on average. A pack of which more is asked for is
+    /// decompressed again, then as a whole.
+    pub fn sparse() -> ChunkCache {
+        ChunkCache { is_sparse: true, ..ChunkCache::default() }
+    }
+}
 
 const CACHED_PACKS: usize = 4;
 
@@ -557,15 +579,20 @@ impl Store {
         length: usize,
         cache: &mut ChunkCache,
     ) -> Result<Vec<u8>> {
-        let raw = self.pack(pack, cache)?;
+        let raw = self.pack(pack, start + length, cache)?;
         raw.get(start..start + length)
             .map(<[u8]>::to_vec)
             .ok_or_else(|| Error::failed(format!("pack {pack} is shorter than its chunks")).hint("sfs admin check"))
     }
 
-    fn pack<'c>(&self, id: i64, cache: &'c mut ChunkCache) -> Result<&'c [u8]> {
-        if let Some(place) = cache.0.iter().position(|(cached, _)| *cached == id) {
-            return Ok(&cache.0[place].1);
+    /// A pack's raw bytes, at least those before `end`.
+    fn pack<'c>(&self, id: i64, end: usize, cache: &'c mut ChunkCache) -> Result<&'c [u8]> {
+        let cached = cache.packs.iter().position(|(cached, _)| *cached == id);
+        if let Some(place) = cached {
+            if !cache.is_sparse || cache.packs[place].1.len() >= end {
+                return Ok(&cache.packs[place].1);
+            }
+            cache.packs.remove(place);
         }
         let raw = match &self.packer.open {
             Some(open) if open.id == id && open.dirty => open.raw.clone(),
@@ -576,14 +603,17 @@ impl Store {
                     .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?
                     .ok_or_else(|| Error::failed(format!("pack {id} is missing")).hint("sfs admin check"))?;
-                decompress(&data, length, || format!("pack {id}"))?
+                match (cache.is_sparse && cached.is_none()).then(|| beginning(&data, length, end)).flatten() {
+                    Some(beginning) => beginning,
+                    None => decompress(&data, length, || format!("pack {id}"))?,
+                }
             }
         };
-        if cache.0.len() >= CACHED_PACKS {
-            cache.0.pop_back();
+        if cache.packs.len() >= CACHED_PACKS {
+            cache.packs.pop_back();
         }
-        cache.0.push_front((id, raw));
-        Ok(&cache.0[0].1)
+        cache.packs.push_front((id, raw));
+        Ok(&cache.packs[0].1)
     }
 
     /// Calls `each` with number (from 0), place and bytes of every line from byte `from` on, the start of a line; an

@@ -241,6 +241,12 @@ impl Format {
         !matches!(self, Format::SfsDocument | Format::File)
     }
 
+    /// True where a line's messages can be told without the lines before it: what a [`Reader`] remembers then adds to
+    /// them, but makes and leaves out none.
+    pub fn lines_stand_alone(self) -> bool {
+        !matches!(self, Format::GeminiJsonl | Format::GeminiJson)
+    }
+
     /// True where the whole stream, line breaks included, is one line for its [`Reader`].
     pub fn is_one_line(self) -> bool {
         self == Format::GeminiJson
