@@ -5,7 +5,7 @@
 //!
 //! - [`scan`] finds files that look different from what we last saw,
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
-//! - [`sfs`] takes in portable folders, which no tool wrote here,
+//! - [`sfs`] takes in portable folders, which no tool wrote here, [`written`] what we write ourselves,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod derive;
@@ -13,10 +13,12 @@ mod facts;
 mod file;
 mod scan;
 mod sfs;
+mod written;
 
 pub use derive::{REBUILDING, rebuild};
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
+pub use written::{Unborn, archive_session};
 
 use crate::error::{Error, Result};
 use crate::home::Home;

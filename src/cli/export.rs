@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::{Context as _, Error, Result};
-use crate::export::{self, ArchivedSession};
+use crate::export::{self, ArchivedSession, Job, Selection};
 use crate::store::{SessionRow, Store};
 use crate::tools::{self, Target};
 use argh::{ArgsInfo, FromArgs};
@@ -32,10 +32,17 @@ pub(super) struct Export {
     /// the folder to write into; the current one by default
     #[argh(option, short = 'o')]
     output: Option<PathBuf>,
+    /// in a tool's form: the conversation as it was at this checkpoint or behind this message
+    #[argh(option)]
+    at: Option<String>,
 }
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
+        if self.at.is_some() && tools::find(&self.format).is_err() {
+            return Err(Error::usage("only a tool's form can be written as of a position")
+                .hint("--at goes with --format claude-code, codex or gemini"));
+        }
         let store = context.open()?;
         let row = store.resolve(&self.id)?;
         let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("."));
@@ -50,8 +57,12 @@ impl Export {
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
             "markdown" | "md" => self.markdown(context, &store, row),
-            other => Self::converted(context, &store, &row, other, &folder),
+            other => self.converted(context, &store, &row, other, &folder),
         }
+    }
+
+    fn selection(&self) -> Selection {
+        Selection { at: self.at.clone(), ..Selection::default() }
     }
 
     fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
@@ -73,7 +84,7 @@ impl Export {
         }
     }
 
-    fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
+    fn converted(&self, context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
         let formats = "sfs, native, markdown, claude-code, codex, gemini";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
@@ -85,9 +96,10 @@ impl Export {
         let plan = writer.plan(&about, &target)?;
         let path = folder.join(plan.file.file_name().unwrap_or_default());
         let mut out = create(&path)?;
-        let written = export::write_conversation(store, row, writer, &plan, &target, &mut out).and_then(|ledger| {
+        let job = Job { session: row, selection: &self.selection(), writer, plan: &plan, target: &target };
+        let written = job.write(store, &mut out).and_then(|written| {
             out.flush().context(|| format!("{} can't be written", path.display()))?;
-            Ok(ledger)
+            Ok(written.ledger)
         });
         let ledger = whole_or_none(&path, written)?;
         if std::io::stderr().is_terminal() {

@@ -3,9 +3,11 @@
 
 mod admin;
 mod arguments;
+mod checkpoint;
 mod config;
 mod daemon;
 mod export;
+mod fork;
 mod import;
 mod list;
 mod overview;
@@ -43,6 +45,8 @@ enum Command {
     Show(show::Show),
     Resume(resume::Resume),
     Restore(resume::Restore),
+    Checkpoint(checkpoint::Checkpoint),
+    Fork(fork::Fork),
     Export(export::Export),
     Import(import::Import),
     Config(config::Config),
@@ -102,6 +106,8 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Show(command)) => command.run(&context),
         Some(Command::Resume(command)) => command.run(&context),
         Some(Command::Restore(command)) => command.run(&context),
+        Some(Command::Checkpoint(command)) => command.run(&context),
+        Some(Command::Fork(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),

@@ -1,5 +1,6 @@
 //! An archived session as a tool's reader sees it.
 
+use super::position::Position;
 use crate::error::{Error, Result};
 use crate::model::conversation::About;
 use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
@@ -18,6 +19,8 @@ pub struct ArchivedSession<'a> {
     cache: RefCell<ChunkCache>,
     /// The chunk that was read last: messages lie close together.
     piece: RefCell<Option<Piece>>,
+    /// See [`Source::leaf`].
+    leaf: Option<String>,
 }
 
 struct Piece {
@@ -32,7 +35,31 @@ impl<'a> ArchivedSession<'a> {
         let mut streams = store.streams(row.id)?;
         streams.retain(|stream| Format::parse(&stream.format).is_some());
         let infos = streams.iter().filter_map(info).collect();
-        Ok(ArchivedSession { store, row, streams, infos, cache: RefCell::default(), piece: RefCell::default() })
+        let (cache, piece) = (RefCell::default(), RefCell::default());
+        Ok(ArchivedSession { store, row, streams, infos, cache, piece, leaf: None })
+    }
+
+    /// The session as it was at `position`.
+    pub fn cut(mut self, position: &Position) -> Self {
+        let end = |name: &str, generation| {
+            position.streams.iter().find(|end| end.name == name && end.generation == generation).map(|end| end.length)
+        };
+        self.streams.retain(|stream| end(&stream.name, stream.generation).is_some());
+        self.infos = self.streams.iter().filter_map(info).collect();
+        for info in &mut self.infos {
+            info.length = end(&info.name, info.generation).unwrap_or_default().min(info.length);
+        }
+        // A file that went its own way is the main one where the position lies in it.
+        let is_copy = |name: &str| name.starts_with("main~");
+        if !self.streams.iter().any(|stream| stream.name == "main") {
+            self.streams
+                .iter_mut()
+                .filter(|stream| is_copy(&stream.name))
+                .for_each(|stream| stream.name = "main".into());
+            self.infos.iter_mut().filter(|info| is_copy(&info.name)).for_each(|info| info.name = "main".into());
+        }
+        self.leaf.clone_from(&position.leaf);
+        self
     }
 
     /// The archived streams that came from native files.
@@ -100,6 +127,7 @@ impl Source for ArchivedSession<'_> {
             let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes: &bytes })?;
             return Ok(());
         }
+        let end = stream.length;
         let stream = self.stream(stream)?;
         let mut cache = ChunkCache::default();
         let (mut offset, mut number) = (from, 0);
@@ -107,7 +135,9 @@ impl Source for ArchivedSession<'_> {
         let mut begun: Vec<u8> = Vec::new();
         let mut read_to = from;
         loop {
-            let piece = self.store.read_piece(stream, read_to, &mut cache)?;
+            let mut piece = self.store.read_piece(stream, read_to, &mut cache)?;
+            // More may have been appended than belongs to this view.
+            piece.truncate(end.saturating_sub(read_to) as usize);
             if piece.is_empty() {
                 break;
             }
@@ -167,6 +197,10 @@ impl Source for ArchivedSession<'_> {
             *piece = Some(Piece { stream: stream.id, start: at, bytes });
         }
         Ok(out)
+    }
+
+    fn leaf(&self) -> Option<&str> {
+        self.leaf.as_deref()
     }
 
     fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>> {

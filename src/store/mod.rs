@@ -4,6 +4,7 @@
 //! [`settings`]), everything else is derived and can be rebuilt ([`derived`]). The store knows no tool.
 
 mod check;
+mod checkpoints;
 mod derived;
 mod native_files;
 mod sessions;
@@ -11,6 +12,7 @@ mod settings;
 mod streams;
 
 pub use check::{CheckReport, Damage};
+pub use checkpoints::{Checkpoint, StreamEnd};
 pub use derived::{MessageRow, ReaderRow, Span};
 pub use native_files::NativeFile;
 pub use sessions::{Filter, NewSession, Relation, SessionRow, Sort, Summary};
@@ -24,7 +26,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/001_init.sql"), include_str!("schema/002_session_by_native.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/001_init.sql"),
+    include_str!("schema/002_session_by_native.sql"),
+    include_str!("schema/004_checkpoint.sql"),
+];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.
 const APPLICATION_ID: i32 = 0x5346_5341;

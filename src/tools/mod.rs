@@ -111,6 +111,10 @@ pub trait Tool: Sync {
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
     /// How sessions are written for this tool; `None` where it can only be captured.
     fn writer(&self) -> Option<&dyn Writer>;
+    /// How many tokens the context of its models holds, where one number is true of those that it uses by itself.
+    fn context(&self) -> Option<u64> {
+        None
+    }
     /// What this tool deletes by itself, in words for a person.
     fn retention(&self) -> &'static str;
 }
@@ -304,6 +308,10 @@ pub trait Source {
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()>;
     /// Exactly `length` bytes from `offset` of a stream. Cheap when called with rising offsets.
     fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>>;
+    /// The message at which a person wants the live conversation to end, where the session is a tree and not a list.
+    fn leaf(&self) -> Option<&str> {
+        None
+    }
     /// Another archived session of the same tool, such as the parent of a fork; `None` where it is not archived.
     fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>>;
 

@@ -80,6 +80,11 @@ impl Tool for ClaudeCode {
         Some(&writer::ClaudeWriter)
     }
 
+    /// What its models have unless the longer context was asked for (2.1.330).
+    fn context(&self) -> Option<u64> {
+        Some(200_000)
+    }
+
     fn retention(&self) -> &'static str {
         "deletes sessions untouched for 30 days at start-up (cleanupPeriodDays in settings.json)"
     }

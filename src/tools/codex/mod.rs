@@ -86,6 +86,11 @@ impl Tool for Codex {
         Some(&writer::CodexWriter)
     }
 
+    /// What the client states for its default models (0.169.0): `model_context_window` of its turns.
+    fn context(&self) -> Option<u64> {
+        Some(258_400)
+    }
+
     fn retention(&self) -> &'static str {
         "keeps its sessions; `codex archive` only moves them to another folder"
     }

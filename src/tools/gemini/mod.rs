@@ -113,6 +113,11 @@ impl Tool for Gemini {
         Some(&writer::GeminiWriter)
     }
 
+    /// The client's own limit for all of its models (0.61.0).
+    fn context(&self) -> Option<u64> {
+        Some(1_048_576)
+    }
+
     fn retention(&self) -> &'static str {
         "deletes sessions untouched for 30 days at start-up (general.sessionRetention in settings.json); versions up to \
          0.61 also delete a session at the start after its first resume"
