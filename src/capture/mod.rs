@@ -18,7 +18,7 @@ mod written;
 pub use derive::{REBUILDING, rebuild};
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
-pub use written::{Unborn, archive_session};
+pub use written::{MovedStream, Unborn, archive_move, archive_session};
 
 use crate::error::{Error, Result};
 use crate::home::Home;

@@ -10,6 +10,7 @@ mod export;
 mod fork;
 mod import;
 mod list;
+mod moved;
 mod overview;
 mod resume;
 mod show;
@@ -47,6 +48,7 @@ enum Command {
     Restore(resume::Restore),
     Checkpoint(checkpoint::Checkpoint),
     Fork(fork::Fork),
+    Move(moved::Move),
     Export(export::Export),
     Import(import::Import),
     Config(config::Config),
@@ -108,6 +110,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Restore(command)) => command.run(&context),
         Some(Command::Checkpoint(command)) => command.run(&context),
         Some(Command::Fork(command)) => command.run(&context),
+        Some(Command::Move(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),

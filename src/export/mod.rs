@@ -9,6 +9,7 @@
 mod fork;
 mod log;
 mod markdown;
+mod moved;
 mod native;
 mod position;
 mod resume;
@@ -19,6 +20,7 @@ mod source;
 pub use fork::{ForkOptions, Forked, fork};
 pub use log::for_each_message;
 pub use markdown::markdown;
+pub use moved::{MovePlan, Moving, plan_moves};
 pub use native::{NativeCopy, export_native, restore};
 pub use position::{Position, checkpoint, valid_name};
 pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};

@@ -111,6 +111,10 @@ pub trait Tool: Sync {
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
     /// How sessions are written for this tool; `None` where it can only be captured.
     fn writer(&self) -> Option<&dyn Writer>;
+    /// How its files and lists name a session's project; `None` where they do not.
+    fn mover(&self) -> Option<&dyn Mover> {
+        None
+    }
     /// How many tokens the context of its models holds, where one number is true of those that it uses by itself.
     fn context(&self) -> Option<u64> {
         None
@@ -374,4 +378,33 @@ pub trait Writer {
     fn unregister(&self, plan: &Plan, target: &Target) -> Result<()>;
     /// True where a running client has the session open, as far as the tool tells.
     fn is_open(&self, home: &Home, native_id: &str) -> bool;
+}
+
+/// How a tool's own files and lists name the project of a session, for a project whose folder moved.
+pub trait Mover {
+    /// Where the file at `native_path` lies in the tool's folder for `project`; `None` where that does not depend on the
+    /// project.
+    fn place(&self, home: &Home, native_path: &str, project: &Path) -> Option<String>;
+    /// `line` with the fields changed that name the old folder; `None` where none does.
+    fn line(&self, line: &[u8], moved: &Moved) -> Option<Vec<u8>>;
+    /// Tells the tool's own list of sessions. The answer says in words what could not be done.
+    fn list(&self, home: &Home, native_id: &str, moved: &Moved) -> Result<Option<String>>;
+}
+
+/// A folder that moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was, absolute.
+    pub from: PathBuf,
+    /// Where it is.
+    pub to: PathBuf,
+}
+
+impl Moved {
+    /// Where `path` is now; `None` where it did not move.
+    pub fn path(&self, path: &str) -> Option<String> {
+        let rest = Path::new(path).strip_prefix(&self.from).ok()?;
+        let new = if rest.as_os_str().is_empty() { self.to.clone() } else { self.to.join(rest) };
+        Some(new.to_string_lossy().into_owned())
+    }
 }

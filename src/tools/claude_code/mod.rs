@@ -11,6 +11,7 @@
 //! Settings, prompt history, credentials and `*.key` files are never opened.
 
 mod conversation;
+mod moved;
 mod names;
 mod reader;
 mod record;
@@ -19,7 +20,7 @@ mod shape;
 mod writer;
 
 use self::reader::ClaudeReader;
-use super::{Format, Place, Reader, Source, Tool, Writer};
+use super::{Format, Mover, Place, Reader, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -78,6 +79,10 @@ impl Tool for ClaudeCode {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::ClaudeWriter)
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::ClaudeMover)
     }
 
     /// What its models have unless the longer context was asked for (2.1.330).

@@ -4,12 +4,13 @@
 mod call;
 mod conversation;
 mod items;
+mod moved;
 mod reader;
 mod record;
 mod state_db;
 mod writer;
 
-use super::{Format, Place, Reader, Source, Tool, Writer};
+use super::{Format, Mover, Place, Reader, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -84,6 +85,10 @@ impl Tool for Codex {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::CodexWriter)
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::CodexMover)
     }
 
     /// What the client states for its default models (0.169.0): `model_context_window` of its turns.

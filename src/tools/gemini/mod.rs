@@ -14,6 +14,7 @@
 //! file's name. Settings, accounts, credentials and logs of prompts are never opened.
 
 mod conversation;
+mod moved;
 mod project;
 mod reader;
 mod record;
@@ -22,7 +23,7 @@ mod speech;
 mod writer;
 
 use self::reader::GeminiReader;
-use super::{Format, Head, Place, Reader, Source, Tool, Writer};
+use super::{Format, Head, Mover, Place, Reader, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -111,6 +112,10 @@ impl Tool for Gemini {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::GeminiWriter)
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::GeminiMover)
     }
 
     /// The client's own limit for all of its models (0.61.0).
