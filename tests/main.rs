@@ -13,6 +13,8 @@ mod daemon;
 mod damage;
 mod directions;
 mod gemini;
+mod moved;
+mod positions;
 mod resume;
 mod sfs;
 mod support;

@@ -127,7 +127,9 @@ fn former(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).context(|| "the current directory can't be read")?;
     let there = path.ancestors().find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
     Ok(match there {
-        Some((folder, real)) => path.strip_prefix(folder).into_iter().fold(real, |real, rest| real.join(rest)).components().collect(),
+        Some((folder, real)) => {
+            path.strip_prefix(folder).into_iter().fold(real, |real, rest| real.join(rest)).components().collect()
+        }
         None => path,
     })
 }

@@ -289,8 +289,9 @@ fn messages_of(step: Step, limit: Option<u64>, how: &str) -> Vec<Result<Message>
 }
 
 fn note(gap: &Gap, at: usize, how: &str) -> Message {
-    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-    let when = gap.span.map(|(first, last)| format!(", from {} to {}", time(first), time(last))).unwrap_or_default();
+    let time = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M");
+    let when = gap.span.map(|(first, last)| format!(", from {} to {} UTC", time(first), time(last)));
+    let when = when.unwrap_or_default();
     let text = format!(
         "[Left out here so that the conversation fits into the model's context: {} messages with {} tool calls{when}. \
          They are archived; `{how}` shows them.]",
