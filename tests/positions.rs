@@ -160,6 +160,29 @@ fn a_checkpoint_outlives_a_rewritten_file() {
 }
 
 #[test]
+fn checkpoints_travel_with_their_session() {
+    let (home, file) = home_with_a_session();
+    home.json(&["checkpoint", "last", "--name", "two", "--json"]);
+    write(&file, claude_session(&id(1), 3).replace("Answer 0", "Another answer"));
+    import(&home);
+    home.json(&["checkpoint", "last", "--name", "three", "--json"]);
+    assert_eq!(home.sfs(&["export", "last", "-o", "."]).code, Some(0));
+    let folder = home.path().join("ses_kpefowao2x5gqqlp.sfs");
+    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["checkpoint_count"], 2);
+
+    let other = TestHome::new();
+    for _ in 0..2 {
+        assert_eq!(other.sfs(&["import", folder.to_str().unwrap()]).code, Some(0));
+    }
+    let checkpoints = |home: &TestHome| home.json(&["checkpoint", "last", "--list", "--json"]);
+    assert_eq!(checkpoints(&other), checkpoints(&home));
+    let then = written(&other, &id(1), "codex", &["--at", "two"]);
+    assert!(said(&other, then["native_id"].as_str().unwrap()).starts_with("Question 0\nAnswer 0"));
+    insta::assert_snapshot!(other.sfs(&["import", folder.to_str().unwrap()]), @"Nothing new.");
+}
+
+#[test]
 fn a_message_on_an_abandoned_branch_is_the_end_of_the_conversation() {
     let home = captured("claude/i_rewind");
     let branch = written(&home, "last", "codex", &["--at", "90d90e06"]);
@@ -268,10 +291,13 @@ fn an_export_can_be_of_a_position() {
     home.json(&["checkpoint", "last", "--name", "end", "--json"]);
     let run = home.sfs(&["export", "last", "--format", "codex", "-o", "out", "--at", "end"]);
     assert_eq!(run.code, Some(0), "{run}");
+    let first = ["export", "last", "--format", "markdown", "--at", "22222222-2222-4333-8444-000000000001"];
+    let text = home.sfs(&first).stdout;
+    assert!(text.contains("Answer 0") && !text.contains("Question 1"), "{text}");
     insta::assert_snapshot!(home.sfs(&["export", "last", "--at", "end"]), @"
     ---- stderr
-    error: only a tool's form can be written as of a position
-    hint: --at goes with --format claude-code, codex or gemini
+    error: sfs holds the whole session
+    hint: --at goes with --format markdown, claude-code, codex or gemini
     ---- exit Some(2)
     ");
 }

@@ -49,7 +49,7 @@ impl Checkpoint {
 
     fn add(&self, context: &Context, store: &mut Store, row: &SessionRow) -> Result<()> {
         if let Some(name) = &self.name {
-            export::valid_name(name)?;
+            Row::check_name(name)?;
         }
         export::refresh(store, &context.home, row)?;
         let name = match &self.name {

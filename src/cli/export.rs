@@ -32,16 +32,16 @@ pub(super) struct Export {
     /// the folder to write into; the current one by default
     #[argh(option, short = 'o')]
     output: Option<PathBuf>,
-    /// in a tool's form: the conversation as it was at this checkpoint or behind this message
+    /// with markdown or a tool's form: the conversation as it was at this checkpoint or behind this message
     #[argh(option)]
     at: Option<String>,
 }
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        if self.at.is_some() && tools::find(&self.format).is_err() {
-            return Err(Error::usage("only a tool's form can be written as of a position")
-                .hint("--at goes with --format claude-code, codex or gemini"));
+        if self.at.is_some() && matches!(self.format.as_str(), "sfs" | "native") {
+            return Err(Error::usage(format!("{} holds the whole session", self.format))
+                .hint("--at goes with --format markdown, claude-code, codex or gemini"));
         }
         let store = context.open()?;
         let row = store.resolve(&self.id)?;
@@ -68,7 +68,7 @@ impl Export {
     fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
         let summary = store.summary(row.id)?;
         let name = format!("{}.md", row.public_id);
-        let session = ArchivedSession::open(store, row)?;
+        let session = self.selection().open(store, &row)?;
         let about = session.about(&summary);
         match &self.output {
             None => {

@@ -18,7 +18,7 @@ pub fn markdown(session: &ArchivedSession<'_>, about: &About, out: &mut dyn Writ
     let title = about.title.as_deref().unwrap_or("Untitled session");
     writeln!(out, "# {}\n", phrase(title)).context(unwritable)?;
     writeln!(out, "{}", facts(session, about)).context(unwritable)?;
-    let conversation = tools::conversation(session)?;
+    let conversation = session.conversation()?;
     let mut speaker = None;
     for message in conversation.messages {
         let message = message?;

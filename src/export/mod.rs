@@ -22,7 +22,7 @@ pub use log::for_each_message;
 pub use markdown::markdown;
 pub use moved::{MovePlan, Moving, plan_moves};
 pub use native::{NativeCopy, export_native, restore};
-pub use position::{Position, checkpoint, valid_name};
+pub use position::{Position, checkpoint};
 pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};
 pub use selection::Selection;
 pub use sfs::{export_sfs, manifest};

@@ -2,7 +2,7 @@
 //! only grow and a rewritten file begins a new generation.
 
 use super::source::ArchivedSession;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::message::Role;
 use crate::model::portion::{Finder, answer, calls_of};
 use crate::store::{Checkpoint, SessionRow, Store, StreamEnd};
@@ -35,7 +35,7 @@ impl Position {
 /// A checkpoint of all that is archived of the session.
 pub fn checkpoint(store: &Store, session: &SessionRow, name: &str) -> Result<Checkpoint> {
     let source = ArchivedSession::open(store, session.clone())?;
-    let conversation = tools::conversation(&source)?;
+    let conversation = source.conversation()?;
     let last = conversation.messages.last().transpose()?;
     Ok(Checkpoint {
         name: name.to_owned(),
@@ -128,15 +128,4 @@ fn end_of_results(source: &ArchivedSession<'_>, main: &StreamInfo, place: &Place
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(end)
-}
-
-/// What a person cannot call a checkpoint: it becomes the name of a folder.
-pub fn valid_name(name: &str) -> Result<()> {
-    let is_bad = |c: char| c.is_control() || crate::model::printable::is_hidden(c) || c == '/' || c == '\\';
-    let is_path = name.starts_with(['.', '-']) || name.contains("..") || name.contains(is_bad);
-    if name.is_empty() || name.chars().count() > 100 || name.trim() != name || is_path {
-        return Err(Error::usage(format!("{name:?} can't be the name of a checkpoint"))
-            .hint("up to 100 characters, no slashes, no control characters, no dot at the beginning"));
-    }
-    Ok(())
 }

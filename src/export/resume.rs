@@ -310,9 +310,9 @@ impl Job<'_> {
     /// Writes the conversation to `out`.
     pub fn write(&self, store: &Store, out: &mut dyn Write) -> Result<Written> {
         let session = self.session;
-        let (source, position) = self.selection.open(store, session)?;
+        let source = self.selection.open(store, session)?;
         let about = source.about(&store.summary(session.id)?);
-        let Selected { mut conversation, trimmed } = self.selection.conversation(&source, &position)?;
+        let Selected { mut conversation, trimmed } = self.selection.conversation(&source)?;
         let names = source.streams().iter().map(|stream| stream.name.as_str());
         let copies: std::collections::BTreeSet<&str> = names.filter(|name| name.starts_with("main~")).collect();
         let why = "another file of this session went its own way: `sfs show ID -m` has it";

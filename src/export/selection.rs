@@ -7,7 +7,6 @@ use crate::model::budget::{self, Survey};
 use crate::model::conversation::Conversation;
 use crate::model::portion::{self, Messages};
 use crate::store::{SessionRow, Store};
-use crate::tools;
 
 /// What a person asked for; nothing means all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,42 +33,28 @@ impl Selection {
     }
 
     /// The session as it was at the position asked for.
-    pub(super) fn open<'a>(&self, store: &'a Store, session: &SessionRow) -> Result<(ArchivedSession<'a>, Position)> {
+    pub fn open<'a>(&self, store: &'a Store, session: &SessionRow) -> Result<ArchivedSession<'a>> {
         let source = ArchivedSession::open(store, session.clone())?;
         match &self.at {
-            None => Ok((source, Position::default())),
-            Some(words) => {
-                let position = Position::find(store, session, words)?;
-                Ok((source.cut(&position), position))
-            }
+            None => Ok(source),
+            Some(words) => Ok(source.cut(Position::find(store, session, words)?)),
         }
     }
 
-    /// The part of the conversation of `source`, which was opened at `position`.
-    pub(super) fn conversation<'a>(
-        &self,
-        source: &'a ArchivedSession<'_>,
-        position: &Position,
-    ) -> Result<Selected<'a>> {
-        let walk = || -> Result<Conversation<'a>> {
-            let mut conversation = tools::conversation(source)?;
-            if let Some(leaf) = position.leaf.clone().filter(|_| position.is_within_line) {
-                conversation.messages = portion::until(conversation.messages, leaf);
-            }
-            Ok(conversation)
-        };
+    /// The part of the conversation of `source`, which [`Selection::open`] gave.
+    pub(super) fn conversation<'a>(&self, source: &'a ArchivedSession<'_>) -> Result<Selected<'a>> {
         let start = match &self.from {
-            Some(words) => portion::start_of(walk()?.messages, words)?,
+            Some(words) => portion::start_of(source.conversation()?.messages, words)?,
             None => 0,
         };
-        let mut conversation = walk()?;
+        let mut conversation = source.conversation()?;
         if start > 0 {
             conversation.messages = Box::new(conversation.messages.skip(start));
             conversation.left_out.push(("messages", "before the message of --from", start as u64));
         }
         let mut selected = Selected { conversation, trimmed: 0 };
         if let Some(budget) = self.budget {
-            selected.fit(source, budget, Box::new(walk()?.messages.skip(start)))?;
+            selected.fit(source, budget, Box::new(source.conversation()?.messages.skip(start)))?;
         }
         Ok(selected)
     }

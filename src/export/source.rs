@@ -2,7 +2,8 @@
 
 use super::position::Position;
 use crate::error::{Error, Result};
-use crate::model::conversation::About;
+use crate::model::conversation::{About, Conversation};
+use crate::model::portion;
 use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
 use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
@@ -19,8 +20,8 @@ pub struct ArchivedSession<'a> {
     cache: RefCell<ChunkCache>,
     /// The chunk that was read last: messages lie close together.
     piece: RefCell<Option<Piece>>,
-    /// See [`Source::leaf`].
-    leaf: Option<String>,
+    /// The moment at which it is seen; as it is now by default.
+    position: Position,
 }
 
 struct Piece {
@@ -36,11 +37,11 @@ impl<'a> ArchivedSession<'a> {
         streams.retain(|stream| Format::parse(&stream.format).is_some());
         let infos = streams.iter().filter_map(info).collect();
         let (cache, piece) = (RefCell::default(), RefCell::default());
-        Ok(ArchivedSession { store, row, streams, infos, cache, piece, leaf: None })
+        Ok(ArchivedSession { store, row, streams, infos, cache, piece, position: Position::default() })
     }
 
     /// The session as it was at `position`.
-    pub fn cut(mut self, position: &Position) -> Self {
+    pub fn cut(mut self, position: Position) -> Self {
         let end = |name: &str, generation| {
             position.streams.iter().find(|end| end.name == name && end.generation == generation).map(|end| end.length)
         };
@@ -58,13 +59,22 @@ impl<'a> ArchivedSession<'a> {
                 .for_each(|stream| stream.name = "main".into());
             self.infos.iter_mut().filter(|info| is_copy(&info.name)).for_each(|info| info.name = "main".into());
         }
-        self.leaf.clone_from(&position.leaf);
+        self.position = position;
         self
     }
 
     /// The archived streams that came from native files.
     pub fn native_streams(&self) -> &[Stream] {
         &self.streams
+    }
+
+    /// The live conversation.
+    pub fn conversation(&self) -> Result<Conversation<'_>> {
+        let mut conversation = tools::conversation(self)?;
+        if let Some(leaf) = self.position.leaf.clone().filter(|_| self.position.is_within_line) {
+            conversation.messages = portion::until(conversation.messages, leaf);
+        }
+        Ok(conversation)
     }
 
     /// What is known of the session beside its messages.
@@ -200,7 +210,7 @@ impl Source for ArchivedSession<'_> {
     }
 
     fn leaf(&self) -> Option<&str> {
-        self.leaf.as_deref()
+        self.position.leaf.as_deref()
     }
 
     fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>> {

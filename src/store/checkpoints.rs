@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::{Context, Error, Result};
+use crate::model::printable::is_hidden;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub struct StreamEnd {
 }
 
 /// A named position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Unique in the session, whatever the case.
     pub name: String,
@@ -27,6 +28,19 @@ pub struct Checkpoint {
     pub streams: Vec<StreamEnd>,
     /// When, in milliseconds.
     pub created_at: i64,
+}
+
+impl Checkpoint {
+    /// What a checkpoint can't be called is an error: the name may become that of a folder.
+    pub fn check_name(name: &str) -> Result<()> {
+        let is_bad = |c: char| c.is_control() || is_hidden(c) || c == '/' || c == '\\';
+        let is_path = name.starts_with(['.', '-']) || name.contains("..") || name.contains(is_bad);
+        if name.is_empty() || name.chars().count() > 100 || name.trim() != name || is_path {
+            return Err(Error::usage(format!("{name:?} can't be the name of a checkpoint"))
+                .hint("up to 100 characters, no slashes, no control characters, no dot at the beginning"));
+        }
+        Ok(())
+    }
 }
 
 const COLUMNS: &str = "name, leaf, streams, created_at";
