@@ -43,7 +43,8 @@ fn long_session(session: &str, turns: u32, length: usize) -> String {
             let mut line = claude_line(session, n, role, "");
             line["message"]["content"] = content;
             line["message"]["id"] = json!(format!("msg_{n}"));
-            lines += &format!("{line}\n");
+            lines.push_str(&line.to_string());
+            lines.push('\n');
         }
     }
     lines
@@ -458,7 +459,11 @@ fn conversation(kinds: &[(u8, usize)]) -> Vec<Message> {
         let (at, id) = (at + 1, 2 * at);
         match kind {
             0 => {
-                messages.push(message(Role::User, vec![Block::Text(format!("Prompt {at} {}", "a".repeat(length)))], at))
+                messages.push(message(
+                    Role::User,
+                    vec![Block::Text(format!("Prompt {at} {}", "a".repeat(length)))],
+                    at,
+                ));
             }
             1 => messages.push(message(Role::Assistant, vec![Block::Text("b ".repeat(length))], at)),
             2 => {
@@ -523,7 +528,7 @@ proptest! {
         // The first prompt and the newest one, the end, and the order.
         let prompt = |messages: &[Message], first: bool| {
             let mut prompts = messages.iter().filter(|message| message.is_prompt()).map(Message::text);
-            if first { prompts.next() } else { prompts.last() }
+            if first { prompts.next() } else { prompts.next_back() }
         };
         prop_assert_eq!(prompt(&fit, true), prompt(&all, true));
         prop_assert_eq!(prompt(&fit, false), prompt(&all, false));

@@ -56,7 +56,7 @@ impl Export {
                 let copies = export::export_native(&store, &folder, &row)?;
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
-            "markdown" | "md" => self.markdown(context, &store, row),
+            "markdown" | "md" => self.markdown(context, &store, &row),
             other => self.converted(context, &store, &row, other, &folder),
         }
     }
@@ -65,10 +65,10 @@ impl Export {
         Selection { at: self.at.clone(), ..Selection::default() }
     }
 
-    fn markdown(&self, context: &Context, store: &Store, row: SessionRow) -> Result<()> {
+    fn markdown(&self, context: &Context, store: &Store, row: &SessionRow) -> Result<()> {
         let summary = store.summary(row.id)?;
         let name = format!("{}.md", row.public_id);
-        let session = self.selection().open(store, &row)?;
+        let session = self.selection().open(store, row)?;
         let about = session.about(&summary);
         match &self.output {
             None => {

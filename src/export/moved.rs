@@ -56,12 +56,12 @@ impl MovePlan {
         refresh(store, home, &session)?;
         let tool = tools::find(&session.tool).ok();
         let mut plan = MovePlan { session, moved, files: Vec::new(), tool };
-        let Some((tool, mover)) = tool.and_then(|tool| Some((tool, tool.mover()?))) else { return Ok(plan) };
+        let Some((tool, rules)) = tool.and_then(|tool| Some((tool, tool.mover()?))) else { return Ok(plan) };
         for stream in newest(store, &plan.session)? {
             let Some(old) = relative_path(&stream).filter(|_| tools::base_name(&stream.name) == stream.name) else {
                 continue;
             };
-            let new = mover.place(home, &old.to_string_lossy(), &plan.moved.to);
+            let new = rules.place(home, &old.to_string_lossy(), &plan.moved.to);
             if let Some(new) = new.filter(|new| Path::new(new) != old) {
                 plan.files.push((stream, new, tool.root(home).join(old).exists()));
             }
@@ -80,24 +80,24 @@ impl MovePlan {
         self.check(home)?;
         let files = self.files(home);
         let MovePlan { session, moved, files: planned, tool } = self;
-        let mover = tool.and_then(|tool| tool.mover());
+        let rules = tool.and_then(|tool| tool.mover());
         let (mut streams, mut is_there) = (Vec::new(), Vec::new());
         for (stream, native_path, there) in planned {
             let inherited = if stream.name == "main" { session.inherited } else { 0 };
             let content =
-                mover.map(|mover| rewritten(store, home, &stream, mover, &moved, inherited)).transpose()?.flatten();
+                rules.map(|rules| rewritten(store, home, &stream, rules, &moved, inherited)).transpose()?.flatten();
             streams.push(MovedStream { stream, native_path, content });
             is_there.push(there);
         }
         archive_move(store, &session, &moved.to, &mut streams)?;
         let mut done = Moving { files, note: None };
-        let Some((tool, mover)) = tool.zip(mover) else { return Ok(done) };
+        let Some((tool, rules)) = tool.zip(rules) else { return Ok(done) };
         let root = tool.root(home);
         for (moved, _) in streams.iter().zip(is_there).filter(|(_, there)| *there) {
             write_stream(store, &moved.stream, &root.join(&moved.native_path), false)
                 .map_err(|error| error.hint(format!("sfs restore {} puts its files there", session.public_id)))?;
         }
-        done.note = mover.list(home, &session.native_id, &moved)?;
+        done.note = rules.list(home, &session.native_id, &moved)?;
         let root = root.canonicalize().unwrap_or(root);
         let new = streams.iter().map(|moved| root.join(&moved.native_path)).filter(|file| file.exists()).collect();
         Capture { home, store, tool }.files(new, &mut |_| {})?;
@@ -125,7 +125,7 @@ fn rewritten(
     store: &Store,
     home: &Home,
     stream: &Stream,
-    mover: &dyn Mover,
+    rules: &dyn Mover,
     moved: &Moved,
     inherited: u64,
 ) -> Result<Option<(File, u64)>> {
@@ -135,7 +135,7 @@ fn rewritten(
     let unwritable = || format!("{} can't be written", home.data.display());
     let file = tempfile::tempfile_in(&home.data).context(unwritable)?;
     let mut copy =
-        Copy { out: BufWriter::new(file), mover, moved, inherited, boundary: 0, read: 0, written: 0, changed: false };
+        Copy { out: BufWriter::new(file), rules, moved, inherited, boundary: 0, read: 0, written: 0, changed: false };
     let mut line = Vec::new();
     let (mut cache, mut at) = (ChunkCache::default(), 0);
     while at < stream.length {
@@ -161,7 +161,7 @@ fn rewritten(
 /// A copy in the making.
 struct Copy<'a> {
     out: BufWriter<File>,
-    mover: &'a dyn Mover,
+    rules: &'a dyn Mover,
     moved: &'a Moved,
     inherited: u64,
     /// Where the inherited bytes end in the copy.
@@ -174,7 +174,7 @@ struct Copy<'a> {
 impl Copy<'_> {
     fn line(&mut self, line: &[u8]) -> std::io::Result<()> {
         let content = line.strip_suffix(b"\n").unwrap_or(line);
-        let new = self.mover.line(content, self.moved);
+        let new = self.rules.line(content, self.moved);
         self.changed |= new.is_some();
         let end = &line[content.len()..];
         let content = new.as_deref().unwrap_or(content);

@@ -8,7 +8,7 @@ use crate::model::portion::{Finder, answer, calls_of};
 use crate::store::{Checkpoint, SessionRow, Store, StreamEnd};
 use crate::tools::{self, Reading, Source, StreamInfo};
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// A moment in a session's history.
@@ -55,7 +55,7 @@ struct Place {
     offset: u64,
     end: u64,
     is_last_in_line: bool,
-    calls: HashSet<String>,
+    calls: BTreeSet<String>,
 }
 
 /// The position behind the message called `words`, and where it calls tools, behind their results.
@@ -117,7 +117,7 @@ fn end_of_results(source: &ArchivedSession<'_>, main: &StreamInfo, place: &Place
         reader.line(line, &mut reading);
         for message in &reading.messages {
             let is_beside = line.offset > place.offset && message.role == Role::Assistant;
-            open.extend(if is_beside { calls_of(message) } else { HashSet::new() });
+            open.extend(if is_beside { calls_of(message) } else { BTreeSet::new() });
             if message.role == Role::Tool {
                 end = line.offset + line.bytes.len() as u64 + 1;
             }

@@ -41,6 +41,7 @@ impl<'a> ArchivedSession<'a> {
     }
 
     /// The session as it was at `position`.
+    #[must_use]
     pub fn cut(mut self, position: Position) -> Self {
         let end = |name: &str, generation| {
             position.streams.iter().find(|end| end.name == name && end.generation == generation).map(|end| end.length)

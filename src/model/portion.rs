@@ -3,7 +3,7 @@
 
 use super::message::{Block, Message};
 use crate::error::{Error, Result};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// The messages of a conversation, oldest first.
 pub type Messages<'a> = Box<dyn Iterator<Item = Result<Message>> + 'a>;
@@ -54,14 +54,14 @@ impl<'w, T> Finder<'w, T> {
 }
 
 /// The ids of the calls in `message`.
-pub fn calls_of(message: &Message) -> HashSet<String> {
+pub fn calls_of(message: &Message) -> BTreeSet<String> {
     let ids =
         message.content.iter().filter_map(|b| if let Block::ToolUse { id, .. } = b { Some(id.clone()) } else { None });
     ids.collect()
 }
 
 /// Takes the calls that `message` answers out of `open`; true where a call is still open and an answer may come.
-pub fn answer(open: &mut HashSet<String>, message: &Message) -> bool {
+pub fn answer(open: &mut BTreeSet<String>, message: &Message) -> bool {
     for block in &message.content {
         if let Block::ToolResult { id, .. } = block {
             open.remove(id);
@@ -86,8 +86,8 @@ pub fn start_of(messages: Messages<'_>, words: &str) -> Result<usize> {
 }
 
 /// `messages` up to the one called `id` and the results of its calls; an error at the end where it is not among them.
-pub fn until<'a>(mut messages: Messages<'a>, id: String) -> Messages<'a> {
-    let mut open: Option<HashSet<String>> = None;
+pub fn until(mut messages: Messages<'_>, id: String) -> Messages<'_> {
+    let mut open: Option<BTreeSet<String>> = None;
     let mut ended = false;
     Box::new(std::iter::from_fn(move || {
         while !ended {
@@ -116,7 +116,7 @@ pub fn until<'a>(mut messages: Messages<'a>, id: String) -> Messages<'a> {
 }
 
 /// The results of the calls in `waiting`, with the images behind them.
-fn results_for(waiting: &HashSet<String>, content: Vec<Block>) -> Vec<Block> {
+fn results_for(waiting: &BTreeSet<String>, content: Vec<Block>) -> Vec<Block> {
     let mut is_wanted = false;
     let mut wanted = |block: &Block| match block {
         Block::ToolResult { id, .. } => {

@@ -20,6 +20,6 @@ impl Mover for CodexMover {
     }
 
     fn list(&self, home: &Home, native_id: &str, moved: &Moved) -> Result<Option<String>> {
-        state_db::move_thread(&Codex.root(home), native_id, moved)
+        Ok(state_db::move_thread(&Codex.root(home), native_id, moved))
     }
 }

@@ -46,8 +46,8 @@ pub(super) fn unregister(root: &Path, plan: &Plan) -> Result<()> {
 
 /// Lists the session in the folder that its project moved to; the answer says what could not be done. One column of its
 /// row, and only where that names the old folder.
-pub(super) fn move_thread(root: &Path, native_id: &str, moved: &Moved) -> Result<Option<String>> {
-    let Some(database) = newest(root) else { return Ok(None) };
+pub(super) fn move_thread(root: &Path, native_id: &str, moved: &Moved) -> Option<String> {
+    let database = newest(root)?;
     let change = || -> rusqlite::Result<()> {
         let connection = open(&database)?;
         let cwd = "SELECT cwd FROM threads WHERE id = ?1";
@@ -59,7 +59,7 @@ pub(super) fn move_thread(root: &Path, native_id: &str, moved: &Moved) -> Result
     };
     let note =
         || format!("{} still lists it in the old folder; `codex resume {native_id}` finds it", database.display());
-    Ok(change().is_err().then(note))
+    change().is_err().then(note)
 }
 
 /// `state_<n>.sqlite` with the highest number; the number counts the client's schema generations.
