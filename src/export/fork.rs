@@ -12,7 +12,7 @@ use crate::home::Home;
 use crate::model::ledger::Ledger;
 use crate::store::{NewSession, Relation, SessionRow, Store};
 use crate::tools::{Plan, Target, Tool};
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 /// What a person asked for.
@@ -59,9 +59,8 @@ pub fn fork(
     let mut counted = Counted { out: &mut out, bytes: 0 };
     let ledger = job.write(store, &mut counted)?.ledger;
     let inherited = counted.bytes;
-    out.flush().context(|| format!("{} can't be written", home.data.display()))?;
-    let (file, _) = out.into_parts();
-    let mut file = file;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error);
+    let mut file = file.context(|| format!("{} can't be written", home.data.display()))?;
     let unborn = Unborn {
         new: NewSession {
             tool: tool.id(),

@@ -1,5 +1,8 @@
 //! Sessions whose project moved: the client finds a rollout by its id, wherever its project is, and lists by the folder
 //! that its index names. So the rollout stays as it is, and the index is told.
+//!
+//! The picker reads the index alone. Who lists through the app server (editors do) makes 0.169.0 read the rollouts again, and
+//! then the index names the old folder once more; `codex resume ID` is not affected.
 
 use super::{Codex, state_db};
 use crate::error::Result;
