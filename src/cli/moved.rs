@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[argh(subcommand, name = "move")]
 #[argh(example = "sfs move ~/work/old-name ~/work/new-name
 sfs move ~/work/old-name ~/work/new-name --dry-run
-sfs move ses_mxwrb23z ~/work/new-name")]
+sfs move last ~/work/new-name")]
 #[argh(
     note = "Move the folder itself first. The tools' own files stay as they are; where a tool looks for sessions by the
 folder, copies are written where it looks now, under the same ids. Text in the sessions is not changed."
