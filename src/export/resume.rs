@@ -343,7 +343,7 @@ impl Job<'_> {
 impl Written {
     /// What a person should know where `tool`'s models can't take it all.
     fn too_large(&self, session: &SessionRow, tool: &dyn Tool) -> Option<String> {
-        let context = tool.context().filter(|context| self.tokens > *context)?;
+        let context = tool.context_tokens().filter(|context| self.tokens > *context)?;
         Some(format!(
             "the conversation is about {} tokens, and {} has room for {context}; `sfs resume {} --in {} --budget {}` \
              leaves the middle out",

@@ -116,7 +116,7 @@ pub trait Tool: Sync {
         None
     }
     /// How many tokens the context of its models holds, where one number is true of those that it uses by itself.
-    fn context(&self) -> Option<u64> {
+    fn context_tokens(&self) -> Option<u64> {
         None
     }
     /// What this tool deletes by itself, in words for a person.

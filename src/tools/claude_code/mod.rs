@@ -86,7 +86,7 @@ impl Tool for ClaudeCode {
     }
 
     /// What its models have unless the longer context was asked for (2.1.330).
-    fn context(&self) -> Option<u64> {
+    fn context_tokens(&self) -> Option<u64> {
         Some(200_000)
     }
 

@@ -92,7 +92,7 @@ impl Tool for Codex {
     }
 
     /// What the client states for its default models (0.169.0): `model_context_window` of its turns.
-    fn context(&self) -> Option<u64> {
+    fn context_tokens(&self) -> Option<u64> {
         Some(258_400)
     }
 

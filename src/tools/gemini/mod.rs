@@ -119,7 +119,7 @@ impl Tool for Gemini {
     }
 
     /// The client's own limit for all of its models (0.61.0).
-    fn context(&self) -> Option<u64> {
+    fn context_tokens(&self) -> Option<u64> {
         Some(1_048_576)
     }
 
