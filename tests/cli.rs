@@ -143,6 +143,10 @@ fn every_example_in_every_help_text_works() {
                 let run = home.sfs(&["export", "last", "-o", "."]);
                 fs::rename(home.path().join(run.stdout.trim()), home.path().join(name)).unwrap();
             }
+            fs::create_dir_all(home.path().join("work/new-name")).unwrap();
+            if !example.starts_with("sfs checkpoint last --name") {
+                home.sfs(&["checkpoint", "last", "--name", "before-the-refactoring"]);
+            }
             let line = example
                 .replace("/mnt/old-laptop/home/me", other.path().to_str().unwrap())
                 .replace("/tmp/copy", home.path().join("copy").to_str().unwrap());
@@ -170,6 +174,8 @@ fn every_command_that_offers_json_gives_one_document() {
         let needed = [
             ("<id>", "last"),
             ("<ids...>", "last"),
+            ("<old>", "last"),
+            ("<new>", "."),
             ("<title>", "A title"),
             ("<tags...>", "todo"),
             ("<query...>", "word"),
@@ -777,23 +783,23 @@ fn messages_are_readable() {
     let home = TestHome::with(&["claude/bashok"]);
     import(&home);
     insta::assert_snapshot!(home.sfs(&["show", "last", "-m"]), @"
-    user 2026-11-22 08:55:04
+    user 2026-11-22 08:55:04 3ed750fe-7b18-40c5-b96b-0d81c33d341e
       please do it @@bashok
 
-    assistant 2026-11-22 08:55:05
+    assistant 2026-11-22 08:55:05 92552581-2117-468b-9ee3-69cd3e839e8d
       I will list files.
 
-    assistant 2026-11-22 08:55:05
+    assistant 2026-11-22 08:55:05 14353cca-9a8d-46ec-8863-601512374014
       → Bash
         command: echo hi && ls
         description: List files
 
-    tool 2026-11-22 08:55:05
+    tool 2026-11-22 08:55:05 475c4967-3e22-465c-8ff7-67acc43f199a
       ← hi
         hello.py
         pixel.png
 
-    assistant 2026-11-22 08:55:05
+    assistant 2026-11-22 08:55:05 b7dfdb28-9b27-4e99-982a-c3b5a5bb6f46
       Listed.
     ");
 }

@@ -17,6 +17,8 @@ mod gemini;
 mod guard;
 mod html;
 mod metadata;
+mod moved;
+mod positions;
 mod purge;
 mod resume;
 mod search;

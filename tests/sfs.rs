@@ -217,22 +217,22 @@ fn a_foreign_folder_is_imported_listed_and_shown() {
     "#);
     let shown = home.sfs(&["show", "ses_ab12cd34ef56ab78", "-m"]);
     insta::assert_snapshot!(shown, @r#"
-    user 2026-03-20 09:13:01
+    user 2026-03-20 09:13:01 m1
       please port the parser
       [image image/png]
 
-    assistant 2026-03-20 09:13:02
+    assistant 2026-03-20 09:13:02 m2
       · hm
       → Bash
         a: 2
         b: 1
         command: ls
 
-    tool 2026-03-20 09:13:03
+    tool 2026-03-20 09:13:03 m3
       ← parser.c
       [image image/png]
 
-    assistant 2026-03-20 09:13:05
+    assistant 2026-03-20 09:13:05 m4
       The parser is ported.
       {"type":"citation","url":"https://example.org"}
       all done
@@ -269,7 +269,7 @@ fn a_foreign_session_is_resumed_in_every_tool() {
     insta::assert_snapshot!(home.sfs(&["resume", "ses_ab12"]), @r#"
     ---- stderr
     error: sessions can't be written for "aider", the tool of this one
-    hint: sfs resume ses_ab12 --in claude-code | codex | gemini
+    hint: sfs resume ses_ab12cd34ef56ab78 --in claude-code | codex | gemini
     ---- exit Some(2)
     "#);
     for tool in ["claude-code", "codex", "gemini"] {

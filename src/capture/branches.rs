@@ -81,7 +81,7 @@ fn last_activity(store: &Store, stream: &Stream) -> Result<Option<jiff::Timestam
     }
     let Some(mut reader) = tools::reader(format, &stream.own_name, None) else { return Ok(None) };
     let (mut newest, mut reading) = (None, Reading::default());
-    store.for_each_line(stream, 0, MAX_LINE as u64, &mut |number, offset, bytes| {
+    store.for_each_line(stream, 0..stream.length, MAX_LINE as u64, &mut |number, offset, bytes| {
         reading.clear();
         reader.line(Line { stream: &stream.own_name, number, offset, bytes }, &mut reading);
         newest = newest.max(reading.messages.iter().filter_map(|message| message.timestamp).max());

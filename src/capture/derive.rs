@@ -280,6 +280,7 @@ pub(super) fn apply(summary: &mut Summary, observation: &Observation) {
             }
         }
         Observation::Project(path) => first(&mut summary.project, path),
+        Observation::Moved(path) => last(&mut summary.project, path),
         Observation::Model(model) => last(&mut summary.model, model),
         Observation::ToolVersion(version) => last(&mut summary.tool_version, version),
         Observation::Interface(interface) => first(&mut summary.interface, interface),

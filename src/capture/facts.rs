@@ -26,6 +26,8 @@ enum What {
     Title { title: String },
     /// The tool keeps the project beside the session.
     Project { path: String },
+    /// A person says that the project's folder moved here.
+    Moved { path: String },
     /// The session was active at the line's moment, which its own lines do not tell.
     Active,
     /// The tool deleted its copy, which was last changed at `mtime_ns`.
@@ -53,6 +55,7 @@ impl Fact {
         match self.what {
             What::Title { title } => Some(Observation::Title(TitleRank::Chosen, title)),
             What::Project { path } => Some(Observation::Project(path)),
+            What::Moved { path } => Some(Observation::Moved(path)),
             What::Active => Some(Observation::Activity(self.at)),
             What::NativeGone { .. } | What::NativeBack { .. } => None,
         }
@@ -92,6 +95,9 @@ pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observatio
         }
         Observation::Project(path) => {
             append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Project { path } })?;
+        }
+        Observation::Moved(path) => {
+            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Moved { path } })?;
         }
         Observation::Activity(at) => append(store, session.id, &Fact { at, what: What::Active })?,
         _ => {}

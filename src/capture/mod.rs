@@ -8,6 +8,7 @@
 //! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
 //! - [`mod@purge`] takes a session out of the archive for good,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
+//! - [`sfs`] takes in portable folders, which no tool wrote here, [`written`] what we write ourselves,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod arrival;
@@ -19,6 +20,7 @@ mod guard;
 mod purge;
 mod scan;
 mod sfs;
+mod written;
 
 pub use arrival::Arrival;
 pub use derive::{REBUILDING, is_whole_object, rebuild};
@@ -27,6 +29,7 @@ pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
+pub use written::{MovedStream, Unborn, archive_move, archive_session};
 
 use crate::error::{Error, Result};
 use crate::home::Home;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::ui::{self, printable};
 use crate::error::{Context as _, Error, Result};
-use crate::export::{self, ArchivedSession, Redaction};
+use crate::export::{self, ArchivedSession, Job, Redaction, Selection};
 use crate::store::{Event, SessionRow, Store};
 use crate::tools::{self, Target};
 use argh::{ArgsInfo, FromArgs};
@@ -45,10 +45,17 @@ pub(super) struct Export {
     /// leave secrets in markdown and html
     #[argh(switch)]
     no_redact: bool,
+    /// with markdown, html or a tool's form: the conversation as it was at this checkpoint or behind this message
+    #[argh(option)]
+    at: Option<String>,
 }
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
+        if self.at.is_some() && matches!(self.format.as_str(), "sfs" | "native") {
+            return Err(Error::usage(format!("{} holds the whole session", self.format))
+                .hint("--at goes with --format markdown, html, claude-code, codex or gemini"));
+        }
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
         let redaction = self.redaction(&mut store)?;
@@ -70,10 +77,14 @@ impl Export {
                 let copies = export::export_native(store, &folder, &row, redaction)?;
                 copies.iter().try_for_each(|copy| context.ui.path(&copy.path))
             }
-            "markdown" | "md" => self.for_people(context, store, row, "md", redaction),
-            "html" => self.for_people(context, store, row, "html", redaction),
-            other => Self::converted(context, store, &row, other, &folder),
+            "markdown" | "md" => self.for_people(context, store, &row, "md", redaction),
+            "html" => self.for_people(context, store, &row, "html", redaction),
+            other => self.converted(context, store, &row, other, &folder),
         }
+    }
+
+    fn selection(&self) -> Selection {
+        Selection { at: self.at.clone(), ..Selection::default() }
     }
 
     /// What people read goes without secrets unless they ask for them, what tools read goes whole.
@@ -96,13 +107,13 @@ impl Export {
         &self,
         context: &Context,
         store: &Store,
-        row: SessionRow,
+        row: &SessionRow,
         extension: &str,
         redaction: &Redaction,
     ) -> Result<()> {
         let summary = store.summary(row.id)?;
         let name = format!("{}.{extension}", row.public_id);
-        let session = ArchivedSession::open(store, row)?;
+        let session = self.selection().open(store, row)?;
         let write = |out: &mut dyn Write| match extension {
             "md" => export::markdown(&session, session.about(&summary), redaction, out),
             _ => export::html(store, &session, &summary, redaction, out),
@@ -118,7 +129,7 @@ impl Export {
         }
     }
 
-    fn converted(context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
+    fn converted(&self, context: &Context, store: &Store, row: &SessionRow, format: &str, folder: &Path) -> Result<()> {
         let formats = "sfs, native, markdown, html, claude-code, codex, gemini";
         let tool = tools::find(format)
             .map_err(|_| Error::usage(format!("{format:?} is not a format")).hint(format!("formats: {formats}")))?;
@@ -130,9 +141,10 @@ impl Export {
         let plan = writer.plan(&about, &target)?;
         let path = folder.join(plan.file.file_name().unwrap_or_default());
         let mut out = create(&path)?;
-        let written = export::write_conversation(store, row, writer, &plan, &target, &mut out).and_then(|ledger| {
+        let job = Job { session: row, selection: &self.selection(), writer, plan: &plan, target: &target };
+        let written = job.write(store, &mut out).and_then(|written| {
             out.flush().context(|| format!("{} can't be written", path.display()))?;
-            Ok(ledger)
+            Ok(written.ledger)
         });
         let ledger = whole_or_none(&path, written)?;
         if std::io::stderr().is_terminal() {

@@ -4,13 +4,16 @@
 mod admin;
 mod arguments;
 mod audit;
+mod checkpoint;
 mod config;
 mod daemon;
 mod delete;
 mod export;
+mod fork;
 mod guard;
 mod import;
 mod list;
+mod moved;
 mod overview;
 mod rename;
 mod resume;
@@ -55,6 +58,9 @@ enum Command {
     Stats(stats::Stats),
     Resume(resume::Resume),
     Restore(resume::Restore),
+    Checkpoint(checkpoint::Checkpoint),
+    Fork(fork::Fork),
+    Move(moved::Move),
     Export(export::Export),
     Import(import::Import),
     Tag(tag::Tag),
@@ -131,6 +137,9 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Stats(command)) => command.run(&context),
         Some(Command::Resume(command)) => command.run(&context),
         Some(Command::Restore(command)) => command.run(&context),
+        Some(Command::Checkpoint(command)) => command.run(&context),
+        Some(Command::Fork(command)) => command.run(&context),
+        Some(Command::Move(command)) => command.run(&context),
         Some(Command::Export(command)) => command.run(&context),
         Some(Command::Import(command)) => command.run(&context),
         Some(Command::Tag(command)) => command.run(&context),

@@ -1,8 +1,9 @@
 //! `sfs resume` and `sfs restore`.
 
+use super::arguments::count;
 use super::{Context, ui};
 use crate::error::{Error, Result};
-use crate::export::{self, How, ResumeOptions, Resumed};
+use crate::export::{self, How, ResumeOptions, Resumed, Selection};
 use crate::model::printable::is_hidden;
 use crate::store::Event;
 use crate::tools;
@@ -18,9 +19,13 @@ use std::path::{Path, PathBuf};
 #[argh(example = "sfs resume last
 sfs resume last --in codex
 sfs resume last --in claude-code --dry-run
+sfs resume last --at before-the-refactoring
+sfs resume last --in codex --budget 100000
 sfs resume last --in codex --no-launch --json")]
 #[argh(
-    note = "On a terminal, with the tool installed, the tool is started. Otherwise the command to start it is printed."
+    note = "On a terminal, with the tool installed, the tool is started. Otherwise the command to start it is printed.
+`sfs show ID -m` shows the messages with their ids, `sfs checkpoint ID --list` the checkpoints. --budget counts the
+conversation only, by an estimate; the tool's own instructions come on top."
 )]
 pub(super) struct Resume {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
@@ -32,6 +37,15 @@ pub(super) struct Resume {
     /// the project folder; the session's own by default
     #[argh(option)]
     project: Option<PathBuf>,
+    /// the conversation as it was at this checkpoint, or behind this message
+    #[argh(option)]
+    at: Option<String>,
+    /// leave out everything before the prompt that set off this message
+    #[argh(option)]
+    from: Option<String>,
+    /// leave out the middle and trim long outputs until it fits into about so many tokens
+    #[argh(option, from_str_fn(count))]
+    budget: Option<u64>,
     /// say what would be carried over, write nothing
     #[argh(switch)]
     dry_run: bool,
@@ -49,13 +63,11 @@ impl Resume {
         let row = store.resolve(&self.id)?;
         let tool = match &self.tool {
             Some(name) => tools::find(name)?,
-            None => tools::find(&row.tool).map_err(|_| {
-                Error::usage(format!("sessions can't be written for {:?}, the tool of this one", row.tool))
-                    .hint(format!("sfs resume {} --in claude-code | codex | gemini", self.id))
-            })?,
+            None => tools::find(&row.tool).map_err(|_| export::unwritable(&row.tool, "resume", &row))?,
         };
         let project = self.project.as_deref().map(existing_folder).transpose()?;
-        let options = ResumeOptions { project, dry_run: self.dry_run };
+        let selection = Selection { at: self.at.clone(), from: self.from.clone(), budget: self.budget };
+        let options = ResumeOptions { project, selection, dry_run: self.dry_run };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
         if !self.dry_run {
             let detail = json!({"tool": tool.id(), "native_id": resumed.native_id, "how": resumed.how.as_str()});
@@ -88,6 +100,8 @@ impl Resume {
             (How::Native, _) => format!("{tool} still has this session."),
             (How::Restored, false) => format!("{tool} had deleted this session; its files are back."),
             (How::Restored, true) => format!("{tool} has deleted this session; its files would be put back."),
+            (How::Placed, false) => format!("Put into {tool}."),
+            (How::Placed, true) => format!("Would be put into {tool}."),
             (How::Written, false) => format!("Written for {tool} as {}.", resumed.native_id),
             (How::Written, true) => format!("Would be written for {tool}:"),
         };
@@ -150,7 +164,7 @@ impl Restore {
     }
 }
 
-fn existing_folder(path: &Path) -> Result<PathBuf> {
+pub(super) fn existing_folder(path: &Path) -> Result<PathBuf> {
     let folder = path.canonicalize().ok().filter(|path| path.is_dir());
     folder.ok_or_else(|| {
         Error::not_found(format!("{} is not a folder", path.display()))

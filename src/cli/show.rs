@@ -1,7 +1,7 @@
 //! `sfs show`: a session's details, its messages, its cost.
 
 use super::ui::{self, Style};
-use super::{Context, list};
+use super::{Context, checkpoint, list};
 use crate::error::Result;
 use crate::export::{self, ArchivedSession};
 use crate::model::message::{Block, Message, Role};
@@ -64,7 +64,7 @@ impl Show {
         let mut answer = list::as_json(store, row, summary)?;
         answer.insert("manifest".into(), export::manifest(store, &session, summary)?);
         answer.insert("streams".into(), streams_json(&session));
-        answer.insert("checkpoints".into(), json!([]));
+        answer.insert("checkpoints".into(), checkpoint::all_as_json(&store.checkpoints(row.id)?));
         answer.insert("notes".into(), notes_json(store, row)?);
         if self.cost {
             answer.insert("cost".into(), cost_json(store, row)?);
@@ -141,10 +141,18 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
     });
     line(how, list::parent(store, row, summary)?)?;
     line("continued by", Some(store.children(&row.public_id)?.join(", ")).filter(|ids| !ids.is_empty()))?;
+    let checkpoints = store.checkpoints(row.id)?.into_iter().map(|checkpoint| checkpoint.name).collect::<Vec<_>>();
+    line("checkpoints", Some(checkpoints.join(", ")).filter(|names| !names.is_empty()))?;
     let present = store.native_present(row.id)?;
     let session = ArchivedSession::open(store, row.clone())?;
     let bytes = session.native_streams().iter().map(|s| s.length).sum();
-    let gone = if present { "" } else { "; the tool no longer has it: sfs restore" };
+    let mut files = session.native_streams().iter().map(|stream| store.native_files_of(stream.id));
+    let was_there = files.try_fold(false, |was_there, files| files.map(|files| was_there || !files.is_empty()))?;
+    let gone = match (present, was_there) {
+        (true, _) => "",
+        (false, true) => "; the tool no longer has it: sfs restore",
+        (false, false) => "; not in the tool yet: sfs resume",
+    };
     let streams = ui::counted(session.native_streams().len() as u64, "stream");
     line("archived", Some(format!("{} in {streams}{gone}", ui::bytes(bytes))))?;
     let notes = store.notes(row.id)?;
@@ -208,7 +216,8 @@ fn print_message(context: &Context, message: &Message, full: bool) -> Result<()>
     let at = message.timestamp.map(|at| ui::local_time(at.as_millisecond())).unwrap_or_default();
     let agent = message.agent_id.as_deref().map(|id| format!(" sub-agent {}", ui::printable(id))).unwrap_or_default();
     let harness = if message.is_meta { " harness" } else { "" };
-    ui.line(&format!("{} {}", ui.paint(style, name), ui.paint(Style::Dim, &format!("{at}{agent}{harness}"))))?;
+    let about = format!("{at}{agent}{harness} {}", ui::printable(&message.id));
+    ui.line(&format!("{} {}", ui.paint(style, name), ui.paint(Style::Dim, &about)))?;
     for block in &message.content {
         for line in block_lines(block, full) {
             ui.line(&format!("  {}", ui::printable(&line)))?;

@@ -20,7 +20,7 @@ pub fn markdown(session: &ArchivedSession<'_>, about: About, redaction: &Redacti
     let title = about.title.as_deref().unwrap_or("Untitled session");
     writeln!(out, "# {}\n", phrase(title)).context(unwritable)?;
     writeln!(out, "{}", facts(session, about)).context(unwritable)?;
-    let conversation = tools::conversation(session)?;
+    let conversation = session.conversation()?;
     let mut speaker = None;
     for message in conversation.messages {
         let message = message?;

@@ -3,27 +3,36 @@
 //! - [`source`] lets a tool's reader walk an archived session,
 //! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people, [`mod@html`]
 //!   all of it as a page,
+//! - [`position`] finds a moment in a session's history, [`selection`] the part of the conversation that is wanted,
 //! - [`redaction`] takes secrets out on the way, [`findings`] says where they are,
 //! - [`native`] puts a session's own files back, byte for byte,
 //! - [`mod@resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
 
 mod blocks;
 mod findings;
+mod fork;
 mod html;
 mod log;
 mod markdown;
+mod moved;
 mod native;
+mod position;
 mod redaction;
 mod resume;
+mod selection;
 mod sfs;
 mod source;
 
 pub use findings::{Finding, for_each_finding};
+pub use fork::{ForkOptions, Forked, fork};
 pub use html::html;
 pub use log::for_each_message;
 pub use markdown::markdown;
+pub use moved::{MovePlan, Moving, plan_moves};
 pub use native::{NativeCopy, export_native, restore};
+pub use position::{Position, checkpoint};
 pub use redaction::Redaction;
-pub use resume::{How, ResumeOptions, Resumed, launch, resume, write_conversation};
+pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};
+pub use selection::Selection;
 pub use sfs::{export_sfs, manifest};
 pub use source::{ArchivedSession, title};

@@ -100,7 +100,7 @@ pub fn export_native(
 /// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
 /// lay at the same place below the tool's folder, in another home: one place holds one file. So does the session as another
 /// device has it.
-fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
+pub(super) fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
     streams.retain(|stream| stream.native_path.is_some() && !stream.is_branch());
     streams.reverse();
@@ -116,7 +116,7 @@ fn is_first(stream: &Stream) -> bool {
 }
 
 /// Where the stream lies below the tool's folder. An archived rollout is put back uncompressed.
-fn relative_path(stream: &Stream) -> Option<PathBuf> {
+pub(super) fn relative_path(stream: &Stream) -> Option<PathBuf> {
     let path = stream.native_path.as_deref()?;
     let path = Path::new(path.strip_suffix(".zst").unwrap_or(path));
     path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then(|| path.to_owned())

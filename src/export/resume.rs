@@ -4,13 +4,16 @@
 //! the archive, rename the file, register it with the tool. On an error all of it is taken back.
 
 use super::native::{self, NativeState, write_atomically};
+use super::selection::{Selected, Selection};
 use super::source::ArchivedSession;
 use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
+use crate::model::budget;
 use crate::model::ledger::{Entry, Ledger};
-use crate::store::{NewSession, Relation, SessionRow, Store};
+use crate::store::{NewSession, Relation, SessionRow, Store, Summary};
 use crate::tools::{self, Plan, Source, Target, Tool, Writer};
+use std::cell::Cell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +22,8 @@ use std::path::{Path, PathBuf};
 pub struct ResumeOptions {
     /// Another project folder than the session's own.
     pub project: Option<PathBuf>,
+    /// Which part of the conversation.
+    pub selection: Selection,
     /// Decide and count, write nothing.
     pub dry_run: bool,
 }
@@ -49,6 +54,8 @@ pub enum How {
     Native,
     /// The tool's own file was put back.
     Restored,
+    /// It was only in the archive, in the tool's own form, and is in the tool now.
+    Placed,
     /// It was written in the target's form, under a new id.
     Written,
 }
@@ -59,6 +66,7 @@ impl How {
         match self {
             How::Native => "native",
             How::Restored => "restored",
+            How::Placed => "placed",
             How::Written => "written",
         }
     }
@@ -87,24 +95,13 @@ fn resume_captured(
     tool: &'static dyn Tool,
     options: &ResumeOptions,
 ) -> Result<Resumed> {
-    let writer = tool.writer().ok_or_else(|| {
-        Error::usage(format!("{} can only be captured, not written", tool.name())).hint(format!(
-            "sfs resume {} --in {}",
-            session.public_id,
-            tools::writable()
-        ))
-    })?;
+    let writer = tool.writer().ok_or_else(|| unwritable(tool.id(), "resume", session))?;
     let summary = store.summary(session.id)?;
-    // A relative folder would be looked for wherever we happen to be started.
-    let project = summary.project.as_deref().map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let cwd = options.project.clone().or_else(|| project.clone()).ok_or_else(|| {
-        Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
-            .hint(format!("sfs resume {} --project DIR", session.public_id))
-    })?;
-    let cwd = cwd.canonicalize().unwrap_or(cwd);
-    let stays = options.project.is_none() || project.as_ref() == Some(&cwd);
+    let cwd = project_of(session, &summary, options.project.as_deref(), "resume")?;
+    let stays = options.project.is_none() || summary.project.as_deref().map(Path::new) == Some(&cwd);
     if tool.id() == session.tool
         && stays
+        && options.selection.is_all()
         && let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)?
     {
         return Ok(resumed);
@@ -113,9 +110,35 @@ fn resume_captured(
     write_new(store, session, tool, writer, &target, options)
 }
 
+/// Sessions can't be written for this tool; `command` can for others.
+pub fn unwritable(tool: &str, command: &str, session: &SessionRow) -> Error {
+    let whose = if tool == session.tool { ", the tool of this one" } else { "" };
+    Error::usage(format!("sessions can't be written for {tool:?}{whose}")).hint(format!(
+        "sfs {command} {} --in {}",
+        session.public_id,
+        tools::writable()
+    ))
+}
+
+/// The folder to work in: the chosen one, or the session's own.
+pub(super) fn project_of(
+    session: &SessionRow,
+    summary: &Summary,
+    chosen: Option<&Path>,
+    command: &str,
+) -> Result<PathBuf> {
+    // A relative folder would be looked for wherever we happen to be started.
+    let own = summary.project.as_deref().map(Path::new).filter(|folder| folder.is_absolute());
+    let cwd = chosen.or(own).ok_or_else(|| {
+        Error::usage(format!("session {} does not say in which folder it worked", session.public_id))
+            .hint(format!("sfs {command} {} --project DIR", session.public_id))
+    })?;
+    Ok(cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned()))
+}
+
 /// What the session's own tool wrote since the last capture must not be left behind where no daemon runs. An unchanged
 /// file costs one `stat`.
-fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
+pub fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
     let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
     let mut files = Vec::new();
     for stream in store.streams(session.id)? {
@@ -142,9 +165,14 @@ fn resume_own(
     if !writer.accepts_own(&source, path)? {
         return Ok(None);
     }
+    let is_new = source
+        .native_streams()
+        .iter()
+        .filter(|stream| stream.name == "main")
+        .try_fold(true, |is_new, main| store.native_files_of(main.id).map(|files| is_new && files.is_empty()))?;
     let mut resumed = Resumed {
         native_id: session.native_id.clone(),
-        how: How::Native,
+        how: if is_new { How::Placed } else { How::Restored },
         cwd: cwd.to_owned(),
         files: Vec::new(),
         command: writer.command(&session.native_id),
@@ -152,19 +180,40 @@ fn resume_own(
         warnings: Vec::new(),
     };
     match state {
-        NativeState::Intact => Ok(Some(resumed)),
-        NativeState::Missing | NativeState::Part if options.dry_run => {
-            resumed.how = How::Restored;
-            Ok(Some(resumed))
-        }
+        NativeState::Intact => resumed.how = How::Native,
+        NativeState::Missing | NativeState::Part if options.dry_run => {}
         NativeState::Missing | NativeState::Part => {
             let copies = native::restore(store, home, session)?;
-            resumed.how = How::Restored;
             resumed.files = copies.into_iter().filter(|copy| copy.written).map(|copy| copy.path).collect();
-            Ok(Some(resumed))
+            if is_new {
+                let file = tool.root(home).join(path.unwrap_or_default());
+                resumed.warnings.extend(introduce(store, home, &source, writer, file, &resumed)?);
+            }
         }
-        NativeState::Different | NativeState::Never => Ok(None),
+        NativeState::Different | NativeState::Never => return Ok(None),
     }
+    Ok(Some(resumed))
+}
+
+/// Makes a file that the tool did not write known to it, where the tool keeps a list.
+fn introduce(
+    store: &Store,
+    home: &Home,
+    source: &ArchivedSession<'_>,
+    writer: &dyn Writer,
+    file: PathBuf,
+    resumed: &Resumed,
+) -> Result<Option<String>> {
+    let about = source.about(&store.summary(source.row.id)?);
+    let native_id = resumed.native_id.clone();
+    let target = Target {
+        home: home.clone(),
+        cwd: resumed.cwd.clone(),
+        native_id: Some(native_id.clone()),
+        now: jiff::Timestamp::now(),
+    };
+    let plan = Plan { native_id, file, cwd: resumed.cwd.clone(), command: resumed.command.clone() };
+    writer.register(&plan, &about, &target)
 }
 
 fn write_new(
@@ -189,14 +238,19 @@ fn write_new(
         ledger: Ledger::default(),
         warnings: Vec::new(),
     };
+    let job = Job { session, selection: &options.selection, writer, plan: &plan, target };
     if options.dry_run {
-        resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut std::io::sink())?;
+        let written = job.write(store, &mut std::io::sink())?;
+        resumed.warnings.extend(written.too_large(session, tool));
+        resumed.ledger = written.ledger;
         resumed.files.clear();
         return Ok(resumed);
     }
     let written = write_atomically(&plan.file, false, &mut |out| {
         let mut counted = Counted { out, bytes: 0 };
-        resumed.ledger = write_conversation(store, session, writer, &plan, target, &mut counted)?;
+        let written = job.write(store, &mut counted)?;
+        resumed.warnings.extend(written.too_large(session, tool));
+        resumed.ledger = written.ledger;
         // Before the file is there: a daemon may capture it the moment it appears.
         announce(store, session, tool, &plan, counted.bytes)
     });
@@ -241,40 +295,84 @@ fn take_back_announcement(store: &mut Store, tool: &dyn Tool, plan: &Plan) {
     });
 }
 
-/// Writes the live conversation of `session` in `writer`'s form to `out`.
-pub fn write_conversation(
-    store: &Store,
-    session: &SessionRow,
-    writer: &dyn Writer,
-    plan: &Plan,
-    target: &Target,
-    out: &mut dyn Write,
-) -> Result<Ledger> {
-    let source = ArchivedSession::open(store, session.clone())?;
-    let about = source.about(&store.summary(session.id)?);
-    let mut conversation = tools::conversation(&source)?;
-    let names = source.streams().iter().map(|stream| stream.name.as_str());
-    let copies: std::collections::BTreeSet<&str> =
-        names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
-    let why = "another file or device of this session went its own way: `sfs show ID -m` has it";
-    conversation.left_out.push(("diverged copies", why, copies.len() as u64));
-    let mut ledger = writer.write(plan, &about, target, conversation, out)?;
-    if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
-        return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
-            .hint(format!("sfs show {} -m", session.public_id)));
-    }
-    let mut unread = store.notes(session.id)?;
-    unread.retain(|(stream, ..)| stream == "main");
-    if let Some((stream, line, reason)) = unread.first() {
-        let detail = format!("first: {stream}:{}: {reason}", line + 1);
-        ledger.dropped.push(Entry { what: "lines not understood".into(), count: unread.len() as u64, detail });
-    }
-    Ok(ledger)
+/// A conversation that is to be written.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Whose.
+    pub session: &'a SessionRow,
+    /// Which part.
+    pub selection: &'a Selection,
+    /// In whose form.
+    pub writer: &'a dyn Writer,
+    /// As what.
+    pub plan: &'a Plan,
+    /// Where to.
+    pub target: &'a Target,
 }
 
-struct Counted<'a> {
-    out: &'a mut dyn Write,
-    bytes: u64,
+/// What was written.
+pub struct Written {
+    /// What became of each piece.
+    pub ledger: Ledger,
+    /// About how many tokens of the model's context it takes.
+    pub tokens: u64,
+}
+
+impl Job<'_> {
+    /// Writes the conversation to `out`.
+    pub fn write(&self, store: &Store, out: &mut dyn Write) -> Result<Written> {
+        let session = self.session;
+        let source = self.selection.open(store, session)?;
+        let about = source.about(&store.summary(session.id)?);
+        let Selected { mut conversation, trimmed } = self.selection.conversation(&source)?;
+        let names = source.streams().iter().map(|stream| stream.name.as_str());
+        let copies: std::collections::BTreeSet<&str> =
+            names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
+        let why = "another file or device of this session went its own way: `sfs show ID -m` has it";
+        conversation.left_out.push(("diverged copies", why, copies.len() as u64));
+        let tokens = Cell::new(0);
+        conversation.messages = Box::new(conversation.messages.inspect(|message| {
+            tokens.set(tokens.get() + message.as_ref().map_or(0, budget::tokens));
+        }));
+        let mut ledger = self.writer.write(self.plan, &about, self.target, conversation, out)?;
+        if ledger.kept.is_empty() && ledger.mapped.is_empty() && ledger.degraded.is_empty() {
+            return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
+                .hint(format!("sfs show {} -m", session.public_id)));
+        }
+        if trimmed > 0 {
+            let detail = "trimmed to fit into the budget".to_owned();
+            ledger.degraded.push(Entry { what: "tool results".into(), count: trimmed, detail });
+        }
+        let mut unread = store.notes(session.id)?;
+        unread.retain(|(stream, ..)| stream == "main");
+        if let Some((stream, line, reason)) = unread.first() {
+            let detail = format!("first: {stream}:{}: {reason}", line + 1);
+            ledger.dropped.push(Entry { what: "lines not understood".into(), count: unread.len() as u64, detail });
+        }
+        Ok(Written { ledger, tokens: tokens.get() })
+    }
+}
+
+impl Written {
+    /// What a person should know where `tool`'s models can't take it all.
+    fn too_large(&self, session: &SessionRow, tool: &dyn Tool) -> Option<String> {
+        let context = tool.context_tokens().filter(|context| self.tokens > *context)?;
+        Some(format!(
+            "the conversation is about {} tokens, and {} has room for {context}; `sfs resume {} --in {} --budget {}` \
+             leaves the middle out",
+            self.tokens,
+            tool.name(),
+            session.public_id,
+            tool.id(),
+            context / 2
+        ))
+    }
+}
+
+/// Counts what goes through.
+pub(super) struct Counted<'a> {
+    pub out: &'a mut dyn Write,
+    pub bytes: u64,
 }
 
 impl Write for Counted<'_> {

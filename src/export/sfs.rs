@@ -10,7 +10,7 @@ use super::redaction::Redaction;
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
 use crate::security::secrets::RULESET;
-use crate::store::{SessionRow, Store, Summary};
+use crate::store::{Checkpoint, SessionRow, Store, Summary};
 use crate::tools::{self, Source};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -24,6 +24,7 @@ const SFS_VERSION: &str = "0.1.0";
 pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary) -> Result<Value> {
     let at = |ms: Option<i64>| ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let main = session.native_streams().iter().rev().find(|stream| stream.name == "main");
+    let checkpoints = store.checkpoints(session.row.id)?;
     let duration = summary.updated_at.zip(summary.created_at).map(|(last, first)| last - first);
     Ok(json!({
         "sfs_version": SFS_VERSION,
@@ -54,13 +55,17 @@ pub fn manifest(store: &Store, session: &ArchivedSession<'_>, summary: &Summary)
         },
         "parent_session_id": session.row.parent.as_ref().map(|(parent, _)| parent),
         "sub_agents": sub_agents(session),
-        "metadata": metadata(&session.row, summary),
+        "checkpoint_count": checkpoints.len(),
+        "metadata": metadata(&session.row, summary, &checkpoints),
     }))
 }
 
 /// What an import needs to know and the format has no field for.
-fn metadata(row: &SessionRow, summary: &Summary) -> Value {
+fn metadata(row: &SessionRow, summary: &Summary, checkpoints: &[Checkpoint]) -> Value {
     let mut metadata = serde_json::Map::new();
+    if !checkpoints.is_empty() {
+        metadata.insert("checkpoints".into(), json!(checkpoints));
+    }
     if let Some((_, relation)) = &row.parent {
         metadata.insert("relation".into(), relation.as_str().into());
         metadata.insert("inherited".into(), row.inherited.into());

@@ -1,7 +1,9 @@
 //! An archived session as a tool's reader sees it.
 
+use super::position::Position;
 use crate::error::{Error, Result};
-use crate::model::conversation::About;
+use crate::model::conversation::{About, Conversation};
+use crate::model::portion;
 use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
 use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ pub struct ArchivedSession<'a> {
     cache: RefCell<ChunkCache>,
     /// The chunk that was read last: messages lie close together.
     piece: RefCell<Option<Piece>>,
+    /// The moment at which it is seen; as it is now by default.
+    position: Position,
 }
 
 struct Piece {
@@ -31,12 +35,46 @@ impl<'a> ArchivedSession<'a> {
         let mut streams = store.streams(row.id)?;
         streams.retain(|stream| Format::parse(&stream.format).is_some());
         let infos = streams.iter().filter_map(info).collect();
-        Ok(ArchivedSession { store, row, streams, infos, cache: RefCell::default(), piece: RefCell::default() })
+        let (cache, piece) = (RefCell::default(), RefCell::default());
+        Ok(ArchivedSession { store, row, streams, infos, cache, piece, position: Position::default() })
+    }
+
+    /// The session as it was at `position`.
+    #[must_use]
+    pub fn cut(mut self, position: Position) -> Self {
+        let end = |name: &str, generation| {
+            position.streams.iter().find(|end| end.name == name && end.generation == generation).map(|end| end.length)
+        };
+        self.streams.retain(|stream| end(&stream.name, stream.generation).is_some());
+        self.infos = self.streams.iter().filter_map(info).collect();
+        for info in &mut self.infos {
+            info.length = end(&info.name, info.generation).unwrap_or_default().min(info.length);
+        }
+        // A file that went its own way is the main one where the position lies in it.
+        let is_copy = |name: &str| name.starts_with("main~");
+        if !self.streams.iter().any(|stream| stream.name == "main") {
+            self.streams
+                .iter_mut()
+                .filter(|stream| is_copy(&stream.name))
+                .for_each(|stream| stream.name = "main".into());
+            self.infos.iter_mut().filter(|info| is_copy(&info.name)).for_each(|info| info.name = "main".into());
+        }
+        self.position = position;
+        self
     }
 
     /// The archived streams that came from native files.
     pub fn native_streams(&self) -> &[Stream] {
         &self.streams
+    }
+
+    /// The live conversation.
+    pub fn conversation(&self) -> Result<Conversation<'_>> {
+        let mut conversation = tools::conversation(self)?;
+        if let Some(leaf) = self.position.leaf.clone().filter(|_| self.position.is_within_line) {
+            conversation.messages = portion::until(conversation.messages, leaf);
+        }
+        Ok(conversation)
     }
 
     /// What is known of the session beside its messages.
@@ -101,8 +139,8 @@ impl Source for ArchivedSession<'_> {
             let _ = each(Line { stream: &stream.name, number: 0, offset: from, bytes: &bytes })?;
             return Ok(());
         }
-        let name = &stream.name;
-        self.store.for_each_line(self.stream(stream)?, from, MAX_LINE as u64, &mut |number, offset, bytes| {
+        let (name, end) = (&stream.name, stream.length);
+        self.store.for_each_line(self.stream(stream)?, from..end, MAX_LINE as u64, &mut |number, offset, bytes| {
             each(Line { stream: name, number, offset, bytes })
         })
     }
@@ -133,6 +171,10 @@ impl Source for ArchivedSession<'_> {
             *piece = Some(Piece { stream: stream.id, start: at, bytes });
         }
         Ok(out)
+    }
+
+    fn leaf(&self) -> Option<&str> {
+        self.position.leaf.as_deref()
     }
 
     fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>> {

@@ -156,6 +156,7 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
     fn take_reply(&mut self, mut message: Message) {
         if let Some(group) = &mut self.group {
             if group.is_answered() && group.is_complete() {
+                // Nothing is held any more when a group is complete: this message is the next one.
                 self.close_group();
             } else if group.is_answered() || !self.held.is_empty() {
                 self.hold(message);
@@ -164,11 +165,6 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
                 group.results.extend(call_ids(&message).map(|id| (id, None)));
                 group.message.content.append(&mut message.content);
                 group.message.stop_reason = message.stop_reason;
-                return;
-            }
-            // Closing may have put held messages back: they come before this one.
-            if !self.replay.is_empty() {
-                self.replay.push_back(message);
                 return;
             }
         }
@@ -421,6 +417,33 @@ mod tests {
         reply [call a] results [a]
         orphan q
         reply [call a-2] results [a-2]
+        ");
+    }
+
+    /// What was held back comes again in its order, also where it holds calls and answers of its own.
+    #[test]
+    fn what_an_open_call_held_back_keeps_its_order() {
+        let steps = show(vec![
+            user("go"),
+            call("open"),
+            call("a"),
+            result("a"),
+            call("b"),
+            result("b"),
+            say("one"),
+            say("two"),
+            user("next"),
+            user("last"),
+            say("done"),
+        ]);
+        insta::assert_snapshot!(steps, @r"
+        prompt go
+        reply [call open, call a] results [open missing, a]
+        reply [call b] results [b]
+        reply [one, two] results []
+        prompt next
+        prompt last
+        reply [done] results []
         ");
     }
 

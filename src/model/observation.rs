@@ -19,6 +19,8 @@ pub enum Observation {
     Title(TitleRank, String),
     /// The folder the session works in; the first one wins.
     Project(String),
+    /// That folder moved here, as a person said; the last one wins, over every [`Observation::Project`].
+    Moved(String),
     /// The model in use; the last one wins.
     Model(String),
     /// The tool's version; the last one wins.

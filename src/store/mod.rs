@@ -5,6 +5,7 @@
 
 mod audit;
 mod check;
+mod checkpoints;
 mod derived;
 mod metadata;
 mod native_files;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use audit::{AuditFilter, AuditRow, Event};
 pub use check::{CheckReport, Damage};
+pub use checkpoints::{Checkpoint, StreamEnd};
 pub use derived::{MessageRow, ReaderRow, Span};
 pub use metadata::Register;
 pub use native_files::{GuardedFile, NativeFile};
@@ -37,12 +39,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
     include_str!("schema/003_metadata.sql"),
     include_str!("schema/004_branches.sql"),
     include_str!("schema/005_sync.sql"),
+    include_str!("schema/006_checkpoint.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.

@@ -323,6 +323,12 @@ impl Store {
         Ok(SessionRow { parent: Some((new.parent.to_string(), new.relation)), inherited: new.inherited, ..row })
     }
 
+    /// So many bytes at the start of `main` were written by us, now that the main file was rewritten.
+    pub fn set_inherited(&mut self, session: i64, inherited: u64) -> Result<()> {
+        self.connection.execute("UPDATE session SET inherited = ?2 WHERE id = ?1", params![session, inherited])?;
+        Ok(())
+    }
+
     /// Takes back an announcement whose file could not be written.
     pub fn unannounce(&mut self, session: &SessionRow) -> Result<()> {
         self.connection.execute(

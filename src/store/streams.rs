@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io::Read;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
 const CHUNK: (usize, usize, usize) = (16 << 10, 64 << 10, 256 << 10);
@@ -616,16 +616,17 @@ impl Store {
         Ok(&cache.packs[0].1)
     }
 
-    /// Calls `each` with number (from 0), place and bytes of every line from byte `from` on, the start of a line; an
+    /// Calls `each` with number (from 0), place and bytes of every line in `range`, which begins at a line's start; an
     /// unterminated last line included, one longer than `limit` left out. `Break` ends the walk.
-    pub fn for_each_line(&self, stream: &Stream, from: u64, limit: u64, each: &mut OnLine<'_>) -> Result<()> {
+    pub fn for_each_line(&self, stream: &Stream, range: Range<u64>, limit: u64, each: &mut OnLine<'_>) -> Result<()> {
         let mut cache = ChunkCache::default();
-        let (mut offset, mut number) = (from, 0);
+        let (mut offset, mut number) = (range.start, 0);
         // The beginning of a line whose end is in the next piece; empty where the line is too long.
         let mut begun: Vec<u8> = Vec::new();
-        let mut read_to = from;
+        let mut read_to = range.start;
         loop {
-            let piece = self.read_piece(stream, read_to, &mut cache)?;
+            let mut piece = self.read_piece(stream, read_to, &mut cache)?;
+            piece.truncate(range.end.saturating_sub(read_to) as usize);
             if piece.is_empty() {
                 break;
             }

@@ -113,6 +113,14 @@ pub trait Tool: Sync {
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
     /// How sessions are written for this tool; `None` where it can only be captured.
     fn writer(&self) -> Option<&dyn Writer>;
+    /// How its files and lists name a session's project; `None` where they do not.
+    fn mover(&self) -> Option<&dyn Mover> {
+        None
+    }
+    /// How many tokens the context of its models holds, where one number is true of those that it uses by itself.
+    fn context_tokens(&self) -> Option<u64> {
+        None
+    }
     /// What this tool deletes by itself, as its settings say.
     fn retention(&self, home: &Home) -> Retention;
 }
@@ -366,6 +374,10 @@ pub trait Source {
     fn for_each_line(&self, stream: &StreamInfo, from: u64, each: &mut OnLine<'_>) -> Result<()>;
     /// Exactly `length` bytes from `offset` of a stream. Cheap when called with rising offsets.
     fn bytes(&self, stream: &StreamInfo, offset: u64, length: u64) -> Result<Vec<u8>>;
+    /// The message at which a person wants the live conversation to end, where the session is a tree and not a list.
+    fn leaf(&self) -> Option<&str> {
+        None
+    }
     /// Another archived session of the same tool, such as the parent of a fork; `None` where it is not archived.
     fn sibling(&self, native_id: &str) -> Result<Option<Box<dyn Source + '_>>>;
 
@@ -428,4 +440,33 @@ pub trait Writer {
     fn unregister(&self, plan: &Plan, target: &Target) -> Result<()>;
     /// True where a running client has the session open, as far as the tool tells.
     fn is_open(&self, home: &Home, native_id: &str) -> bool;
+}
+
+/// How a tool's own files and lists name the project of a session, for a project whose folder moved.
+pub trait Mover {
+    /// Where the file at `native_path` lies in the tool's folder for `project`; `None` where that does not depend on the
+    /// project.
+    fn place(&self, home: &Home, native_path: &str, project: &Path) -> Option<String>;
+    /// `line` with the fields changed that name the old folder; `None` where none does.
+    fn line(&self, line: &[u8], moved: &Moved) -> Option<Vec<u8>>;
+    /// Tells the tool's own list of sessions. The answer says in words what could not be done.
+    fn list(&self, home: &Home, native_id: &str, moved: &Moved) -> Result<Option<String>>;
+}
+
+/// A folder that moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was, absolute.
+    pub from: PathBuf,
+    /// Where it is.
+    pub to: PathBuf,
+}
+
+impl Moved {
+    /// Where `path` is now; `None` where it did not move.
+    pub fn path(&self, path: &str) -> Option<String> {
+        let rest = Path::new(path).strip_prefix(&self.from).ok()?;
+        let new = if rest.as_os_str().is_empty() { self.to.clone() } else { self.to.join(rest) };
+        Some(new.to_string_lossy().into_owned())
+    }
 }

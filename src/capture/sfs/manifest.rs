@@ -3,6 +3,7 @@
 use super::folder::open;
 use crate::error::{Error, Result};
 use crate::id::SessionId;
+use crate::store::Checkpoint;
 use crate::tools::{self, Format};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -38,6 +39,8 @@ pub(super) struct Manifest {
     pub(super) updated_at: Option<Timestamp>,
     /// From the workspace beside the manifest: some tools keep it outside of the session's bytes.
     pub(super) project: Option<String>,
+    /// Their positions count generations as the folder does.
+    pub(super) checkpoints: Vec<Checkpoint>,
     native: Option<Vec<Listed>>,
 }
 
@@ -119,6 +122,7 @@ impl Manifest {
             created_at: at("/created_at"),
             updated_at: at("/updated_at"),
             project: None,
+            checkpoints: Vec::deserialize(&metadata["checkpoints"]).unwrap_or_default(),
             native,
         })
     }

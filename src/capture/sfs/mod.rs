@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::id::SessionId;
 use crate::model::label;
 use crate::model::observation::{Observation, TitleRank};
-use crate::store::{ChunkCache, Event, NewSession, Relation, SessionRow, Store, Stream};
+use crate::store::{Checkpoint, ChunkCache, Event, NewSession, Relation, SessionRow, Store, Stream, StreamEnd};
 use crate::tools::{self, Format};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -72,6 +72,8 @@ pub fn import_sfs(store: &mut Store, folder: &Path) -> Result<Imported> {
 struct Session {
     row: SessionRow,
     report: Report,
+    /// Which of our generations each of the folder's became: stream, theirs, ours.
+    generations: Vec<(String, u32, u32)>,
 }
 
 impl Session {
@@ -81,7 +83,7 @@ impl Session {
         manifest: &Manifest,
         mut members: Vec<Member>,
     ) -> Result<(Report, Vec<String>)> {
-        let mut session = Session { row, report: Report::default() };
+        let mut session = Session { row, report: Report::default(), generations: Vec::new() };
         let mut notes: Vec<String> = session.keep_aside(store, &mut members)?.into_iter().collect();
         members.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
         for generations in members.chunk_by(|a, b| a.name == b.name) {
@@ -92,7 +94,7 @@ impl Session {
         if session.report.files > 0 || told {
             derive::rebuild_session(store, session.row.id)?;
         }
-        if session.tell_rest(store, manifest)? | told {
+        if session.tell_rest(store, manifest)? | session.tell_checkpoints(store, manifest)? | told {
             session.report.files = session.report.files.max(1);
         }
         if session.report.files > 0 {
@@ -133,6 +135,7 @@ impl Session {
                 next += 1;
                 store.create_stream(member.key(self.row.id, next - 1))?
             };
+            self.generations.push((member.name.clone(), member.generation, stream.generation));
             if stream.length < member.length {
                 self.report.bytes += append(store, &mut stream, &mut content)?;
                 self.report.files += 1;
@@ -174,6 +177,27 @@ impl Session {
             notes.push(format!("tags left out ({}): {}", label::TAG_RULE, left.join(", ")));
         }
         Ok(title.is_some() || !tags.is_empty())
+    }
+
+    /// Checkpoints of names that are free here, where all of what they mark came along. Says whether there were any.
+    fn tell_checkpoints(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let ours = |end: &StreamEnd| {
+            let of = |(name, theirs, _): &&(String, u32, u32)| *name == end.name && *theirs == end.generation;
+            self.generations.iter().find(of).map(|(.., ours)| StreamEnd { generation: *ours, ..end.clone() })
+        };
+        let mut told = false;
+        for checkpoint in
+            manifest.checkpoints.iter().filter(|checkpoint| Checkpoint::check_name(&checkpoint.name).is_ok())
+        {
+            let streams: Option<Vec<StreamEnd>> = checkpoint.streams.iter().map(ours).collect();
+            if let Some(streams) = streams
+                && store.checkpoint(self.row.id, &checkpoint.name)?.is_none()
+            {
+                store.add_checkpoint(self.row.id, &Checkpoint { streams, ..checkpoint.clone() })?;
+                told = true;
+            }
+        }
+        Ok(told)
     }
 
     /// What the tool kept outside of the session's bytes, such as a title in an index. Says whether anything was new.

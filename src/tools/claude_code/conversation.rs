@@ -28,7 +28,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
             .hint("only files of its sub-agents were captured")
     })?;
     let tree = Tree::read(source, main)?;
-    let branch = tree.branch();
+    let branch = tree.branch(source.leaf());
     let mut left_out = tree.left_out(&branch);
     left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents(source)?));
     left_out.retain(|(_, _, count)| *count > 0);
@@ -266,7 +266,11 @@ impl Tree {
         std::iter::successors(at, |at| self.parent(*at)).take_while(|at| seen.insert(*at)).collect()
     }
 
-    fn leaf(&self) -> Option<usize> {
+    /// The last record of the branch: the `wanted` one, else the client's choice.
+    fn leaf(&self, wanted: Option<&str>) -> Option<usize> {
+        if let Some(at) = wanted.and_then(|uuid| self.find(id(uuid))) {
+            return Some(at);
+        }
         let named = self.leaves.iter().rev().find_map(|(uuid, explicit)| {
             let at = self.find(*uuid).filter(|at| self.nodes[*at].kind != Kind::SideChain)?;
             Some(if *explicit { at } else { self.newest_below(at) })
@@ -301,8 +305,8 @@ impl Tree {
         found
     }
 
-    fn branch(&self) -> Branch {
-        let mut path = self.upward(self.leaf());
+    fn branch(&self, wanted: Option<&str>) -> Branch {
+        let mut path = self.upward(self.leaf(wanted));
         let summary = path.iter().position(|at| self.nodes[*at].kind == Kind::Summary);
         let mut compacted = Vec::new();
         if let Some(summary) = summary {

@@ -11,6 +11,7 @@
 //! Settings, prompt history, credentials and `*.key` files are never opened.
 
 mod conversation;
+mod moved;
 mod names;
 mod reader;
 mod record;
@@ -19,7 +20,7 @@ mod shape;
 mod writer;
 
 use self::reader::ClaudeReader;
-use super::{Clock, Format, Place, Reader, Retention, Source, Tool, Writer};
+use super::{Clock, Format, Mover, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -96,6 +97,15 @@ impl Tool for ClaudeCode {
         );
         let source = source.filter(|_| days.is_some());
         Retention { after: Some(after), most: None, clock: Clock::FileTime, source, words }
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::ClaudeMover)
+    }
+
+    /// What its models have unless the longer context was asked for (2.1.330).
+    fn context_tokens(&self) -> Option<u64> {
+        Some(200_000)
     }
 }
 

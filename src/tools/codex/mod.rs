@@ -4,12 +4,13 @@
 mod call;
 mod conversation;
 mod items;
+mod moved;
 mod reader;
 mod record;
 mod state_db;
 mod writer;
 
-use super::{Format, Place, Reader, Retention, Source, Tool, Writer};
+use super::{Format, Mover, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -88,6 +89,15 @@ impl Tool for Codex {
 
     fn retention(&self, _home: &Home) -> Retention {
         Retention::keeps("keeps its sessions; `codex archive` only moves them to another folder")
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::CodexMover)
+    }
+
+    /// What the client states for its default models (0.169.0): `model_context_window` of its turns.
+    fn context_tokens(&self) -> Option<u64> {
+        Some(258_400)
     }
 }
 

@@ -4,10 +4,10 @@
 
 use crate::error::{Context, Error, Result};
 use crate::model::conversation::About;
-use crate::tools::Plan;
+use crate::tools::{Moved, Plan};
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -42,6 +42,24 @@ pub(super) fn unregister(root: &Path, plan: &Plan) -> Result<()> {
     delete().map(drop).map_err(|source| {
         Error::failed(format!("{} still lists session {}", database.display(), plan.native_id)).because(source)
     })
+}
+
+/// Lists the session in the folder that its project moved to; the answer says what could not be done. One column of its
+/// row, and only where that names the old folder.
+pub(super) fn move_thread(root: &Path, native_id: &str, moved: &Moved) -> Option<String> {
+    let database = newest(root)?;
+    let change = || -> rusqlite::Result<()> {
+        let connection = open(&database)?;
+        let cwd = "SELECT cwd FROM threads WHERE id = ?1";
+        let cwd: Option<String> = connection.query_row(cwd, [native_id], |row| row.get(0)).optional()?;
+        if let Some(new) = cwd.and_then(|cwd| moved.path(&cwd)) {
+            connection.execute("UPDATE threads SET cwd = ?2 WHERE id = ?1", (native_id, new))?;
+        }
+        Ok(())
+    };
+    let note =
+        || format!("{} still lists it in the old folder; `codex resume {native_id}` finds it", database.display());
+    change().is_err().then(note)
 }
 
 /// `state_<n>.sqlite` with the highest number; the number counts the client's schema generations.

@@ -14,6 +14,7 @@
 //! file's name. Accounts, credentials and logs of prompts are never opened; of the settings only the retention is read.
 
 mod conversation;
+mod moved;
 mod project;
 mod reader;
 mod record;
@@ -23,7 +24,7 @@ mod speech;
 mod writer;
 
 use self::reader::GeminiReader;
-use super::{Format, Head, Place, Reader, Retention, Source, Tool, Writer};
+use super::{Format, Head, Mover, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
@@ -116,6 +117,15 @@ impl Tool for Gemini {
 
     fn retention(&self, home: &Home) -> Retention {
         retention::of(&self.root(home))
+    }
+
+    fn mover(&self) -> Option<&dyn Mover> {
+        Some(&moved::GeminiMover)
+    }
+
+    /// The client's own limit for all of its models (0.61.0).
+    fn context_tokens(&self) -> Option<u64> {
+        Some(1_048_576)
     }
 }
 

@@ -1,0 +1,82 @@
+//! Which part of a session's live conversation is wanted, and that part.
+
+use super::position::Position;
+use super::source::ArchivedSession;
+use crate::error::{Error, Result};
+use crate::model::budget::{self, Survey};
+use crate::model::conversation::Conversation;
+use crate::model::portion::{self, Messages};
+use crate::store::{SessionRow, Store};
+
+/// What a person asked for; nothing means all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// As it was at this checkpoint or behind this message.
+    pub at: Option<String>,
+    /// From the prompt on that set off this message.
+    pub from: Option<String>,
+    /// What fits into so many tokens.
+    pub budget: Option<u64>,
+}
+
+/// A part of a conversation, and what was done to make it one.
+pub(super) struct Selected<'a> {
+    pub conversation: Conversation<'a>,
+    /// Outputs that were trimmed.
+    pub trimmed: u64,
+}
+
+impl Selection {
+    /// True where nothing is left out.
+    pub fn is_all(&self) -> bool {
+        *self == Selection::default()
+    }
+
+    /// The session as it was at the position asked for.
+    pub fn open<'a>(&self, store: &'a Store, session: &SessionRow) -> Result<ArchivedSession<'a>> {
+        let source = ArchivedSession::open(store, session.clone())?;
+        match &self.at {
+            None => Ok(source),
+            Some(words) => Ok(source.cut(Position::find(store, session, words)?)),
+        }
+    }
+
+    /// The part of the conversation of `source`, which [`Selection::open`] gave.
+    pub(super) fn conversation<'a>(&self, source: &'a ArchivedSession<'_>) -> Result<Selected<'a>> {
+        let start = match &self.from {
+            Some(words) => portion::start_of(source.conversation()?.messages, words)?,
+            None => 0,
+        };
+        let mut conversation = source.conversation()?;
+        if start > 0 {
+            conversation.messages = Box::new(conversation.messages.skip(start));
+            conversation.left_out.push(("messages", "before the message of --from", start as u64));
+        }
+        let mut selected = Selected { conversation, trimmed: 0 };
+        if let Some(budget) = self.budget {
+            selected.fit(source, budget, Box::new(source.conversation()?.messages.skip(start)))?;
+        }
+        Ok(selected)
+    }
+}
+
+impl Selected<'_> {
+    /// `again` is the same conversation once more.
+    fn fit(&mut self, source: &ArchivedSession<'_>, budget: u64, again: Messages<'_>) -> Result<()> {
+        let id = &source.row.public_id;
+        let plan = budget::plan(&Survey::of(again, budget)?).map_err(|least| {
+            Error::usage(format!("the first prompt and the newest turn of session {id} take about {least} tokens"))
+                .hint(format!("--budget {least}, or more"))
+        })?;
+        let missing = plan.gaps.iter().map(|gap| gap.messages).sum();
+        self.trimmed = plan.trimmed;
+        self.conversation.left_out.push((
+            "messages",
+            "left out to fit into the budget; a note stands for them",
+            missing,
+        ));
+        let messages = std::mem::replace(&mut self.conversation.messages, Box::new(std::iter::empty()));
+        self.conversation.messages = budget::fit(messages, plan, format!("sfs show {id} -m --full"));
+        Ok(())
+    }
+}
