@@ -46,6 +46,17 @@ const STRONG: &str = "secret credential credentials apikey accesskey secretkey p
     clienttoken admintoken servicetoken registrytoken";
 const WEAK: &str = "token key";
 
+/// Whether `name` is worth a closer look: JSON has many keys.
+pub(super) fn may_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    NAMES.iter().any(|word| lower.contains(word))
+}
+
+/// Whether `value` is one word of a fitting length.
+pub(super) fn may_be_assigned(value: &str) -> bool {
+    (8..=512).contains(&value.len()) && !value.contains(char::is_whitespace)
+}
+
 /// What `name` promises; nothing if it is no secret's.
 pub(super) fn strength(name: &str) -> Option<Strength> {
     let name = name.rsplit('.').next().unwrap_or(name).trim_matches(['-', '_']);
@@ -99,7 +110,7 @@ fn is_screaming(name: &str) -> bool {
 
 /// The kind of the secret that is assigned to `name`, if `value` is one.
 pub(super) fn assigned(name: &str, strength: Strength, form: Form, value: &str) -> Option<(&'static str, Severity)> {
-    if !(8..=512).contains(&value.len()) || value.contains(char::is_whitespace) || !is_text_of_its_own(value) {
+    if !may_be_assigned(value) || !is_text_of_its_own(value) {
         return None;
     }
     let is_env = is_screaming(name) && form == Form::Plain;

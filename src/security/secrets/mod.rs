@@ -69,10 +69,15 @@ pub fn find(text: &str) -> Vec<Secret> {
 /// says that it is one.
 pub fn find_under(key: &str, text: &str) -> Vec<Secret> {
     let found = find(text);
-    let strength = judge::strength(key).filter(|_| found.is_empty() && placeholders(text).next().is_none());
-    let whole = strength.and_then(|strength| judge::assigned(key, strength, judge::Form::Quoted, text));
-    let whole = whole.map(|(kind, severity)| Secret { kind, severity, range: 0..text.len() });
-    found.into_iter().chain(whole).collect()
+    if !found.is_empty()
+        || !judge::may_be_assigned(text)
+        || !judge::may_name(key)
+        || placeholders(text).next().is_some()
+    {
+        return found;
+    }
+    let kind = judge::strength(key).and_then(|strength| judge::assigned(key, strength, judge::Form::Quoted, text));
+    kind.map(|(kind, severity)| Secret { kind, severity, range: 0..text.len() }).into_iter().collect()
 }
 
 /// The secrets in a line of a stream, whether it is JSON or not. `each` gets the secret itself too; in JSON its place is

@@ -6,7 +6,8 @@ use memchr::memmem;
 
 /// With what a block begins.
 pub(super) const BEGIN: &str = "-----BEGIN ";
-const END: &str = "-----END";
+/// With what its last line begins, or that of another block: so no byte is looked at for two of them.
+const DASHES: &str = "-----";
 /// No key is longer.
 const MAX_BODY: usize = 16 << 10;
 /// Fewer base64 characters on a line are not the beginning of a key.
@@ -24,7 +25,7 @@ pub(super) fn find(text: &str, start: usize) -> Option<Secret> {
     let body_start = start + BEGIN.len() + label_end + 5;
     let rest = &text[body_start..];
     let rest = &rest[..text_boundary(rest, MAX_BODY)];
-    let length = memmem::find(rest.as_bytes(), END.as_bytes()).unwrap_or_else(|| extent(rest));
+    let length = memmem::find(rest.as_bytes(), DASHES.as_bytes()).unwrap_or_else(|| extent(rest));
     let body = &text[body_start..body_start + length];
     if body.contains('[') || longest_run(body) < MIN_RUN {
         return None;
