@@ -7,13 +7,14 @@
 //!
 //! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
 
+use super::calls;
 use super::names::{CallIds, acceptable, folder_of};
 use super::reader::SYNTHETIC;
 use super::running;
-use super::shape::{Aside, Envelope, Input, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
+use super::shape::{Aside, Envelope, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
-use crate::model::action::{self, Action};
+use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
@@ -275,19 +276,16 @@ impl<'a> Scribe<'a> {
         Some(Piece::Thinking { thinking: text, signature })
     }
 
+    /// The call, with the name and the arguments that this client has for it.
     fn call<'m>(&mut self, id: String, name: &'m str, input: &'m RawValue) -> Piece<'m> {
-        if !self.is_own
-            && name != "Bash"
-            && let Action::Shell { command, directory } = action::of(name, input)
-        {
-            self.tally.add(Fate::Mapped, "tool calls", "as Bash");
-            let elsewhere =
-                directory.filter(|directory| *directory != self.cwd && self.about.cwd.as_ref() != Some(directory));
-            let command = match elsewhere {
-                Some(directory) => format!("cd {} && {command}", action::quoted(&directory)),
-                None => command,
-            };
-            return Piece::ToolUse { id, name: "Bash".into(), input: Cow::Owned(raw(&Input { command: &command })) };
+        if !self.is_own {
+            let meaning = action::of(name, input);
+            let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
+            if let Some(native) = calls::native(&meaning.action, &is_here).filter(|native| native.name != name) {
+                let (fate, detail) = native.entry(name, &meaning);
+                self.tally.add(fate, "tool calls", detail);
+                return Piece::ToolUse { id, name: native.name.into(), input: Cow::Owned(native.input) };
+            }
         }
         let acceptable = acceptable(name, 128);
         if acceptable == name {

@@ -362,10 +362,8 @@ impl<'w> Rollout<'w> {
     fn call(&mut self, id: &str, name: &str, input: &RawValue, result: CallResult) -> Result<()> {
         let call_id = call_id(id);
         let call = Call::of(name, input);
-        match call.renamed() {
-            Some(how) => self.tally.add(Fate::Mapped, "tool calls", how),
-            None => self.tally.add(Fate::Kept, "tool calls", ""),
-        }
+        let (fate, detail) = call.fate();
+        self.tally.add(fate, "tool calls", detail);
         if result.synthetic {
             self.tally.add(Fate::Degraded, "tool results", "none was recorded: an error stands in for it");
         } else {

@@ -13,6 +13,7 @@
 //! Before 0.29 a project's folder was the SHA-256 of its path. A session is known by the id inside its file, not by the
 //! file's name. Settings, accounts, credentials and logs of prompts are never opened.
 
+mod calls;
 mod conversation;
 mod project;
 mod reader;

@@ -9,6 +9,7 @@
 //!
 //! The registry of projects is left alone: a marker in the project's folder is enough, and the client adds the rest.
 
+use super::calls;
 use super::conversation::newest_history;
 use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
 use super::speech::{Kept, SHIELD, is_left_out, object, one_line};
@@ -16,10 +17,10 @@ use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
-use crate::model::action::{self, Action};
+use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
+use crate::model::message::{Block, ImageKind, ImageSource, Message, Role};
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -295,15 +296,16 @@ impl<'a> Scribe<'a> {
         self.record(&Record { display_content: vec![Part::blank()], ..Record::of("user", &timestamp, answers) })
     }
 
-    /// The call, with the name and the arguments that the target has for it.
+    /// The call, with the name and the arguments that this client has for it.
     fn call(&mut self, id: String, name: &str, input: &RawValue) -> Part {
-        if !self.is_own
-            && let Action::Shell { command, directory } = action::of(name, input)
-        {
-            self.tally.add(Fate::Mapped, "tool calls", "as run_shell_command");
-            let elsewhere = |there: &String| *there != self.cwd && self.about.cwd.as_ref() != Some(there);
-            let args = raw(&ShellArgs { command, dir_path: directory.filter(elsewhere) });
-            return Part::FunctionCall { id, name: "run_shell_command".to_owned(), args };
+        if !self.is_own {
+            let meaning = action::of(name, input);
+            let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
+            if let Some(native) = calls::native(&meaning.action, &is_here).filter(|native| native.name != name) {
+                let (fate, detail) = native.entry(name, &meaning);
+                self.tally.add(fate, "tool calls", detail);
+                return Part::FunctionCall { id, name: native.name.to_owned(), args: native.input };
+            }
         }
         let acceptable = acceptable(name);
         if acceptable == name {
@@ -356,13 +358,6 @@ impl<'a> Record<'a> {
             tool_calls: Vec::new(),
         }
     }
-}
-
-#[derive(Serialize)]
-struct ShellArgs {
-    command: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dir_path: Option<String>,
 }
 
 fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<()> {

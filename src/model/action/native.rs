@@ -1,0 +1,50 @@
+//! A call in another tool's words.
+
+use super::Meaning;
+use crate::model::ledger::Fate;
+use crate::model::message::raw;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// A call under a target's own name and arguments.
+#[derive(Debug)]
+pub struct Native {
+    /// The target's name for it.
+    pub name: &'static str,
+    /// The target's arguments.
+    pub input: Box<RawValue>,
+    /// What the model said in the call that the target has no argument for.
+    pub without: Vec<&'static str>,
+}
+
+impl Native {
+    /// `name` with these arguments; those that are null are left out.
+    pub fn of(name: &'static str, arguments: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let arguments = arguments.into_iter().filter(|(_, value)| !value.is_null());
+        let arguments: Map<String, Value> = arguments.map(|(name, value)| (name.to_owned(), value)).collect();
+        Native { name, input: raw(&arguments), without: Vec::new() }
+    }
+
+    /// Notes that the target has no argument for `what`, where there is one.
+    #[must_use]
+    pub fn without<T>(mut self, what: &'static str, value: Option<T>) -> Self {
+        self.without.extend(value.map(|_| what));
+        self
+    }
+
+    /// What the ledger says of a call that was called `name` and meant `meaning`.
+    pub fn entry(&self, name: &str, meaning: &Meaning) -> (Fate, String) {
+        let mut detail = format!("{name} as {}", self.name);
+        let left_out: Vec<&str> =
+            self.without.iter().copied().chain(meaning.asides.iter().map(String::as_str)).collect();
+        if !left_out.is_empty() {
+            detail = format!("{detail}, without {}", left_out.join(", "));
+        }
+        (if self.without.is_empty() { Fate::Mapped } else { Fate::Degraded }, detail)
+    }
+}
+
+/// `value` where it is not what the target takes anyway.
+pub fn some<T: Into<Value> + PartialEq + Default>(value: T) -> Value {
+    if value == T::default() { Value::Null } else { value.into() }
+}
