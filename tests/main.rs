@@ -13,6 +13,7 @@ mod daemon;
 mod damage;
 mod directions;
 mod gemini;
+mod ledger;
 mod resume;
 mod sfs;
 mod support;

@@ -328,7 +328,8 @@ fn what_a_summary_stands_for_is_shown_but_not_resumed() {
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
     ---- stderr
     Would be written for Codex:
-      kept          2  assistant messages
+      kept          1  assistant messages
+      kept          1  summaries
       mapped        1  summaries  (as a user message)
       dropped       3  messages before a compaction  (the summary stands for them)
       dropped       1  other content  (the target has no place for it)

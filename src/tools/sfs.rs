@@ -83,6 +83,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     })?;
     let mut left_out = vec![
         ("sub-agent messages", "the main conversation has their results only", log.sidechains),
+        ("nested messages", "the call around them tells the same", log.nested),
         ("messages before a compaction", "the summary stands for them", log.summarized),
     ];
     left_out.retain(|(_, _, count)| *count > 0);
@@ -95,6 +96,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
 struct Log {
     live: Vec<Place>,
     sidechains: u64,
+    nested: u64,
     summarized: u64,
 }
 
@@ -114,6 +116,7 @@ impl Log {
         }
         // The call around it, which the model made, tells the same.
         if message.metadata.contains_key("nested_in") {
+            self.nested += 1;
             return;
         }
         for block in &message.content {

@@ -24,9 +24,9 @@ pub fn differences(expected: &Received, actual: &Received, ledger: &Value) -> Ve
             found.extend(unlike(mine, theirs).iter().filter(|d| !admitted.admits(d)).map(|d| d.describe(kind)));
         }
     };
-    compare("user text", &["user", "prompt"], &texts(&expected.user_texts), &texts(&actual.user_texts));
+    compare("user text", &["user", "prompt", "beginning"], &texts(&expected.user_texts), &texts(&actual.user_texts));
     let assistant = (texts(&expected.assistant_texts), texts(&actual.assistant_texts));
-    compare("assistant text", &["assistant", "thinking", "reasoning"], &assistant.0, &assistant.1);
+    compare("assistant text", &["assistant", "thinking", "reasoning", "end"], &assistant.0, &assistant.1);
     compare("image", &["image"], &texts(&expected.images), &texts(&actual.images));
     compare("call", &["call", "result", "tool"], &calls(&expected.calls), &calls(&actual.calls));
     let lengths = |r: &Received| (r.user_texts.len(), r.assistant_texts.len(), r.calls.len());

@@ -153,7 +153,7 @@ fn searches_know_what_each_tool_takes_for_granted() {
 
 #[test]
 fn plans_are_whole() {
-    let plan = |name, input| match action(name, input) {
+    let plan = |name: &str, input: &str| match action(name, input) {
         Action::Todo { steps, explanation } => {
             let steps: Vec<_> = steps.iter().map(|step| (step.text.as_str(), step.status.as_str())).collect();
             format!("{steps:?} {explanation:?}")
