@@ -233,7 +233,7 @@ fn sub_agents_are_side_chains() {
     assistant 01:Task{"description":"Echo in sub","prompt":"Please run @@subwork 
     tool 01="Sub result: from-subagent"
     assistant "Sub-agent finished."
-    left out: 5 messages, of a sub-agent
+    left out: 5 sub-agent messages, the main conversation has their results only
     "##);
     let v2 = session("v2.0.77-sub");
     let agents: Vec<String> = v2

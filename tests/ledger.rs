@@ -120,7 +120,7 @@ fn problems_in(
 ) -> Vec<String> {
     let (writer, about, target, mut bytes) = (to.writer().unwrap(), about(from), target(), Vec::new());
     let plan = writer.plan(&about, &target).unwrap();
-    let again = Box::new(messages.to_vec().into_iter().map(Ok));
+    let again = Box::new(messages.iter().cloned().map(Ok));
     let conversation = Conversation { messages: again, left_out: left_out.to_vec() };
     // Nothing to resume is an error, which says so.
     let Ok(ledger) = writer.write(&plan, &about, &target, conversation, &mut bytes) else { return Vec::new() };
@@ -141,7 +141,7 @@ fn problems_in(
         equal(what, expected, total(&[dropped], what), "in the ledger");
     }
     let written = FileSource::of(to, &plan.native_id, "main", format_of(to), &bytes);
-    let written = live(&written).expect("what was written can be read");
+    let written = live(&written).unwrap();
     let (there, _) = census(&written);
     let carried = |what| total(&[kept, mapped, degraded], what);
     let held = |what| there.get(what).copied().unwrap_or_default();

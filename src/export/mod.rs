@@ -3,8 +3,10 @@
 //! - [`source`] lets a tool's reader walk an archived session,
 //! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people,
 //! - [`native`] puts a session's own files back, byte for byte,
+//! - [`attachment`] writes what a resumed session's sub-agents said, for people,
 //! - [`mod@resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
 
+mod attachment;
 mod log;
 mod markdown;
 mod native;

@@ -30,6 +30,25 @@ pub struct Entry {
     pub detail: String,
 }
 
+/// What the ledger calls the transcripts of sub-agents, where each has a file of its own.
+pub const SUB_AGENTS: &str = "sub-agent transcripts";
+/// What the ledger calls messages of sub-agents that stand among those of the conversation.
+pub const SUB_AGENT_MESSAGES: &str = "sub-agent messages";
+
+impl Ledger {
+    /// Sub-agents that were dropped so far are carried over after all, for the person: moves their entries, with `detail`.
+    /// False where there are none.
+    pub fn attach_sub_agents(&mut self, detail: &str) -> bool {
+        let is_theirs = |entry: &Entry| entry.what == SUB_AGENTS || entry.what == SUB_AGENT_MESSAGES;
+        let (theirs, dropped) = std::mem::take(&mut self.dropped).into_iter().partition::<Vec<_>, _>(is_theirs);
+        self.dropped = dropped;
+        let any = !theirs.is_empty();
+        self.degraded.extend(theirs.into_iter().map(|entry| Entry { detail: detail.to_owned(), ..entry }));
+        self.degraded.sort_by(|a, b| (&a.what, &a.detail).cmp(&(&b.what, &b.detail)));
+        any
+    }
+}
+
 /// Where an entry goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "see Ledger's fields")]
@@ -128,7 +147,9 @@ impl Tally {
 
     /// Counts all of a message that is not carried over.
     pub fn drop_all(&mut self, message: &Message, why: &'static str) {
-        pieces(message).into_iter().for_each(|what| self.add(Fate::Dropped, what, why));
+        for what in pieces(message) {
+            self.add(Fate::Dropped, what, why);
+        }
     }
 
     /// Counts a result whose call is not in the conversation.

@@ -7,6 +7,7 @@
 use super::{Format, Line, Reader, Reading, Source, StreamInfo};
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
+use crate::model::ledger::SUB_AGENT_MESSAGES;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
@@ -82,7 +83,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
         Ok(ControlFlow::Continue(()))
     })?;
     let mut left_out = vec![
-        ("sub-agent messages", "the main conversation has their results only", log.sidechains),
+        (SUB_AGENT_MESSAGES, "the main conversation has their results only", log.sidechains),
         ("nested messages", "the call around them tells the same", log.nested),
         ("messages before a compaction", "the summary stands for them", log.summarized),
     ];

@@ -49,6 +49,6 @@ fn single(lines: &[&str]) -> Option<Action> {
 /// other line ends, an empty file.
 pub fn adding(path: &str, content: &str) -> Option<String> {
     let lines = content.strip_suffix('\n').filter(|_| !content.contains('\r') && !path.contains(['\n', '\r']))?;
-    let lines: String = lines.split('\n').map(|line| format!("+{line}\n")).collect();
-    Some(format!("{BEGIN}\n{ADD}{path}\n{lines}{END}"))
+    let lines: Vec<&str> = lines.split('\n').collect();
+    Some(format!("{BEGIN}\n{ADD}{path}\n+{}\n{END}", lines.join("\n+")))
 }

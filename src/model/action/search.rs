@@ -16,11 +16,10 @@ pub(super) fn parse(input: &mut Arguments) -> Result<Action, NotThat> {
     let has_switches = input.name.eq_ignore_ascii_case("grep");
     let minds_case = input.take(&["case_sensitive"])?;
     let shows = match input.take::<String>(&["output_mode", "outputMode"])?.as_deref() {
-        Some("content") => Shows::Lines,
         Some("files_with_matches") => Shows::Files,
         Some("count") => Shows::Counts,
         None if input.name == "Grep" || input.take(&["names_only"])? == Some(true) => Shows::Files,
-        None => Shows::Lines,
+        Some("content") | None => Shows::Lines,
         Some(_) => return Err(NotThat),
     };
     let around: Option<u64> = input.take(&["-C", "context"])?;
