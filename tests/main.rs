@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::unwrap_used, reason = "what a test may do, the helpers of tests may do too")]
 
+mod actions;
 mod attachment;
 mod capture;
 mod claude_code;
