@@ -109,7 +109,47 @@ fn calls_of_claude_code_elsewhere() {
         ("TodoWrite", json!({"todos": [{"content": "A", "status": "pending", "activeForm": "Doing A"}]})),
         ("mcp__db__query", json!({"sql": "SELECT 1"})),
     ];
-    insta::assert_snapshot!(table(&calls, &["codex", "gemini"]), @"");
+    insta::assert_snapshot!(table(&calls, &["codex", "gemini"]), @r#"
+    Bash {"command":"ls","description":"List","timeout":5}
+      codex: exec_command {"cmd":"ls"}  (degraded: Bash as exec_command, without description, timeout)
+      gemini: run_shell_command {"command":"ls","description":"List"}  (mapped: Bash as run_shell_command, without timeout)
+    Bash {"command":"serve","run_in_background":true}
+      codex: Bash {"command":"serve","run_in_background":true}  (kept)
+      gemini: run_shell_command {"command":"serve","is_background":true}  (mapped: Bash as run_shell_command)
+    Read {"file_path":"/w/a","limit":5,"offset":10}
+      codex: Read {"file_path":"/w/a","limit":5,"offset":10}  (kept)
+      gemini: read_file {"end_line":14,"file_path":"/w/a","start_line":10}  (mapped: Read as read_file)
+    Read {"file_path":"/w/a.pdf","pages":"1-3"}
+      codex: Read {"file_path":"/w/a.pdf","pages":"1-3"}  (kept)
+      gemini: Read {"file_path":"/w/a.pdf","pages":"1-3"}  (kept)
+    Write {"content":"x\ny\n","file_path":"/w/a"}
+      codex: apply_patch "*** Begin Patch\n*** Add File: /w/a\n+x\n+y\n*** End Patch"  (mapped: Write as apply_patch)
+      gemini: write_file {"content":"x\ny\n","file_path":"/w/a"}  (mapped: Write as write_file)
+    Write {"content":"no end","file_path":"/w/a"}
+      codex: Write {"content":"no end","file_path":"/w/a"}  (kept)
+      gemini: write_file {"content":"no end","file_path":"/w/a"}  (mapped: Write as write_file)
+    Edit {"file_path":"/w/a","new_string":"y","old_string":"x","replace_all":true}
+      codex: Edit {"file_path":"/w/a","new_string":"y","old_string":"x","replace_all":true}  (kept)
+      gemini: replace {"allow_multiple":true,"file_path":"/w/a","new_string":"y","old_string":"x"}  (mapped: Edit as replace)
+    MultiEdit {"edits":[{"new_string":"y","old_string":"x"},{"new_string":"","old_string":"z"}],"file_path":"a"}
+      codex: MultiEdit {"edits":[{"new_string":"y","old_string":"x"},{"new_string":"","old_string":"z"}],"file_path":"a"}  (kept)
+      gemini: MultiEdit {"edits":[{"new_string":"y","old_string":"x"},{"new_string":"","old_string":"z"}],"file_path":"a"}  (kept)
+    Grep {"glob":"*.rs","pattern":"fn main"}
+      codex: Grep {"glob":"*.rs","pattern":"fn main"}  (kept)
+      gemini: grep_search {"case_sensitive":true,"include_pattern":"*.rs","names_only":true,"pattern":"fn main"}  (mapped: Grep as grep_search)
+    Grep {"output_mode":"count","pattern":"x"}
+      codex: Grep {"output_mode":"count","pattern":"x"}  (kept)
+      gemini: Grep {"output_mode":"count","pattern":"x"}  (kept)
+    Glob {"path":"src","pattern":"**/*.rs"}
+      codex: Glob {"path":"src","pattern":"**/*.rs"}  (kept)
+      gemini: glob {"case_sensitive":true,"dir_path":"src","pattern":"**/*.rs"}  (mapped: Glob as glob)
+    TodoWrite {"todos":[{"activeForm":"Doing A","content":"A","status":"pending"}]}
+      codex: update_plan {"plan":[{"status":"pending","step":"A"}]}  (degraded: TodoWrite as update_plan, without activeForm)
+      gemini: write_todos {"todos":[{"description":"A","status":"pending"}]}  (degraded: TodoWrite as write_todos, without activeForm)
+    mcp__db__query {"sql":"SELECT 1"}
+      codex: mcp__db__query {"sql":"SELECT 1"}  (kept)
+      gemini: mcp__db__query {"sql":"SELECT 1"}  (kept)
+    "#);
 }
 
 #[test]
@@ -126,7 +166,35 @@ fn calls_of_codex_elsewhere() {
         ("update_plan", json!({"explanation": "Why", "plan": [{"step": "A", "status": "completed"}]})),
         ("write_stdin", json!({"session_id": 1, "chars": "x"})),
     ];
-    insta::assert_snapshot!(table(&calls, &["claude-code", "gemini"]), @"");
+    insta::assert_snapshot!(table(&calls, &["claude-code", "gemini"]), @r#"
+    exec_command {"cmd":"ls","workdir":"/tmp","yield_time_ms":1000}
+      claude-code: Bash {"command":"cd /tmp && ls"}  (mapped: exec_command as Bash, without yield_time_ms)
+      gemini: run_shell_command {"command":"ls","dir_path":"/tmp"}  (mapped: exec_command as run_shell_command, without yield_time_ms)
+    shell {"command":["bash","-lc","ls | wc"],"workdir":"/home/dev/x"}
+      claude-code: Bash {"command":"ls | wc"}  (mapped: shell as Bash)
+      gemini: run_shell_command {"command":"ls | wc"}  (mapped: shell as run_shell_command)
+    apply_patch {"input":"*** Begin Patch\n*** Add File: a\n+x\n+y\n*** End Patch"}
+      claude-code: Write {"content":"x\ny\n","file_path":"a"}  (mapped: apply_patch as Write)
+      gemini: write_file {"content":"x\ny\n","file_path":"a"}  (mapped: apply_patch as write_file)
+    apply_patch {"input":"*** Begin Patch\n*** Update File: a\n@@\n one\n-two\n+2\n*** End Patch"}
+      claude-code: Edit {"file_path":"a","new_string":"one\n2\n","old_string":"one\ntwo\n"}  (mapped: apply_patch as Edit)
+      gemini: replace {"file_path":"a","new_string":"one\n2\n","old_string":"one\ntwo\n"}  (mapped: apply_patch as replace)
+    apply_patch {"input":"*** Begin Patch\n*** Update File: a\n@@ fn main() {\n-two\n+2\n*** End Patch"}
+      claude-code: apply_patch {"input":"*** Begin Patch\n*** Update File: a\n@@ fn main() {\n-two\n+2\n*** End Patch"}  (kept)
+      gemini: apply_patch {"input":"*** Begin Patch\n*** Update File: a\n@@ fn main() {\n-two\n+2\n*** End Patch"}  (kept)
+    apply_patch {"input":"*** Begin Patch\n*** Delete File: a\n*** End Patch"}
+      claude-code: apply_patch {"input":"*** Begin Patch\n*** Delete File: a\n*** End Patch"}  (kept)
+      gemini: apply_patch {"input":"*** Begin Patch\n*** Delete File: a\n*** End Patch"}  (kept)
+    update_plan {"plan":[{"status":"completed","step":"A"}]}
+      claude-code: TodoWrite {"todos":[{"activeForm":"A","content":"A","status":"completed"}]}  (mapped: update_plan as TodoWrite)
+      gemini: write_todos {"todos":[{"description":"A","status":"completed"}]}  (mapped: update_plan as write_todos)
+    update_plan {"explanation":"Why","plan":[{"status":"completed","step":"A"}]}
+      claude-code: TodoWrite {"todos":[{"activeForm":"A","content":"A","status":"completed"}]}  (degraded: update_plan as TodoWrite, without explanation)
+      gemini: write_todos {"todos":[{"description":"A","status":"completed"}]}  (degraded: update_plan as write_todos, without explanation)
+    write_stdin {"chars":"x","session_id":1}
+      claude-code: write_stdin {"chars":"x","session_id":1}  (kept)
+      gemini: write_stdin {"chars":"x","session_id":1}  (kept)
+    "#);
 }
 
 #[test]
@@ -142,7 +210,35 @@ fn calls_of_gemini_cli_elsewhere() {
         ("write_todos", json!({"todos": [{"description": "A", "status": "cancelled"}]})),
         ("google_web_search", json!({"query": "x"})),
     ];
-    insta::assert_snapshot!(table(&calls, &["claude-code", "codex"]), @"");
+    insta::assert_snapshot!(table(&calls, &["claude-code", "codex"]), @r#"
+    run_shell_command {"command":"ls","description":"List","dir_path":"sub dir"}
+      claude-code: Bash {"command":"cd 'sub dir' && ls","description":"List"}  (mapped: run_shell_command as Bash)
+      codex: exec_command {"cmd":"ls","workdir":"sub dir"}  (degraded: run_shell_command as exec_command, without description)
+    read_file {"end_line":7,"file_path":"a","start_line":3}
+      claude-code: Read {"file_path":"a","limit":5,"offset":3}  (mapped: read_file as Read)
+      codex: read_file {"end_line":7,"file_path":"a","start_line":3}  (kept)
+    write_file {"content":"x\n","file_path":"a"}
+      claude-code: Write {"content":"x\n","file_path":"a"}  (mapped: write_file as Write)
+      codex: apply_patch "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"  (mapped: write_file as apply_patch)
+    replace {"file_path":"a","instruction":"Why","new_string":"y","old_string":"x"}
+      claude-code: Edit {"file_path":"a","new_string":"y","old_string":"x"}  (degraded: replace as Edit, without instruction)
+      codex: replace {"file_path":"a","instruction":"Why","new_string":"y","old_string":"x"}  (kept)
+    grep_search {"context":2,"dir_path":"src","pattern":"x"}
+      claude-code: Grep {"-A":2,"-B":2,"-i":true,"output_mode":"content","path":"src","pattern":"x"}  (mapped: grep_search as Grep)
+      codex: grep_search {"context":2,"dir_path":"src","pattern":"x"}  (kept)
+    glob {"pattern":"*.rs"}
+      claude-code: Glob {"pattern":"*.rs"}  (degraded: glob as Glob, without ignoring case)
+      codex: glob {"pattern":"*.rs"}  (kept)
+    write_todos {"todos":[{"description":"A","status":"in_progress"}]}
+      claude-code: TodoWrite {"todos":[{"activeForm":"A","content":"A","status":"in_progress"}]}  (mapped: write_todos as TodoWrite)
+      codex: update_plan {"plan":[{"status":"in_progress","step":"A"}]}  (mapped: write_todos as update_plan)
+    write_todos {"todos":[{"description":"A","status":"cancelled"}]}
+      claude-code: write_todos {"todos":[{"description":"A","status":"cancelled"}]}  (kept)
+      codex: write_todos {"todos":[{"description":"A","status":"cancelled"}]}  (kept)
+    google_web_search {"query":"x"}
+      claude-code: google_web_search {"query":"x"}  (kept)
+      codex: google_web_search {"query":"x"}  (kept)
+    "#);
 }
 
 #[test]
@@ -150,10 +246,45 @@ fn calls_of_cursor_elsewhere() {
     let calls = [
         ("run_terminal_cmd", json!({"command": "ls", "is_background": false, "explanation": "List"})),
         ("read_file", json!({"target_file": "a", "offset": 3, "limit": 2})),
+        ("read_lints", json!({"paths": ["a"], "explanation": "Why"})),
+        ("write", json!({"file_path": "a", "contents": "x\n", "explanation": "Why"})),
         ("search_replace", json!({"file_path": "a", "old_string": "x", "new_string": "y"})),
         ("todo_write", json!({"merge": false, "todos": [{"id": "1", "content": "A", "status": "pending"}]})),
         ("todo_write", json!({"merge": true, "todos": [{"id": "1", "content": "A", "status": "pending"}]})),
         ("edit_file", json!({"target_file": "a", "instructions": "i", "code_edit": "// ... existing code ..."})),
     ];
-    insta::assert_snapshot!(table(&calls, &["claude-code", "codex", "gemini"]), @"");
+    insta::assert_snapshot!(table(&calls, &["claude-code", "codex", "gemini"]), @r#"
+    run_terminal_cmd {"command":"ls","explanation":"List","is_background":false}
+      claude-code: Bash {"command":"ls","description":"List"}  (mapped: run_terminal_cmd as Bash)
+      codex: exec_command {"cmd":"ls"}  (degraded: run_terminal_cmd as exec_command, without description)
+      gemini: run_shell_command {"command":"ls","description":"List"}  (mapped: run_terminal_cmd as run_shell_command)
+    read_file {"limit":2,"offset":3,"target_file":"a"}
+      claude-code: Read {"file_path":"a","limit":2,"offset":3}  (mapped: read_file as Read)
+      codex: read_file {"limit":2,"offset":3,"target_file":"a"}  (kept)
+      gemini: read_file {"end_line":4,"file_path":"a","start_line":3}  (mapped: read_file with the target's arguments)
+    read_lints {"explanation":"Why","paths":["a"]}
+      claude-code: read_lints {"explanation":"Why","paths":["a"]}  (kept)
+      codex: read_lints {"explanation":"Why","paths":["a"]}  (kept)
+      gemini: read_lints {"explanation":"Why","paths":["a"]}  (kept)
+    write {"contents":"x\n","explanation":"Why","file_path":"a"}
+      claude-code: Write {"content":"x\n","file_path":"a"}  (degraded: write as Write, without explanation)
+      codex: apply_patch "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"  (degraded: write as apply_patch, without explanation)
+      gemini: write_file {"content":"x\n","file_path":"a"}  (degraded: write as write_file, without explanation)
+    search_replace {"file_path":"a","new_string":"y","old_string":"x"}
+      claude-code: Edit {"file_path":"a","new_string":"y","old_string":"x"}  (mapped: search_replace as Edit)
+      codex: search_replace {"file_path":"a","new_string":"y","old_string":"x"}  (kept)
+      gemini: replace {"file_path":"a","new_string":"y","old_string":"x"}  (mapped: search_replace as replace)
+    todo_write {"merge":false,"todos":[{"content":"A","id":"1","status":"pending"}]}
+      claude-code: TodoWrite {"todos":[{"activeForm":"A","content":"A","status":"pending"}]}  (mapped: todo_write as TodoWrite)
+      codex: update_plan {"plan":[{"status":"pending","step":"A"}]}  (mapped: todo_write as update_plan)
+      gemini: write_todos {"todos":[{"description":"A","status":"pending"}]}  (mapped: todo_write as write_todos)
+    todo_write {"merge":true,"todos":[{"content":"A","id":"1","status":"pending"}]}
+      claude-code: todo_write {"merge":true,"todos":[{"content":"A","id":"1","status":"pending"}]}  (kept)
+      codex: todo_write {"merge":true,"todos":[{"content":"A","id":"1","status":"pending"}]}  (kept)
+      gemini: todo_write {"merge":true,"todos":[{"content":"A","id":"1","status":"pending"}]}  (kept)
+    edit_file {"code_edit":"// ... existing code ...","instructions":"i","target_file":"a"}
+      claude-code: edit_file {"code_edit":"// ... existing code ...","instructions":"i","target_file":"a"}  (kept)
+      codex: edit_file {"code_edit":"// ... existing code ...","instructions":"i","target_file":"a"}  (kept)
+      gemini: edit_file {"code_edit":"// ... existing code ...","instructions":"i","target_file":"a"}  (kept)
+    "#);
 }

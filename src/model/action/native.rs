@@ -6,6 +6,9 @@ use crate::model::message::raw;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+/// Asides in which the model says something.
+const PROSE: [&str; 2] = ["explanation", "justification"];
+
 /// A call under a target's own name and arguments.
 #[derive(Debug)]
 pub struct Native {
@@ -32,15 +35,26 @@ impl Native {
         self
     }
 
+    /// False where `name(input)` is just this, or says more in the same words: then it stays as it is.
+    pub fn replaces(&self, name: &str, input: &RawValue, meaning: &Meaning) -> bool {
+        let is_whole = self.without.is_empty() && meaning.asides.is_empty();
+        let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+        self.name != name || (is_whole && value(&self.input) != value(input))
+    }
+
     /// What the ledger says of a call that was called `name` and meant `meaning`.
     pub fn entry(&self, name: &str, meaning: &Meaning) -> (Fate, String) {
         let mut detail = format!("{name} as {}", self.name);
+        if name == self.name {
+            detail = format!("{name} with the target's arguments");
+        }
         let left_out: Vec<&str> =
             self.without.iter().copied().chain(meaning.asides.iter().map(String::as_str)).collect();
         if !left_out.is_empty() {
             detail = format!("{detail}, without {}", left_out.join(", "));
         }
-        (if self.without.is_empty() { Fate::Mapped } else { Fate::Degraded }, detail)
+        let is_whole = self.without.is_empty() && !meaning.asides.iter().any(|aside| PROSE.contains(&aside.as_str()));
+        (if is_whole { Fate::Mapped } else { Fate::Degraded }, detail)
     }
 }
 

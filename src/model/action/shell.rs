@@ -21,7 +21,7 @@ pub(super) const NAMES: [&str; 11] = [
 ];
 
 /// How the command was to be run: limits, permissions, the terminal.
-const ASIDES: [&str; 19] = [
+const ASIDES: [&str; 18] = [
     "timeout",
     "timeout_ms",
     "yield_time_ms",
@@ -32,7 +32,6 @@ const ASIDES: [&str; 19] = [
     "login",
     "type",
     "options",
-    "explanation",
     "justification",
     "prefix_rule",
     "sandbox_permissions",
@@ -66,7 +65,7 @@ pub(super) fn parse(input: &mut Arguments) -> Result<Action, NotThat> {
     Ok(Action::Shell {
         command,
         directory: input.take(&["workdir", "working_directory", "directory", "dir_path", "cwd"])?,
-        description: input.take(&["description"])?,
+        description: input.take(&["description", "explanation"])?,
         in_background: input.take(&["run_in_background", "is_background"])?.unwrap_or_default(),
     })
 }
