@@ -1,4 +1,4 @@
-//! Other tools' calls in this client's words, as 2.1.330 draws them.
+//! Other tools' calls in the words of this client (2.1.330).
 
 use crate::model::action::{Action, Change, Native, Search, Shows, Status, Step, quoted, some};
 use serde_json::{Value, json};
@@ -27,14 +27,7 @@ pub(super) fn native(action: &Action, is_here: &dyn Fn(&str) -> bool) -> Option<
             Native::of("Write", [("file_path", path.as_str().into()), ("content", content.as_str().into())])
         }
         Action::Edit { path, changes, instruction } => {
-            let [Change { old, new, everywhere }] = changes.as_slice() else { return None };
-            let (old, new) = (old.as_str().into(), new.as_str().into());
-            let path = path.as_str().into();
-            Native::of(
-                "Edit",
-                [("file_path", path), ("old_string", old), ("new_string", new), ("replace_all", some(*everywhere))],
-            )
-            .without("instruction", instruction.as_ref())
+            edit(path, changes)?.without("instruction", instruction.as_ref())
         }
         Action::Search(search) => grep(search),
         Action::Find { pattern, path, ignores_case } => {
@@ -47,6 +40,20 @@ pub(super) fn native(action: &Action, is_here: &dyn Fn(&str) -> bool) -> Option<
         }
         Action::Patch(_) | Action::Other => return None,
     })
+}
+
+/// One change a call.
+fn edit(path: &str, changes: &[Change]) -> Option<Native> {
+    let [Change { old, new, everywhere }] = changes else { return None };
+    Some(Native::of(
+        "Edit",
+        [
+            ("file_path", path.into()),
+            ("old_string", old.as_str().into()),
+            ("new_string", new.as_str().into()),
+            ("replace_all", some(*everywhere)),
+        ],
+    ))
 }
 
 fn grep(search: &Search) -> Native {

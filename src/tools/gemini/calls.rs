@@ -1,4 +1,4 @@
-//! Other tools' calls in this client's words, as 0.61 draws them.
+//! Other tools' calls in the words of this client (0.61).
 
 use crate::model::action::{Action, Change, Native, Search, Shows, Step, some};
 use serde_json::{Value, json};
@@ -26,19 +26,7 @@ pub(super) fn native(action: &Action, is_here: &dyn Fn(&str) -> bool) -> Option<
         Action::Write { path, content } => {
             Native::of("write_file", [("file_path", path.as_str().into()), ("content", content.as_str().into())])
         }
-        Action::Edit { path, changes, instruction } => {
-            let [Change { old, new, everywhere }] = changes.as_slice() else { return None };
-            Native::of(
-                "replace",
-                [
-                    ("file_path", path.as_str().into()),
-                    ("instruction", instruction.clone().into()),
-                    ("old_string", old.as_str().into()),
-                    ("new_string", new.as_str().into()),
-                    ("allow_multiple", some(*everywhere)),
-                ],
-            )
-        }
+        Action::Edit { path, changes, instruction } => return replace(path, changes, instruction.as_deref()),
         Action::Search(search) => return grep_search(search),
         Action::Find { pattern, path, ignores_case } => Native::of(
             "glob",
@@ -57,6 +45,21 @@ pub(super) fn native(action: &Action, is_here: &dyn Fn(&str) -> bool) -> Option<
         }
         Action::Patch(_) | Action::Other => return None,
     })
+}
+
+/// One change a call.
+fn replace(path: &str, changes: &[Change], instruction: Option<&str>) -> Option<Native> {
+    let [Change { old, new, everywhere }] = changes else { return None };
+    Some(Native::of(
+        "replace",
+        [
+            ("file_path", path.into()),
+            ("instruction", instruction.into()),
+            ("old_string", old.as_str().into()),
+            ("new_string", new.as_str().into()),
+            ("allow_multiple", some(*everywhere)),
+        ],
+    ))
 }
 
 /// It does not count.
