@@ -18,14 +18,17 @@ pub struct Native {
     pub input: Box<RawValue>,
     /// What the model said in the call that the target has no argument for.
     pub without: Vec<&'static str>,
+    /// The name of the argument that the call is about.
+    first: &'static str,
 }
 
 impl Native {
-    /// `name` with these arguments; those that are null are left out.
-    pub fn of(name: &'static str, arguments: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+    /// `name` with these arguments, the one that the call is about first; those that are null are left out.
+    pub fn of<const N: usize>(name: &'static str, arguments: [(&'static str, Value); N]) -> Self {
+        let first = arguments.first().map_or("", |(name, _)| name);
         let arguments = arguments.into_iter().filter(|(_, value)| !value.is_null());
         let arguments: Map<String, Value> = arguments.map(|(name, value)| (name.to_owned(), value)).collect();
-        Native { name, input: raw(&arguments), without: Vec::new() }
+        Native { name, input: raw(&arguments), without: Vec::new(), first }
     }
 
     /// Notes that the target has no argument for `what`, where there is one.
@@ -35,11 +38,12 @@ impl Native {
         self
     }
 
-    /// False where `name(input)` is just this, or says more in the same words: then it stays as it is.
-    pub fn replaces(&self, name: &str, input: &RawValue, meaning: &Meaning) -> bool {
-        let is_whole = self.without.is_empty() && meaning.asides.is_empty();
-        let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
-        self.name != name || (is_whole && value(&self.input) != value(input))
+    /// False where `name(input)` is in the target's words already: by its name, and by its first argument, since two tools
+    /// may share a name. Then it stays as it is.
+    pub fn replaces(&self, name: &str, input: &RawValue) -> bool {
+        let has_first =
+            || serde_json::from_str::<Map<String, Value>>(input.get()).is_ok_and(|i| i.contains_key(self.first));
+        self.name != name || !has_first()
     }
 
     /// What the ledger says of a call that was called `name` and meant `meaning`.

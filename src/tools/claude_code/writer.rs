@@ -283,7 +283,7 @@ impl<'a> Scribe<'a> {
             let meaning = action::of(name, input);
             let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
             let native = calls::native(&meaning.action, &is_here);
-            if let Some(native) = native.filter(|native| native.replaces(name, input, &meaning)) {
+            if let Some(native) = native.filter(|native| native.replaces(name, input)) {
                 let (fate, detail) = native.entry(name, &meaning);
                 self.tally.add(fate, What::Call, detail);
                 return Piece::ToolUse { id, name: native.name.into(), input: Cow::Owned(native.input) };

@@ -312,7 +312,7 @@ impl<'a> Scribe<'a> {
             let meaning = action::of(name, input);
             let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
             let native = calls::native(&meaning.action, &is_here);
-            if let Some(native) = native.filter(|native| native.replaces(name, input, &meaning)) {
+            if let Some(native) = native.filter(|native| native.replaces(name, input)) {
                 let (fate, detail) = native.entry(name, &meaning);
                 self.tally.add(fate, What::Call, detail);
                 return Part::FunctionCall { id, name: native.name.to_owned(), args: native.input };
