@@ -1,13 +1,14 @@
 # make            release build                  make test     every test, the real clients included
 # make demo       the main job, end to end       make bench    the budget, measured
 # make check      format, lints, docs, licences  make static   one static file for any Linux
+# make directions every session in every tool, by the real clients; writes the README's table
 # make install    the binary and its two names   PREFIX=~/.local
 
 PREFIX ?= $(HOME)/.local
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := target/$(TARGET)/dist/sessionfs
 
-.PHONY: all demo check test bench static install clean
+.PHONY: all demo check test directions bench static install clean
 
 all:
 	cargo build --release --locked
@@ -25,6 +26,10 @@ check:
 test:
 	sh tests/clients/setup.sh
 	cargo test --locked
+
+directions:
+	sh tests/clients/setup.sh
+	SESSIONFS_TESTS_REFUSE_SKIPS=1 SESSIONFS_TESTS_UPDATE_TABLES=1 cargo test --locked --test integration directions::every
 
 bench: all
 	cargo bench --locked --bench budget

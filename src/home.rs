@@ -47,6 +47,11 @@ impl Home {
         self.data.join("archive.db")
     }
 
+    /// What was written for a person beside resumed sessions.
+    pub fn attachments(&self) -> PathBuf {
+        self.data.join("attachments")
+    }
+
     /// Held by the one running daemon, with its process id inside.
     pub fn lock(&self) -> PathBuf {
         self.data.join("sfsd.lock")

@@ -233,7 +233,7 @@ fn sub_agents_are_side_chains() {
     assistant 01:Task{"description":"Echo in sub","prompt":"Please run @@subwork 
     tool 01="Sub result: from-subagent"
     assistant "Sub-agent finished."
-    left out: 5 messages, of a sub-agent
+    left out: 5 sub-agent messages, the main conversation has their results only
     "##);
     let v2 = session("v2.0.77-sub");
     let agents: Vec<String> = v2
@@ -486,17 +486,17 @@ fn a_foreign_session_gets_the_shape_that_the_client_accepts() {
     kept: 7 tool calls 
     kept: 7 tool results 
     kept: 3 user messages 
-    mapped: 1 tool calls as Bash
+    mapped: 1 missing beginning a note in its place: a conversation has to begin with the person
+    mapped: 1 tool calls exec_command as Bash
     mapped: 1 tool calls under a name that the API accepts
-    mapped: 1 user messages one put in front, as a conversation has to begin with one
     degraded: 1 images a note in its place: not a PNG, JPEG, GIF or WebP inside the session
-    degraded: 2 tool calls without a result closed with a note that it is missing
+    degraded: 2 missing tool results a note in its place
     dropped: 1 harness texts the target's own harness writes its own
     dropped: 2 messages undone
-    dropped: 1 other blocks Claude Code can't resume with them
+    dropped: 1 other content Claude Code can't resume with them
     dropped: 1 thinking its signature is only valid with its maker
-    dropped: 1 tool results their calls are not in the conversation
-    dropped: 1 user messages blank: the API accepts no such message
+    dropped: 1 tool results their calls are missing
+    dropped: 1 user messages blank: the API accepts no such text
     "##);
     check_rules(&bytes);
 }

@@ -867,11 +867,11 @@ fn codex_writer_accounts_for_every_piece() {
     kept 3 tool results: 
     kept 2 user messages: 
     mapped 1 summaries: as a user message
-    mapped 1 tool calls: Bash as exec_command
     mapped 1 tool calls: mcp.server/tool as mcp_server_tool
     degraded 1 images: not stored in the session: replaced by their address
+    degraded 1 missing tool results: a note in its place
     degraded 1 thinking: shown but not sent to the model
-    degraded 1 tool results: none was recorded: an error stands in for it
+    degraded 1 tool calls: Bash as exec_command, without description
     dropped 1 assistant messages: empty
     dropped 1 harness texts: the target writes its own
     dropped 1 thinking: only its maker can read it

@@ -2,6 +2,9 @@
 //! had resumed it. Every recorded session, all nine directions, with the real clients.
 //!
 //! For the same tool its own files are deleted first, so that what the client reads is what we put back.
+//!
+//! With `SESSIONFS_TESTS_UPDATE_TABLES` set (`make directions`) the outcome is written down: in short in the README, session
+//! by session in docs/directions.md.
 
 use crate::clients::{Call, Client, Native, Received, differences, natives, ready, receive};
 use crate::support::home::{TestHome, copy_tree};
@@ -9,14 +12,21 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 
+/// Client, id and folder.
 const TOOLS: [(Client, &str, &str); 3] = [
     (Client::ClaudeCode, "claude-code", ".claude"),
     (Client::Codex, "codex", ".codex"),
     (Client::Gemini, "gemini", ".gemini"),
 ];
 
+/// Between these the README's table stands.
+const BEGIN: &str = "<!-- written by `make directions` -->\n";
+const END: &str = "<!-- end -->\n";
+
 /// One session in one direction.
 struct Outcome {
+    from: &'static str,
+    to: &'static str,
     row: String,
     problems: Vec<String>,
 }
@@ -34,18 +44,89 @@ fn every_recorded_session_is_resumed_in_every_tool() {
         }
     }
     let outcomes = side_by_side(&work, |(from, native, expected, to)| direction(*from, native, expected, *to));
-    let mut table = String::from(
-        "| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |\n",
-    );
-    table.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-    let mut problems = Vec::new();
-    for outcome in outcomes.into_iter().flatten() {
-        table.push_str(&outcome.row);
-        problems.extend(outcome.problems);
+    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+    let problems: Vec<&str> = outcomes.iter().flat_map(|outcome| &outcome.problems).map(String::as_str).collect();
+    if std::env::var_os("SESSIONFS_TESTS_UPDATE_TABLES").is_some() {
+        let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+        let table = table_in(&readme);
+        let written = [&readme[..table.start], &summary(&outcomes), &readme[table.end..]].concat();
+        std::fs::write(repository("README.md"), written).unwrap();
+        std::fs::write(repository("docs/directions.md"), in_full(&outcomes)).unwrap();
     }
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/directions.md");
-    std::fs::write(&path, &table).unwrap();
-    assert!(problems.is_empty(), "{}\n{table}", problems.join("\n"));
+    assert!(problems.is_empty(), "{}\n{}", problems.join("\n"), in_full(&outcomes));
+}
+
+/// What the README says must be of these sessions and these clients; a run with the clients writes it.
+#[test]
+fn the_readme_tells_of_the_recorded_sessions() {
+    let outcomes: Vec<Outcome> = TOOLS.iter().flat_map(|from| recorded_as_passed(*from)).collect();
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    assert_eq!(readme[table_in(&readme)], summary(&outcomes), "run `make directions` and commit what it writes");
+    let full = std::fs::read_to_string(repository("docs/directions.md")).unwrap();
+    let rows = full.lines().filter(|line| line.ends_with(" yes |")).count();
+    assert_eq!(rows, outcomes.len(), "docs/directions.md is not of these sessions: run `make directions`");
+}
+
+/// Every session of a tool in every direction, as if it had passed.
+fn recorded_as_passed(from: (Client, &'static str, &str)) -> Vec<Outcome> {
+    let sessions: Vec<Native> = natives(from.0).into_iter().filter(|native| !is_sub_agent(native)).collect();
+    let passed = |to: &'static str| Outcome { from: from.1, to, row: String::new(), problems: Vec::new() };
+    TOOLS.iter().flat_map(|(_, to, _)| sessions.iter().map(|_| passed(to))).collect()
+}
+
+/// Codex gives its sub-agents files of their own.
+fn is_sub_agent(native: &Native) -> bool {
+    let main = walkdir::WalkDir::new(&native.home).into_iter().flatten();
+    let mut named = main.filter(|entry| entry.file_name().to_string_lossy().ends_with(&format!("{}.jsonl", native.id)));
+    named.next().is_some_and(|file| {
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        text.lines().next().unwrap().contains("\"subagent\"")
+    })
+}
+
+fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Where the table stands in the README: between the marks.
+fn table_in(readme: &str) -> std::ops::Range<usize> {
+    let start = readme.find(BEGIN).unwrap() + BEGIN.len();
+    start..start + readme[start..].find(END).unwrap()
+}
+
+/// A line for each tool that sessions come from, a column for each that they go to.
+fn summary(outcomes: &[Outcome]) -> String {
+    let names = TOOLS.map(|(client, id, _)| (id, sessionfs::tools::name_of(id), client.version()));
+    let heads: Vec<String> = names.iter().map(|(_, name, version)| format!("in {name} {version}")).collect();
+    let mut table = format!("| session of | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(names.len()));
+    for (from, name, _) in names {
+        let cell = |to: &str| {
+            let here = || outcomes.iter().filter(|outcome| outcome.from == from && outcome.to == to);
+            format!(" {}/{} |", here().filter(|outcome| outcome.problems.is_empty()).count(), here().count())
+        };
+        let cells: String = names.iter().map(|(to, ..)| cell(to)).collect();
+        writeln!(table, "| {name} |{cells}").unwrap();
+    }
+    table
+}
+
+/// A line for each session in each direction.
+fn in_full(outcomes: &[Outcome]) -> String {
+    let mut text = String::from(
+        "# Every recorded session in every direction
+
+What the model of the second tool received when its real client resumed the session: how many texts of the person and of the
+model, calls with their results, and images; what the ledger counts; and whether it was the same as what the session's own
+tool sends, less what the ledger admits. Written by `make directions`.
+
+| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+",
+    );
+    for outcome in outcomes {
+        text.push_str(&outcome.row);
+    }
+    text
 }
 
 /// Two at a time, in order.
@@ -70,7 +151,7 @@ fn direction(
     from: Client,
     native: &Native,
     expected: &OnceLock<Received>,
-    to: (Client, &str, &str),
+    to: (Client, &'static str, &str),
 ) -> Option<Outcome> {
     let home = TestHome::new();
     copy_tree(&native.home, home.path());
@@ -151,7 +232,14 @@ fn call(block: &Value, shown: &Value) -> Call {
     }
 }
 
-fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &Value, problems: &[String]) -> Outcome {
+fn outcome(
+    from: Client,
+    native: &Native,
+    to: &'static str,
+    actual: &Received,
+    ledger: &Value,
+    problems: &[String],
+) -> Outcome {
     let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
     let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
     let count = |fate: &str| {
@@ -174,5 +262,5 @@ fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &
     )
     .unwrap();
     let problems = problems.iter().map(|problem| format!("{case} {} {from} → {to}: {problem}", &native.id[..8]));
-    Outcome { row, problems: problems.collect() }
+    Outcome { from, to, row, problems: problems.collect() }
 }

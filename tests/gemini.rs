@@ -652,12 +652,13 @@ fn gemini_writes_foreign_sessions() {
     {"kept":[{"what":"images","count":2,"detail":""},
     {"what":"tool calls","count":1,"detail":""},
     {"what":"tool results","count":3,"detail":""}],"mapped":[{"what":"summaries","count":1,"detail":"as a user message"},
-    {"what":"tool calls","count":3,"detail":"as run_shell_command"},
+    {"what":"tool calls","count":2,"detail":"Bash as run_shell_command"},
+    {"what":"tool calls","count":1,"detail":"exec_command as run_shell_command"},
     {"what":"tool calls","count":1,"detail":"under a name that the API accepts"},
-    {"what":"user messages","count":1,"detail":"behind an invisible character: the client would take it for a command"}],"degraded":[{"what":"assistant messages","count":1,"detail":"the end is unanswered; Gemini CLI adds that the response was interrupted when it resumes"},
-    {"what":"images","count":1,"detail":"a note in its place: not a picture inside the session"},
+    {"what":"user messages","count":1,"detail":"behind an invisible character: the client would take it for a command"}],"degraded":[{"what":"images","count":1,"detail":"a note in its place: not a picture inside the session"},
+    {"what":"missing tool results","count":2,"detail":"a note in its place"},
     {"what":"thinking","count":1,"detail":"shown but not sent to the model"},
-    {"what":"tool results","count":2,"detail":"none was recorded: an error stands in for it"}],"dropped":[{"what":"assistant messages","count":1,"detail":"empty"},
+    {"what":"unanswered end","count":1,"detail":"Gemini CLI adds that the response was interrupted when it resumes"}],"dropped":[{"what":"assistant messages","count":1,"detail":"empty"},
     {"what":"tool results","count":1,"detail":"their calls are missing"},
     {"what":"x","count":2,"detail":"y"}]}
     "#);

@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 #![allow(clippy::unwrap_used, reason = "what a test may do, the helpers of tests may do too")]
 
+mod actions;
+mod attachment;
 mod branches;
 mod capture;
 mod claude_code;
@@ -16,6 +18,7 @@ mod directions;
 mod gemini;
 mod guard;
 mod html;
+mod ledger;
 mod metadata;
 mod moved;
 mod positions;

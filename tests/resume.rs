@@ -83,7 +83,7 @@ fn a_person_reads_the_ledger_and_the_command() {
       kept          2  assistant messages
       kept          1  tool results
       kept          1  user messages
-      mapped        1  tool calls  (Bash as exec_command)
+      degraded      1  tool calls  (Bash as exec_command, without description)
       wrote ~/.codex/sessions/DAY/rollout-TIME-ID.jsonl
     ");
 }

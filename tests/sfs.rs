@@ -279,7 +279,7 @@ fn a_foreign_session_is_resumed_in_every_tool() {
             assert!(written.contains(part), "{tool} got no {part}: {written}");
         }
         assert!(!written.contains("a sub-agent speaks"), "{tool}");
-        assert!(resumed["ledger"]["dropped"].to_string().contains("sub-agent messages"), "{}", resumed["ledger"]);
+        assert!(resumed["ledger"]["degraded"].to_string().contains("sub-agent messages"), "{}", resumed["ledger"]);
     }
     insta::assert_snapshot!(home.sfs(&["restore", "ses_ab12"]), @r"
     ---- stderr
@@ -328,11 +328,12 @@ fn what_a_summary_stands_for_is_shown_but_not_resumed() {
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
     ---- stderr
     Would be written for Codex:
-      kept          2  assistant messages
+      kept          1  assistant messages
+      kept          1  summaries
       mapped        1  summaries  (as a user message)
+      degraded      1  sub-agent messages  (attached as Markdown: for you to read, the model does not see them)
       dropped       3  messages before a compaction  (the summary stands for them)
       dropped       1  other content  (the target has no place for it)
-      dropped       1  sub-agent messages  (the main conversation has their results only)
     ");
     let resumed = home.json(&["resume", "last", "--in", "codex", "--no-launch", "--json"]);
     let written = fs::read_to_string(resumed["files"][0].as_str().unwrap()).unwrap();
@@ -801,8 +802,8 @@ fn nothing_is_ever_put_back_where_a_tool_has_no_session() {
         assert!(run.stderr.contains("can't be put back"), "{path}: {run}");
         assert_ne!(home.sfs(&["restore", "last"]).code, Some(0), "{path}");
         assert!(!home.path().join(".claude").exists(), "{path}");
-        // The session itself is there, and resumes in a file of its own.
-        assert_eq!(home.json(&["resume", "last", "--no-launch", "--json"])["files"].as_array().unwrap().len(), 1);
+        // The session itself is there, and resumes in a file of its own, beside what its sub-agents said.
+        assert_eq!(home.json(&["resume", "last", "--no-launch", "--json"])["files"].as_array().unwrap().len(), 2);
     }
 }
 

@@ -21,22 +21,32 @@ pub fn markdown(session: &ArchivedSession<'_>, about: About, redaction: &Redacti
     writeln!(out, "# {}\n", phrase(title)).context(unwritable)?;
     writeln!(out, "{}", facts(session, about)).context(unwritable)?;
     let conversation = session.conversation()?;
-    let mut speaker = None;
+    let mut voice = Voice::default();
     for message in conversation.messages {
-        let message = message?;
-        if message.is_meta || message.role == Role::Developer {
-            continue;
-        }
-        let message = redaction.message(message);
-        let heading = heading(&message);
-        if speaker.replace(heading) != Some(heading) {
-            writeln!(out, "\n## {heading}").context(unwritable)?;
-        }
-        for block in &message.content {
-            writeln!(out, "\n{}", render(block)).context(unwritable)?;
-        }
+        voice.speak(&redaction.message(message?), None, out)?;
     }
     out.flush().context(unwritable)
+}
+
+/// Says who speaks, where that changes.
+#[derive(Default)]
+pub(super) struct Voice(String);
+
+impl Voice {
+    /// Writes what was said in `message`, by sub-agent `agent` if it is one's. Harness texts are left out.
+    pub(super) fn speak(&mut self, message: &Message, agent: Option<&str>, out: &mut dyn Write) -> Result<()> {
+        let unwritable = || "the Markdown can't be written";
+        if message.is_meta || message.role == Role::Developer {
+            return Ok(());
+        }
+        let agent = agent.map(|agent| format!(" · sub-agent {}", phrase(agent))).unwrap_or_default();
+        let heading = format!("{}{agent}", heading(message));
+        if self.0 != heading {
+            writeln!(out, "\n## {heading}").context(unwritable)?;
+            self.0 = heading;
+        }
+        message.content.iter().try_for_each(|block| writeln!(out, "\n{}", render(block))).context(unwritable)
+    }
 }
 
 fn facts(session: &ArchivedSession<'_>, about: &About) -> String {
@@ -49,6 +59,8 @@ fn facts(session: &ArchivedSession<'_>, about: &About) -> String {
 
 fn heading(message: &Message) -> &'static str {
     match message.role {
+        // Its own agent's model gave it that.
+        Role::User if message.is_sidechain => "Task",
         Role::User => "User",
         Role::Assistant | Role::Tool => "Assistant",
         Role::System | Role::Developer => "Summary",
@@ -86,7 +98,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// `text` as a part of a line of ours.
-fn phrase(text: &str) -> String {
+pub(super) fn phrase(text: &str) -> String {
     without_html(&one_line(text))
 }
 

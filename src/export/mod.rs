@@ -6,8 +6,10 @@
 //! - [`position`] finds a moment in a session's history, [`selection`] the part of the conversation that is wanted,
 //! - [`redaction`] takes secrets out on the way, [`findings`] says where they are,
 //! - [`native`] puts a session's own files back, byte for byte,
+//! - [`attachment`] writes what a resumed session's sub-agents said, for people,
 //! - [`mod@resume`] continues a session in any tool: it plans (pure), then performs, and takes everything back on an error.
 
+mod attachment;
 mod blocks;
 mod findings;
 mod fork;

@@ -1,14 +1,16 @@
 //! Continues a session in a tool: its own or another one.
 //!
-//! First a plan, which touches nothing; then the work, in this order: write the file beside its place, announce the child to
-//! the archive, rename the file, register it with the tool. On an error all of it is taken back.
+//! First a plan, which touches nothing; then the work, in this order: write the file beside its place, attach what sub-agents
+//! said, announce the child to the archive, rename the file, register it with the tool. On an error all of it is taken back.
 
+use super::attachment;
 use super::native::{self, NativeState, write_atomically};
 use super::selection::{Selected, Selection};
 use super::source::ArchivedSession;
 use crate::capture::Capture;
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
+use crate::id::SessionId;
 use crate::model::budget;
 use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store, Summary};
@@ -239,10 +241,12 @@ fn write_new(
         warnings: Vec::new(),
     };
     let job = Job { session, selection: &options.selection, writer, plan: &plan, target };
+    let child = SessionId::of(tool.id(), &plan.native_id);
     if options.dry_run {
         let written = job.write(store, &mut std::io::sink())?;
         resumed.warnings.extend(written.too_large(session, tool));
         resumed.ledger = written.ledger;
+        attachment::claim(&target.home, child.as_str(), &mut resumed.ledger);
         resumed.files.clear();
         return Ok(resumed);
     }
@@ -251,19 +255,25 @@ fn write_new(
         let written = job.write(store, &mut counted)?;
         resumed.warnings.extend(written.too_large(session, tool));
         resumed.ledger = written.ledger;
+        if let Some(path) = attachment::claim(&target.home, child.as_str(), &mut resumed.ledger) {
+            let source = ArchivedSession::open(store, session.clone())?;
+            attachment::write(&source, about.title.as_deref().unwrap_or("an untitled session"), &path)?;
+            resumed.files.push(path);
+        }
         // Before the file is there: a daemon may capture it the moment it appears.
         announce(store, session, tool, &plan, counted.bytes)
     });
+    // The session's own file is there only if this went well.
+    let attached = resumed.files.get(1).cloned();
     if let Err(error) = written {
-        take_back_announcement(store, tool, &plan);
+        take_back(store, tool, &plan, attached.as_slice());
         return Err(error);
     }
     match writer.register(&plan, &about, target) {
         Ok(warning) => resumed.warnings.extend(warning),
         Err(error) => {
             let _ = writer.unregister(&plan, target);
-            let _ = std::fs::remove_file(&plan.file);
-            take_back_announcement(store, tool, &plan);
+            take_back(store, tool, &plan, &resumed.files);
             return Err(error);
         }
     }
@@ -288,7 +298,10 @@ fn announce(store: &mut Store, session: &SessionRow, tool: &dyn Tool, plan: &Pla
 }
 
 /// What can't be undone must not hide the first error. A child that is captured already stays: nothing captured is lost.
-fn take_back_announcement(store: &mut Store, tool: &dyn Tool, plan: &Plan) {
+fn take_back(store: &mut Store, tool: &dyn Tool, plan: &Plan, files: &[PathBuf]) {
+    for file in files {
+        let _ = std::fs::remove_file(file);
+    }
     let _ = store.write(|store| match store.find_native(tool.id(), &plan.native_id)? {
         Some(child) => store.unannounce(&child),
         None => Ok(()),

@@ -156,8 +156,11 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
     fn take_reply(&mut self, mut message: Message) {
         if let Some(group) = &mut self.group {
             if group.is_answered() && group.is_complete() {
-                // Nothing is held any more when a group is complete: this message is the next one.
-                self.close_group();
+                let put_back = self.close_group();
+                if put_back > 0 {
+                    self.replay.insert(put_back, message);
+                    return;
+                }
             } else if group.is_answered() || !self.held.is_empty() {
                 self.hold(message);
                 return;
@@ -174,8 +177,17 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
 
     fn take_prompt_or_results(&mut self, mut message: Message) {
         let (results, rest) = split_results(std::mem::take(&mut message.content));
-        for result in results {
-            self.take_result(result, &message);
+        let mut results = results.into_iter();
+        while let Some(result) = results.next() {
+            let put_back = self.take_result(result, &message);
+            if put_back > 0 {
+                // Apart, so that a picture in front of the results does not become one of the last result's.
+                let later = [results.flat_map(into_blocks).collect(), rest];
+                for content in later.into_iter().rev().filter(|content: &Vec<Block>| !content.is_empty()) {
+                    self.replay.insert(put_back, Message { content, ..message.clone() });
+                }
+                return;
+            }
         }
         if rest.is_empty() {
             return;
@@ -197,33 +209,34 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
         }
     }
 
-    fn take_result(&mut self, result: CallResult, message: &Message) {
+    /// See [`Order::close_group`] for the answer.
+    fn take_result(&mut self, result: CallResult, message: &Message) -> usize {
         if let Some(group) = &mut self.group
             && let Some((_, place)) = group.results.iter_mut().find(|(id, place)| *id == result.id && place.is_none())
         {
             *place = Some(result);
-            if group.is_complete() && !self.held.is_empty() {
-                self.close_group();
-            }
-            return;
+            let may_close = group.is_complete() && !self.held.is_empty();
+            return if may_close { self.close_group() } else { 0 };
         }
         if self.held.iter().any(|held| call_ids(held).any(|id| id == result.id)) {
             let mut later = message.clone();
             later.content = into_blocks(result);
-            self.hold(later);
-            return;
+            return self.hold(later);
         }
         self.ready.push_back(Step::OrphanResult(result));
+        0
     }
 
-    fn hold(&mut self, message: Message) {
+    /// See [`Order::close_group`] for the answer.
+    fn hold(&mut self, message: Message) -> usize {
         self.held.push(message);
-        if self.held.len() >= HOLD_MESSAGES || self.held_prompts >= HOLD_PROMPTS {
-            self.close_group();
-        }
+        let is_enough = self.held.len() >= HOLD_MESSAGES || self.held_prompts >= HOLD_PROMPTS;
+        if is_enough { self.close_group() } else { 0 }
     }
 
-    fn close_group(&mut self) {
+    /// Ends the reply, and puts what was held back before all else that is to be looked at again. The answer is how many
+    /// messages that are: whatever else is left of the present one comes behind them.
+    fn close_group(&mut self) -> usize {
         if let Some(group) = self.group.take() {
             let results = group.results.into_iter().map(|(id, result)| {
                 result.unwrap_or_else(|| CallResult {
@@ -237,9 +250,11 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
             self.ready.push_back(Step::Reply { message: group.message, results: results.collect() });
         }
         self.held_prompts = 0;
+        let put_back = self.held.len();
         for message in self.held.drain(..).rev() {
             self.replay.push_front(message);
         }
+        put_back
     }
 }
 
@@ -444,6 +459,33 @@ mod tests {
         prompt next
         prompt last
         reply [done] results []
+        ");
+    }
+
+    #[test]
+    fn what_waited_for_a_result_keeps_its_order() {
+        let both = || {
+            let mut both = result("a").unwrap();
+            both.content.extend(result("b").unwrap().content);
+            both.content.push(Block::Text("and this".into()));
+            Ok(both)
+        };
+        let waiting = vec![call("a"), user("meanwhile"), call("b"), both(), say("later"), user("last")];
+        insta::assert_snapshot!(show(waiting), @r"
+        reply [call a] results [a]
+        prompt meanwhile
+        reply [call b] results [b]
+        prompt and this
+        reply [later] results []
+        prompt last
+        ");
+        let (first, then) = (vec![call("a"), user("meanwhile"), call("b"), result("b")], vec![say("later"), call("c")]);
+        let nested = first.into_iter().chain(then).chain([result("a"), result("c")]).collect();
+        insta::assert_snapshot!(show(nested), @r"
+        reply [call a] results [a]
+        prompt meanwhile
+        reply [call b] results [b]
+        reply [later, call c] results [c]
         ");
     }
 

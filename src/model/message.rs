@@ -218,6 +218,17 @@ impl Message {
         self.metadata.contains_key(CONTEXT)
     }
 
+    /// True where a harness wrote it for its own client: another client writes its own.
+    pub fn is_harness(&self) -> bool {
+        let is_said = matches!(self.role, Role::User | Role::Tool) && (!self.is_meta || self.is_context());
+        self.role != Role::Assistant && !is_said && !self.has_summary()
+    }
+
+    /// True where it stands for earlier messages.
+    pub fn has_summary(&self) -> bool {
+        self.content.iter().any(|block| matches!(block, Block::Summary { .. }))
+    }
+
     /// True where a person typed it: this is what counts as a turn.
     pub fn is_prompt(&self) -> bool {
         self.role == Role::User

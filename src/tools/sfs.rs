@@ -7,6 +7,7 @@
 use super::{Format, Line, Reader, Reading, Source, StreamInfo};
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
+use crate::model::ledger::SUB_AGENT_MESSAGES;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
@@ -82,7 +83,8 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
         Ok(ControlFlow::Continue(()))
     })?;
     let mut left_out = vec![
-        ("sub-agent messages", "the main conversation has their results only", log.sidechains),
+        (SUB_AGENT_MESSAGES, "the main conversation has their results only", log.sidechains),
+        ("nested messages", "the call around them tells the same", log.nested),
         ("messages before a compaction", "the summary stands for them", log.summarized),
     ];
     left_out.retain(|(_, _, count)| *count > 0);
@@ -95,6 +97,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
 struct Log {
     live: Vec<Place>,
     sidechains: u64,
+    nested: u64,
     summarized: u64,
 }
 
@@ -114,6 +117,7 @@ impl Log {
         }
         // The call around it, which the model made, tells the same.
         if message.metadata.contains_key("nested_in") {
+            self.nested += 1;
             return;
         }
         for block in &message.content {

@@ -121,15 +121,25 @@ impl Client {
         let root = std::env::var_os("SESSIONFS_TEST_CLIENTS")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients"), PathBuf::from);
         let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+        let version = self.version();
         match self {
             Client::ClaudeCode => {
-                root.join(format!("claude/2.1.330/node_modules/@anthropic-ai/claude-code-linux-{arch}/claude"))
+                root.join(format!("claude/{version}/node_modules/@anthropic-ai/claude-code-linux-{arch}/claude"))
             }
             Client::Codex => root.join(format!(
-                "codex/0.169.0/node_modules/@openai/codex-linux-{arch}/vendor/{}-unknown-linux-musl/bin/codex",
+                "codex/{version}/node_modules/@openai/codex-linux-{arch}/vendor/{}-unknown-linux-musl/bin/codex",
                 std::env::consts::ARCH
             )),
-            Client::Gemini => root.join("gemini/0.61.0/node_modules/@google/gemini-cli/bundle/gemini.js"),
+            Client::Gemini => root.join(format!("gemini/{version}/node_modules/@google/gemini-cli/bundle/gemini.js")),
+        }
+    }
+
+    /// The version that is driven.
+    pub fn version(self) -> &'static str {
+        match self {
+            Client::ClaudeCode => "2.1.330",
+            Client::Codex => "0.169.0",
+            Client::Gemini => "0.61.0",
         }
     }
 

@@ -40,10 +40,10 @@ use serde::{Deserialize, Serialize};
 /// A tool whose real client we drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Client {
-    /// `claude`, version 2.1.330.
+    /// `claude`
     ClaudeCode,
-    /// `codex`, version 0.169.0.
+    /// `codex`
     Codex,
-    /// `gemini`, version 0.61.0; needs `node`.
+    /// `gemini`; needs `node`
     Gemini,
 }

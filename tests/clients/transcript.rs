@@ -127,6 +127,63 @@ pub fn shell_command(call: &Call) -> Option<String> {
     }
 }
 
+/// What a call does, in the same words whichever tool does it; by name and input where only one tool does it.
+pub fn deed(call: &Call) -> String {
+    let text = |name: &str| call.input[name].as_str().unwrap_or_default();
+    let number = |name: &str| call.input[name].as_u64();
+    let steps = |list: &str, words: &str| {
+        let steps = call.input[list].as_array().into_iter().flatten();
+        let steps: Vec<String> = steps.map(|step| format!("{} {}", step["status"], step[words])).collect();
+        format!("plan {}", steps.join(", "))
+    };
+    match call.name.as_str() {
+        "Read" => {
+            let first = number("offset").unwrap_or(1).max(1);
+            format!("read {} {first} {:?}", text("file_path"), number("limit").map(|lines| first + lines - 1))
+        }
+        "read_file" => {
+            let first = number("start_line").unwrap_or(1);
+            format!("read {} {first} {:?}", text("file_path"), number("end_line"))
+        }
+        "Write" | "write_file" => format!("write {} {}", text("file_path"), text("content")),
+        "Edit" | "replace" => {
+            let all = ["replace_all", "allow_multiple"].iter().any(|name| call.input[*name] == true);
+            format!("edit {} {} → {} {all}", text("file_path"), text("old_string"), text("new_string"))
+        }
+        "apply_patch" => patched(text("input")).unwrap_or_else(|| format!("apply_patch {}", call.input)),
+        "TodoWrite" => steps("todos", "content"),
+        "write_todos" => steps("todos", "description"),
+        "update_plan" => steps("plan", "step"),
+        // Claude Code 2.1.330 sends its own old name of a tool as the new one.
+        "Task" => format!("Agent {}", call.input),
+        name => match shell_command(call) {
+            None => format!("{name} {}", call.input),
+            Some(command) => {
+                let folder = ["workdir", "dir_path"].iter().find_map(|name| call.input[*name].as_str());
+                folder.map_or(command.clone(), |folder| format!("cd {folder} && {command}"))
+            }
+        },
+    }
+}
+
+/// A patch of one file in one place, in the words of tools that write and edit.
+fn patched(text: &str) -> Option<String> {
+    let body = text.trim().strip_prefix("*** Begin Patch\n")?.strip_suffix("\n*** End Patch")?;
+    let (head, lines) = body.split_once('\n')?;
+    let side = |marks: &[char]| {
+        let lines = lines.lines().filter(|line| *line != "@@").filter_map(|line| line.strip_prefix(marks));
+        lines.fold(String::new(), |text, line| text + line + "\n")
+    };
+    if lines.lines().skip(1).any(|line| line.starts_with(['*', '@'])) {
+        return None;
+    }
+    if let Some(path) = head.strip_prefix("*** Add File: ") {
+        return Some(format!("write {path} {}", side(&['+'])));
+    }
+    let path = head.strip_prefix("*** Update File: ").filter(|_| !lines.starts_with("@@ "))?;
+    Some(format!("edit {path} {} → {} false", side(&[' ', '-']), side(&[' ', '+'])))
+}
+
 fn join(texts: &mut Vec<String>, shape: &mut String, letter: char, text: String) {
     match texts.last_mut() {
         Some(last) if shape.ends_with(letter) => {

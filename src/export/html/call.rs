@@ -22,7 +22,7 @@ const PATCHES: &[&str] = &["patch", "input", "diff", "patchText"];
 const TASKS: &[&str] = &["todos", "plan"];
 
 fn body(name: &str, input: &RawValue, mut fields: Map<String, Value>) -> String {
-    if let Action::Shell { command, directory } = action::of(name, input) {
+    if let Action::Shell { command, directory, .. } = action::of(name, input).action {
         let place = directory.map(|place| format!("<i>{}</i> ", escaped(&place))).unwrap_or_default();
         return format!("<pre class=\"terminal\">{place}$ {}</pre>\n", escaped(&command));
     }

@@ -15,6 +15,7 @@ use super::reader::{ClaudeReader, attachment_type, is_agent_stream, is_uninteres
 use super::record::{ApiMessage, CompactMetadata, Content, Piece, Record, part, text};
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
+use crate::model::ledger::{SUB_AGENT_MESSAGES, SUB_AGENTS};
 use crate::model::message::Message;
 use crate::tools::{Line, Reader, Reading, Source, StreamInfo};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -30,7 +31,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let tree = Tree::read(source, main)?;
     let branch = tree.branch(source.leaf());
     let mut left_out = tree.left_out(&branch);
-    left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents(source)?));
+    left_out.push((SUB_AGENTS, "the main conversation has their results only", agents(source)?));
     left_out.retain(|(_, _, count)| *count > 0);
     let places = branch.live.into_iter().map(|at| tree.nodes[at].place()).collect::<Vec<_>>().into_iter();
     let reader = ClaudeReader::new(&main.name, None);
@@ -399,7 +400,7 @@ impl Tree {
             ("messages", "before a compaction, the summary stands for them", compacted),
             ("messages", "on an abandoned branch", abandoned),
             ("messages", "the client's reports of failed requests", errors),
-            ("messages", "of a sub-agent", side),
+            (SUB_AGENT_MESSAGES, "the main conversation has their results only", side),
         ]
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! Settings, prompt history, credentials and `*.key` files are never opened.
 
+mod calls;
 mod conversation;
 mod moved;
 mod names;

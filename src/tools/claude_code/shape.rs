@@ -138,8 +138,3 @@ pub(super) struct Picture<'a> {
     pub(super) media_type: &'a str,
     pub(super) data: &'a str,
 }
-
-#[derive(Serialize)]
-pub(super) struct Input<'a> {
-    pub(super) command: &'a str,
-}

@@ -7,15 +7,16 @@
 //!
 //! Not written: usage, prompt history, trust and onboarding answers. Those are the client's and the person's own.
 
+use super::calls;
 use super::names::{CallIds, acceptable, folder_of};
 use super::reader::SYNTHETIC;
 use super::running;
-use super::shape::{Aside, Envelope, Input, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
+use super::shape::{Aside, Envelope, NoUsage, Picture, Piece, RecordId, Reply, UserContent, UserMessage};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
-use crate::model::action::{self, Action};
+use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
-use crate::model::ledger::{Fate, Ledger, Tally};
+use crate::model::ledger::{Fate, Ledger, Tally, What};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
 use crate::tools::{Plan, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
@@ -34,7 +35,7 @@ const OPENING: &str = "[The beginning of this conversation is not in the session
 /// Before images that came with a failed call.
 const IMAGES_OF_FAILURE: &str = "[The failed tool call returned with this:]";
 /// What the client does with a conversation that does not end with the model.
-const UNANSWERED: &str = "the end is unanswered; Claude Code adds \"No response requested.\" when it resumes";
+const UNANSWERED: &str = "Claude Code adds \"No response requested.\" when it resumes";
 /// The longest title and the longest copy of the last prompt.
 const TITLE_CHARACTERS: usize = 200;
 
@@ -140,54 +141,59 @@ impl<'a> Scribe<'a> {
         match step {
             Step::Prompt(message) => self.prompt(&message),
             Step::Reply { message, results } => self.reply(&message, &results),
-            Step::OrphanResult(_) => {
-                self.tally.add(Fate::Dropped, "tool results", "their calls are not in the conversation");
+            Step::OrphanResult(result) => {
+                self.tally.drop_orphan(&result);
                 Ok(())
             }
         }
     }
 
     fn prompt(&mut self, message: &Message) -> Result<()> {
-        let is_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        let is_context = message.is_context();
-        let is_harness = (message.is_meta && !is_context) || message.role != Role::User;
-        if is_harness && !is_summary {
-            self.tally.add(Fate::Dropped, "harness texts", "the target's own harness writes its own");
+        if message.is_harness() {
+            self.tally.drop_all(message, "the target's own harness writes its own");
             return Ok(());
         }
-        let what = match () {
-            () if is_summary => "summaries",
-            () if message.is_meta => "harness texts",
-            () => "user messages",
-        };
         let pieces = self.prompt_pieces(message);
         if pieces.is_empty() {
-            // Other blocks are accounted for already.
-            if message.content.iter().any(|block| !matches!(block, Block::Other(_))) {
-                self.tally.add(Fate::Dropped, what, "blank: the API accepts no such message");
-            }
             return Ok(());
         }
-        self.tally.add(Fate::Kept, what, "");
-        if what == "user messages" {
+        let is_prompt = !message.is_meta && !message.has_summary();
+        if is_prompt {
             self.last_prompt = one_line(&message.text()).or(self.last_prompt.take());
         }
         // As in the client's own files, only what the person said looks like a prompt.
-        self.user(pieces, message.timestamp, what != "user messages")
+        self.user(pieces, message.timestamp, !is_prompt)
     }
 
     fn prompt_pieces<'m>(&mut self, message: &'m Message) -> Vec<Piece<'m>> {
         let mut pieces = Vec::new();
         for block in &message.content {
             match block {
-                Block::Text(text) | Block::Summary { text, .. } => pieces.extend(text_piece(text)),
+                Block::Text(text) => pieces.extend(text_piece(text)),
+                Block::Summary { text, .. } => pieces.extend(self.text(What::Summary, text)),
                 Block::Image(source) => pieces.push(self.image(source)),
                 Block::Thinking { .. } | Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Other(_) => {
-                    self.tally.add(Fate::Dropped, "other blocks", "the API has no such block in a prompt");
+                    self.tally.add(Fate::Dropped, What::of(block), "the API has no such block in a prompt");
                 }
             }
         }
+        if let Some(what) = What::texts_of(message) {
+            self.count_text(what, message.text().trim().is_empty());
+        }
         pieces
+    }
+
+    /// A text that is counted for itself.
+    fn text<'m>(&mut self, what: What, text: &'m str) -> Option<Piece<'m>> {
+        let piece = text_piece(text);
+        self.count_text(what, piece.is_none());
+        piece
+    }
+
+    fn count_text(&mut self, what: What, is_blank: bool) {
+        let (fate, why) =
+            if is_blank { (Fate::Dropped, "blank: the API accepts no such text") } else { (Fate::Kept, "") };
+        self.tally.add(fate, what, why);
     }
 
     fn reply(&mut self, message: &Message, results: &[CallResult]) -> Result<()> {
@@ -216,15 +222,7 @@ impl<'a> Scribe<'a> {
         let (mut pieces, mut calls, mut thinking) = (Vec::new(), Vec::new(), 0);
         for block in &message.content {
             match block {
-                Block::Text(text) | Block::Summary { text, .. } => {
-                    let piece = text_piece(text);
-                    let (fate, why) = match piece {
-                        Some(_) => (Fate::Kept, ""),
-                        None => (Fate::Dropped, "blank: the API accepts no such text"),
-                    };
-                    self.tally.add(fate, "assistant messages", why);
-                    pieces.extend(piece);
-                }
+                Block::Text(text) | Block::Summary { text, .. } => pieces.extend(self.text(What::of(block), text)),
                 Block::Thinking { text, signature, redacted, .. } => {
                     let piece = self.thinking(text, signature.as_deref(), *redacted);
                     thinking += usize::from(piece.is_some());
@@ -236,19 +234,19 @@ impl<'a> Scribe<'a> {
                     pieces.push(self.call(id, name, input));
                 }
                 Block::Image(_) => {
-                    self.tally.add(Fate::Degraded, "images", "a note in its place: replies can't hold images");
+                    self.tally.add(Fate::Degraded, What::Image, "a note in its place: replies can't hold images");
                     pieces.push(Piece::Text { text: "[An image stood here]".into() });
                 }
                 Block::ToolResult { .. } | Block::Other(_) => {
-                    self.tally.add(Fate::Dropped, "other blocks", "Claude Code can't resume with them");
+                    self.tally.add(Fate::Dropped, What::of(block), "Claude Code can't resume with them");
                 }
             }
         }
         if pieces.len() == thinking {
             pieces.clear();
-            self.tally.add_many(Fate::Dropped, "thinking", "nothing else in its reply", thinking as u64);
+            self.tally.add_many(Fate::Dropped, What::Thinking, "nothing else in its reply", thinking as u64);
         } else {
-            self.tally.add_many(Fate::Kept, "thinking", "", thinking as u64);
+            self.tally.add_many(Fate::Kept, What::Thinking, "", thinking as u64);
         }
         (pieces, calls)
     }
@@ -258,7 +256,11 @@ impl<'a> Scribe<'a> {
         if self.parent.is_some() || self.pending.is_some() {
             return Ok(());
         }
-        self.tally.add(Fate::Mapped, "user messages", "one put in front, as a conversation has to begin with one");
+        self.tally.note(
+            Fate::Mapped,
+            "missing beginning",
+            "a note in its place: a conversation has to begin with the person",
+        );
         self.user(vec![Piece::Text { text: OPENING.into() }], timestamp, true)
     }
 
@@ -266,7 +268,7 @@ impl<'a> Scribe<'a> {
     fn thinking<'m>(&mut self, text: &'m str, signature: Option<&'m str>, redacted: bool) -> Option<Piece<'m>> {
         let Some(signature) = signature.filter(|_| self.is_own) else {
             let why = if self.is_own { "it has no signature" } else { "its signature is only valid with its maker" };
-            self.tally.add(Fate::Dropped, "thinking", why);
+            self.tally.add(Fate::Dropped, What::Thinking, why);
             return None;
         };
         if redacted {
@@ -275,25 +277,23 @@ impl<'a> Scribe<'a> {
         Some(Piece::Thinking { thinking: text, signature })
     }
 
+    /// The call, with the name and the arguments that this client has for it.
     fn call<'m>(&mut self, id: String, name: &'m str, input: &'m RawValue) -> Piece<'m> {
-        if !self.is_own
-            && name != "Bash"
-            && let Action::Shell { command, directory } = action::of(name, input)
-        {
-            self.tally.add(Fate::Mapped, "tool calls", "as Bash");
-            let elsewhere =
-                directory.filter(|directory| *directory != self.cwd && self.about.cwd.as_ref() != Some(directory));
-            let command = match elsewhere {
-                Some(directory) => format!("cd {} && {command}", action::quoted(&directory)),
-                None => command,
-            };
-            return Piece::ToolUse { id, name: "Bash".into(), input: Cow::Owned(raw(&Input { command: &command })) };
+        if !self.is_own {
+            let meaning = action::of(name, input);
+            let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
+            let native = calls::native(&meaning.action, &is_here);
+            if let Some(native) = native.filter(|native| native.replaces(name, input)) {
+                let (fate, detail) = native.entry(name, &meaning);
+                self.tally.add(fate, What::Call, detail);
+                return Piece::ToolUse { id, name: native.name.into(), input: Cow::Owned(native.input) };
+            }
         }
         let acceptable = acceptable(name, 128);
         if acceptable == name {
-            self.tally.add(Fate::Kept, "tool calls", "");
+            self.tally.add(Fate::Kept, What::Call, "");
         } else {
-            self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
+            self.tally.add(Fate::Mapped, What::Call, "under a name that the API accepts");
         }
         Piece::ToolUse { id, name: acceptable, input: one_line_object(input) }
     }
@@ -304,9 +304,9 @@ impl<'a> Scribe<'a> {
         let (mut pieces, mut behind) = (Vec::new(), Vec::new());
         for (result, tool_use_id) in results.iter().zip(ids) {
             if result.synthetic {
-                self.tally.add(Fate::Degraded, "tool calls without a result", "closed with a note that it is missing");
+                self.tally.note(Fate::Degraded, "missing tool results", "a note in its place");
             } else {
-                self.tally.add(Fate::Kept, "tool results", "");
+                self.tally.add(Fate::Kept, What::Result, "");
             }
             let mut images: Vec<Piece<'_>> = result.images.iter().map(|source| self.image(source)).collect();
             if result.is_error {
@@ -332,12 +332,12 @@ impl<'a> Scribe<'a> {
         if source.kind == ImageKind::Base64
             && let Some(media_type) = media_type(&source.data)
         {
-            self.tally.add(Fate::Kept, "images", "");
+            self.tally.add(Fate::Kept, What::Image, "");
             return Piece::Image { source: Picture { kind: "base64", media_type, data: &source.data } };
         }
         self.tally.add(
             Fate::Degraded,
-            "images",
+            What::Image,
             "a note in its place: not a PNG, JPEG, GIF or WebP inside the session",
         );
         let name = if source.kind == ImageKind::Base64 { "" } else { source.data.as_str() };
@@ -402,7 +402,7 @@ impl<'a> Scribe<'a> {
                 .hint("look at it with `sfs show`"));
         };
         if last.kind == Role::User {
-            self.tally.add(Fate::Degraded, "assistant messages", UNANSWERED);
+            self.tally.note(Fate::Degraded, "unanswered end", UNANSWERED);
         }
         self.record(&last, self.leaf)?;
         let session_id = Some(self.plan.native_id.as_str());

@@ -2,8 +2,9 @@
 
 use super::items;
 use crate::id::Hash;
-use crate::model::action::{self, Action};
+use crate::model::action::{self, Action, Native, Status, Step};
 use crate::model::conversation::CallResult;
+use crate::model::ledger::Fate;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -40,70 +41,54 @@ impl Part {
 pub(super) struct Call<'a> {
     name: Cow<'a, str>,
     form: Form<'a>,
-    renamed: Option<String>,
+    action: Action,
+    /// What the ledger says of it.
+    fate: (Fate, String),
 }
 
 enum Form<'a> {
-    /// A JSON object; `shell` where it runs a command.
-    Function { arguments: Cow<'a, str>, shell: Option<Shell> },
+    /// A JSON object.
+    Function(Cow<'a, str>),
     /// This client's own tools that take bare text.
-    FreeForm { input: String },
-}
-
-struct Shell {
-    command: String,
-    directory: Option<String>,
+    FreeForm(String),
 }
 
 /// Tools of this client that take bare text instead of a JSON object.
 const FREE_FORM: [&str; 2] = ["apply_patch", "exec"];
 
-/// Names under which this client has offered a shell itself.
-const OWN_SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
+/// Names under which this client has offered tools itself; not all of them today.
+const OWN: [&str; 7] = ["apply_patch", "exec", "exec_command", "shell", "shell_command", "local_shell", "update_plan"];
 
 impl<'a> Call<'a> {
     pub(super) fn of(name: &'a str, input: &'a RawValue) -> Self {
-        if FREE_FORM.contains(&name)
-            && let Some(input) = free_form(input)
-        {
-            return Call { name: name.into(), form: Form::FreeForm { input }, renamed: None };
+        let meaning = action::of(name, input);
+        if let Some(native) = native(&meaning.action).filter(|_| !OWN.contains(&name)) {
+            let fate = native.entry(name, &meaning);
+            let form = free_form(native.name, &native.input)
+                .unwrap_or_else(|| Form::Function(String::from(Box::<str>::from(native.input)).into()));
+            return Call { name: native.name.into(), form, action: meaning.action, fate };
         }
-        let shell = match action::of(name, input) {
-            Action::Shell { command, directory } => Some(Shell { command, directory }),
-            Action::Other => None,
-        };
-        match shell {
-            Some(shell) if !OWN_SHELLS.contains(&name) => {
-                let mut arguments = json!({ "cmd": shell.command });
-                if let Some(directory) = &shell.directory {
-                    arguments["workdir"] = directory.as_str().into();
-                }
-                let arguments = arguments.to_string().into();
-                let renamed = Some(format!("{name} as exec_command"));
-                Call { name: "exec_command".into(), form: Form::Function { arguments, shell: Some(shell) }, renamed }
-            }
-            shell => {
-                let clean = tool_name(name);
-                let renamed = (clean != name).then(|| format!("{name} as {clean}"));
-                Call { name: clean, form: Form::Function { arguments: input.get().into(), shell }, renamed }
-            }
-        }
+        let clean = tool_name(name);
+        let fate =
+            if clean == name { (Fate::Kept, String::new()) } else { (Fate::Mapped, format!("{name} as {clean}")) };
+        let form = free_form(name, input).unwrap_or_else(|| Form::Function(input.get().into()));
+        Call { name: clean, form, action: meaning.action, fate }
     }
 
-    /// What the ledger says where name or form changed.
-    pub(super) fn renamed(&self) -> Option<&str> {
-        self.renamed.as_deref()
+    /// What the ledger says of the call.
+    pub(super) fn fate(&self) -> (Fate, &str) {
+        (self.fate.0, &self.fate.1)
     }
 
     /// The response item, and the type of the one that answers it.
     pub(super) fn items(&self, call_id: &str) -> (Value, &'static str) {
         let name = &self.name;
         match &self.form {
-            Form::Function { arguments, .. } => (
+            Form::Function(arguments) => (
                 json!({ "type": "function_call", "name": name, "arguments": arguments, "call_id": call_id }),
                 "function_call_output",
             ),
-            Form::FreeForm { input } => (
+            Form::FreeForm(input) => (
                 json!({ "type": "custom_tool_call", "name": name, "input": input, "call_id": call_id }),
                 "custom_tool_call_output",
             ),
@@ -114,20 +99,30 @@ impl<'a> Call<'a> {
     pub(super) fn shown(&self, call_id: &str, cwd: &str, result: &CallResult) -> Value {
         let status = if result.is_error { "failed" } else { "completed" };
         let duration = json!({ "secs": 0, "nanos": 0 });
-        let arguments = match &self.form {
-            Form::Function { shell: Some(shell), .. } => {
+        match &self.action {
+            Action::Shell { command, directory, .. } => {
                 let told = items::outcome(&result.content).exit_code;
-                let directory = shell.directory.as_deref().filter(|dir| dir.starts_with('/')).unwrap_or(cwd);
+                let directory = directory.as_deref().filter(|dir| dir.starts_with('/')).unwrap_or(cwd);
                 return json!({
                     "type": "CommandExecution", "id": call_id, "process_id": null,
-                    "command": ["/bin/bash", "-lc", shell.command], "cwd": format!("file://{directory}"),
-                    "parsed_cmd": [{ "type": "unknown", "cmd": shell.command }], "source": "agent", "status": status,
+                    "command": ["/bin/bash", "-lc", command], "cwd": format!("file://{directory}"),
+                    "parsed_cmd": [{ "type": "unknown", "cmd": command }], "source": "agent", "status": status,
                     "aggregated_output": result.content, "exit_code": told.unwrap_or(i64::from(result.is_error)),
                     "duration": duration,
                 });
             }
-            Form::Function { arguments, .. } => serde_json::from_str(arguments).unwrap_or_default(),
-            Form::FreeForm { input } => json!({ "input": input }),
+            Action::Write { path, content } if self.name == "apply_patch" && !result.is_error => {
+                let path = std::path::Path::new(cwd).join(path);
+                return json!({
+                    "type": "FileChange", "id": call_id, "status": status, "stdout": result.content, "stderr": "",
+                    "changes": { path.to_string_lossy(): { "type": "add", "content": content } },
+                });
+            }
+            _ => {}
+        }
+        let arguments = match &self.form {
+            Form::Function(arguments) => serde_json::from_str(arguments).unwrap_or_default(),
+            Form::FreeForm(input) => json!({ "input": input }),
         };
         json!({
             "type": "DynamicToolCall", "id": call_id, "namespace": null, "tool": self.name, "arguments": arguments,
@@ -137,14 +132,42 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The call that does the same here; `None` where no tool of this client does. It reads and searches with a shell, which
+/// is not the same, and what it edits it names by whole lines, which a replaced text need not be.
+fn native(action: &Action) -> Option<Native> {
+    match action {
+        Action::Shell { command, directory, description, in_background: false } => Some(
+            Native::of("exec_command", [("cmd", command.as_str().into()), ("workdir", directory.clone().into())])
+                .without("description", description.as_ref()),
+        ),
+        Action::Write { path, content } => {
+            Some(Native::of("apply_patch", [("input", action::adding(path, content)?.into())]))
+        }
+        Action::Patch(patch) => Some(Native::of("apply_patch", [("input", patch.as_str().into())])),
+        Action::Todo { steps, explanation } => {
+            let plan = steps.iter().map(step).collect::<Option<Vec<Value>>>()?;
+            let arguments = [("plan", plan.into()), ("explanation", explanation.clone().into())];
+            let active = steps.iter().find(|step| step.active.is_some());
+            Some(Native::of("update_plan", arguments).without("activeForm", active))
+        }
+        _ => None,
+    }
+}
+
+fn step(step: &Step) -> Option<Value> {
+    let known = matches!(step.status, Status::Pending | Status::InProgress | Status::Completed);
+    known.then(|| json!({ "step": step.text, "status": step.status.as_str() }))
+}
+
 /// The text of an input that was free-form: an object with nothing but `input`.
-fn free_form(input: &RawValue) -> Option<String> {
+fn free_form<'a>(name: &str, input: &RawValue) -> Option<Form<'a>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct FreeForm {
         input: String,
     }
-    serde_json::from_str::<FreeForm>(input.get()).ok().map(|free| free.input)
+    let text = || serde_json::from_str::<FreeForm>(input.get()).ok();
+    FREE_FORM.contains(&name).then(text)?.map(|free| Form::FreeForm(free.input))
 }
 
 /// At most 64 characters.

@@ -8,6 +8,7 @@ use super::items::{self, Context};
 use super::record::{self, Compacted, HistoryBase, Meta, Record};
 use crate::error::Result;
 use crate::model::conversation::Conversation;
+use crate::model::ledger::SUB_AGENTS;
 use crate::model::message::{Block, Message, Role};
 use crate::tools::{Source, StreamInfo};
 use jiff::Timestamp;
@@ -29,7 +30,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let agents: std::collections::BTreeSet<&str> =
         source.streams().iter().map(|s| s.name.as_str()).filter(|name| name.starts_with("subagents/")).collect();
     if !agents.is_empty() {
-        left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents.len() as u64));
+        left_out.push((SUB_AGENTS, "the main conversation has their results only", agents.len() as u64));
     }
     let walk = Walk::new(segments, survey);
     Ok(Conversation { messages: Box::new(walk), left_out })

@@ -12,8 +12,8 @@ use crate::error::{Context, Result};
 use crate::home::Home;
 use crate::id::Hash;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
-use crate::model::ledger::{Fate, Ledger, Tally};
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage};
+use crate::model::ledger::{Fate, Ledger, Tally, What};
+use crate::model::message::{Block, ImageKind, ImageSource, Message, Usage};
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -74,7 +74,7 @@ impl Writer for CodexWriter {
             match step? {
                 Step::Prompt(message) => rollout.prompt(message)?,
                 Step::Reply { message, results } => rollout.reply(message, results)?,
-                Step::OrphanResult(_) => rollout.tally.add(Fate::Dropped, "tool results", "their calls are missing"),
+                Step::OrphanResult(result) => rollout.tally.drop_orphan(&result),
             }
         }
         rollout.close()
@@ -237,37 +237,42 @@ impl<'w> Rollout<'w> {
 
     fn prompt(&mut self, message: Message) -> Result<()> {
         self.advance_clock(&message);
-        let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        let what = if message.is_meta { "harness texts" } else { "user messages" };
-        let is_harness = (message.is_meta && !message.is_context()) || message.role != Role::User;
-        if is_harness && !has_summary {
-            self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
+        if message.is_harness() {
+            self.tally.drop_all(&message, "the target writes its own");
             return Ok(());
+        }
+        if let Some(what) = What::texts_of(&message) {
+            self.count_text(what, &message.text());
         }
         let parts: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
         let is_empty = |part: &Part| matches!(part, Part::Text(text) if text.trim().is_empty());
         if parts.iter().all(is_empty) {
-            self.tally.add(Fate::Dropped, what, "empty");
             return Ok(());
-        }
-        if !has_summary {
-            self.tally.add(Fate::Kept, what, "");
         }
         self.close_turn()?;
         self.open_turn()?;
         self.user_message(&parts)
     }
 
+    fn count_text(&mut self, what: What, text: &str) {
+        let (fate, why) = if text.trim().is_empty() { (Fate::Dropped, "empty") } else { (Fate::Kept, "") };
+        self.tally.add(fate, what, why);
+    }
+
     fn prompt_part(&mut self, block: Block) -> Option<Part> {
         match block {
             Block::Text(text) => Some(Part::Text(text)),
             Block::Image(source) => Some(self.image(&source)),
+            Block::Summary { text, .. } if text.trim().is_empty() => {
+                self.tally.add(Fate::Dropped, What::Summary, "empty");
+                None
+            }
             Block::Summary { text, .. } => {
-                self.tally.add(Fate::Mapped, "summaries", "as a user message");
+                self.tally.add(Fate::Mapped, What::Summary, "as a user message");
                 Some(Part::Text(text))
             }
-            _ => {
-                self.tally.add(Fate::Dropped, "other content", "the target has no place for it");
+            other => {
+                self.tally.add(Fate::Dropped, What::of(&other), "the target has no place for it");
                 None
             }
         }
@@ -276,11 +281,11 @@ impl<'w> Rollout<'w> {
     /// The API takes data URLs only.
     fn image(&mut self, source: &ImageSource) -> Part {
         if source.kind == ImageKind::Base64 {
-            self.tally.add(Fate::Kept, "images", "");
+            self.tally.add(Fate::Kept, What::Image, "");
             let media_type = source.media_type.as_deref().unwrap_or("image/png");
             return Part::Image(format!("data:{media_type};base64,{}", source.data));
         }
-        self.tally.add(Fate::Degraded, "images", "not stored in the session: replaced by their address");
+        self.tally.add(Fate::Degraded, What::Image, "not stored in the session: replaced by their address");
         Part::Text(format!("[Image: {}]", source.data))
     }
 
@@ -308,7 +313,7 @@ impl<'w> Rollout<'w> {
             match block {
                 Block::Text(text) => {
                     let phase = if last_call.is_some_and(|call| index < call) { "commentary" } else { "final_answer" };
-                    self.agent_message(text, phase)?;
+                    self.agent_message(What::AssistantMessage, text, phase)?;
                 }
                 Block::Thinking { text, summary, .. } => {
                     let text = if text.is_empty() { summary } else { Some(text) };
@@ -320,20 +325,19 @@ impl<'w> Rollout<'w> {
                         self.call(&id, &name, &input, result)?;
                     }
                 }
-                Block::Summary { text, .. } => self.agent_message(text, "commentary")?,
-                Block::Image(_) => self.tally.add(Fate::Dropped, "images", "made by the model"),
-                _ => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
+                Block::Summary { text, .. } => self.agent_message(What::Summary, text, "commentary")?,
+                Block::Image(_) => self.tally.add(Fate::Dropped, What::Image, "made by the model"),
+                other => self.tally.add(Fate::Dropped, What::of(&other), "the target has no place for it"),
             }
         }
         Ok(())
     }
 
-    fn agent_message(&mut self, text: String, phase: &str) -> Result<()> {
+    fn agent_message(&mut self, what: What, text: String, phase: &str) -> Result<()> {
+        self.count_text(what, &text);
         if text.trim().is_empty() {
-            self.tally.add(Fate::Dropped, "assistant messages", "empty");
             return Ok(());
         }
-        self.tally.add(Fate::Kept, "assistant messages", "");
         let id = self.item_id();
         self.event(&json!({ "type": "agent_message", "message": text, "phase": phase }))?;
         let shown = json!([{ "type": "Text", "text": text }]);
@@ -349,10 +353,10 @@ impl<'w> Rollout<'w> {
     /// The API refuses reasoning that it did not encrypt itself, for this account. So it is for the eye only.
     fn thinking(&mut self, text: Option<String>) -> Result<()> {
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-            self.tally.add(Fate::Dropped, "thinking", "only its maker can read it");
+            self.tally.add(Fate::Dropped, What::Thinking, "only its maker can read it");
             return Ok(());
         };
-        self.tally.add(Fate::Degraded, "thinking", "shown but not sent to the model");
+        self.tally.add(Fate::Degraded, What::Thinking, "shown but not sent to the model");
         let id = self.item_id();
         self.event(&json!({ "type": "agent_reasoning", "text": text }))?;
         self.item(&json!({ "type": "Reasoning", "id": id, "summary_text": [text], "raw_content": [] }))
@@ -362,14 +366,12 @@ impl<'w> Rollout<'w> {
     fn call(&mut self, id: &str, name: &str, input: &RawValue, result: CallResult) -> Result<()> {
         let call_id = call_id(id);
         let call = Call::of(name, input);
-        match call.renamed() {
-            Some(how) => self.tally.add(Fate::Mapped, "tool calls", how),
-            None => self.tally.add(Fate::Kept, "tool calls", ""),
-        }
+        let (fate, detail) = call.fate();
+        self.tally.add(fate, What::Call, detail);
         if result.synthetic {
-            self.tally.add(Fate::Degraded, "tool results", "none was recorded: an error stands in for it");
+            self.tally.note(Fate::Degraded, "missing tool results", "a note in its place");
         } else {
-            self.tally.add(Fate::Kept, "tool results", "");
+            self.tally.add(Fate::Kept, What::Result, "");
         }
         let images: Vec<Part> = result.images.iter().map(|source| self.image(source)).collect();
         let (item, output) = call.items(&call_id);

@@ -13,6 +13,7 @@ use super::record::{self, Kind, Message, Metadata, Record, text_of};
 use super::speech::Speech;
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
+use crate::model::ledger::SUB_AGENTS;
 use crate::model::message;
 use crate::tools::{Format, Line, Source, StreamInfo};
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
             .hint("only files of its sub-agents were captured")
     })?;
     let mut left_out = history.left_out();
-    left_out.push(("sub-agent transcripts", "the main conversation has their results only", agents(source)));
+    left_out.push((SUB_AGENTS, "the main conversation has their results only", agents(source)));
     left_out.retain(|(_, _, count)| *count > 0);
     let History { list, extras, checkpoint, .. } = history;
     let walk = Walk {

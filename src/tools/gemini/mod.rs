@@ -13,6 +13,7 @@
 //! Before 0.29 a project's folder was the SHA-256 of its path. A session is known by the id inside its file, not by the
 //! file's name. Accounts, credentials and logs of prompts are never opened; of the settings only the retention is read.
 
+mod calls;
 mod conversation;
 mod moved;
 mod project;

@@ -9,6 +9,7 @@
 //!
 //! The registry of projects is left alone: a marker in the project's folder is enough, and the client adds the rest.
 
+use super::calls;
 use super::conversation::newest_history;
 use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
 use super::speech::{Kept, SHIELD, is_left_out, object, one_line};
@@ -16,10 +17,10 @@ use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
-use crate::model::action::{self, Action};
+use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
-use crate::model::ledger::{Fate, Ledger, Tally};
-use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
+use crate::model::ledger::{Fate, Ledger, Tally, What};
+use crate::model::message::{Block, ImageKind, ImageSource, Message};
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// What the client does with a conversation that ends with a result.
-const UNANSWERED: &str = "the end is unanswered; Gemini CLI adds that the response was interrupted when it resumes";
+const UNANSWERED: &str = "Gemini CLI adds that the response was interrupted when it resumes";
 /// The client deletes what was not changed for 30 days.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(29 * 24);
 /// The first line has to end within 4096 bytes.
@@ -88,7 +89,7 @@ impl Writer for GeminiWriter {
             match step? {
                 Step::Prompt(message) => scribe.prompt(message)?,
                 Step::Reply { message, results } => scribe.reply(message, &results)?,
-                Step::OrphanResult(_) => scribe.tally.add(Fate::Dropped, "tool results", "their calls are missing"),
+                Step::OrphanResult(result) => scribe.tally.drop_orphan(&result),
             }
         }
         scribe.finish()
@@ -180,23 +181,23 @@ impl<'a> Scribe<'a> {
 
     fn prompt(&mut self, message: Message) -> Result<()> {
         let timestamp = self.advance_clock(&message);
-        let has_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        let what = if message.is_meta { "harness texts" } else { "user messages" };
-        let is_harness = (message.is_meta && !message.is_context()) || message.role != Role::User;
-        if is_harness && !has_summary {
-            self.tally.add(Fate::Dropped, "harness texts", "the target writes its own");
+        if message.is_harness() {
+            self.tally.drop_all(&message, "the target writes its own");
             return Ok(());
         }
+        let texts = What::texts_of(&message).map(|what| (what, message.text().trim().is_empty()));
         let mut content: Vec<Part> = message.content.into_iter().filter_map(|block| self.prompt_part(block)).collect();
-        if content.is_empty() {
-            self.tally.add(Fate::Dropped, what, "empty");
-            return Ok(());
-        }
         let shown = shield(&mut content).unwrap_or_default();
-        if !shown.is_empty() {
-            self.tally.add(Fate::Mapped, what, "behind an invisible character: the client would take it for a command");
-        } else if !has_summary {
-            self.tally.add(Fate::Kept, what, "");
+        if let Some((what, is_empty)) = texts {
+            let (fate, why) = match () {
+                () if is_empty => (Fate::Dropped, "empty"),
+                () if shown.is_empty() => (Fate::Kept, ""),
+                () => (Fate::Mapped, "behind an invisible character: the client would take it for a command"),
+            };
+            self.tally.add(fate, what, why);
+        }
+        if content.is_empty() {
+            return Ok(());
         }
         self.is_unanswered = false;
         self.record(&Record { display_content: shown, ..Record::of("user", &timestamp, content) })
@@ -207,12 +208,15 @@ impl<'a> Scribe<'a> {
             Block::Text(text) => Part::text(text),
             Block::Image(source) => Some(self.image(&source)),
             Block::Summary { text, .. } => {
-                self.tally.add(Fate::Mapped, "summaries", "as a user message");
-                Part::text(text)
+                let part = Part::text(text);
+                let (fate, why) =
+                    if part.is_some() { (Fate::Mapped, "as a user message") } else { (Fate::Dropped, "empty") };
+                self.tally.add(fate, What::Summary, why);
+                part
             }
             Block::Other(other) => self.other(&other),
-            _ => {
-                self.tally.add(Fate::Dropped, "other content", "the target has no place for it");
+            other => {
+                self.tally.add(Fate::Dropped, What::of(&other), "the target has no place for it");
                 None
             }
         }
@@ -224,10 +228,10 @@ impl<'a> Scribe<'a> {
             && source.data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
         let media_type = source.media_type.as_deref().unwrap_or("image/png");
         if source.kind == ImageKind::Base64 && is_base64 && PICTURES.contains(&media_type) {
-            self.tally.add(Fate::Kept, "images", "");
+            self.tally.add(Fate::Kept, What::Image, "");
             return Part::InlineData { mime_type: media_type.to_owned(), data: source.data.clone() };
         }
-        self.tally.add(Fate::Degraded, "images", "a note in its place: not a picture inside the session");
+        self.tally.add(Fate::Degraded, What::Image, "a note in its place: not a picture inside the session");
         let name = if source.kind == ImageKind::Base64 { media_type } else { &source.data };
         Part::Text(format!("[An image stood here: {name}]"))
     }
@@ -236,8 +240,8 @@ impl<'a> Scribe<'a> {
     fn other(&mut self, other: &RawValue) -> Option<Part> {
         let part = native_part(other).filter(|_| self.is_own);
         match part {
-            Some(_) => self.tally.add(Fate::Kept, "other content", ""),
-            None => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
+            Some(_) => self.tally.add(Fate::Kept, What::Other, ""),
+            None => self.tally.add(Fate::Dropped, What::Other, "the target has no place for it"),
         }
         part.map(Part::Other)
     }
@@ -248,31 +252,38 @@ impl<'a> Scribe<'a> {
         let mut calls = 0;
         for block in message.content {
             match block {
-                Block::Text(text) | Block::Summary { text, .. } => {
+                Block::Text(_) | Block::Summary { .. } => {
+                    let what = What::of(&block);
+                    let (Block::Text(text) | Block::Summary { text, .. }) = block else { continue };
                     let part = Part::text(text);
                     let (fate, why) = if part.is_some() { (Fate::Kept, "") } else { (Fate::Dropped, "empty") };
-                    self.tally.add(fate, "assistant messages", why);
+                    self.tally.add(fate, what, why);
                     shown.extend(part.clone());
                     content.extend(part);
                 }
                 Block::Thinking { text, summary, .. } => {
-                    thoughts.extend(Some(text).filter(|text| !text.trim().is_empty()).or(summary));
+                    let thought = [Some(text), summary].into_iter().flatten().find(|text| !text.trim().is_empty());
+                    if thought.is_none() {
+                        self.tally.add(Fate::Dropped, What::Thinking, "only its maker can read it");
+                    }
+                    thoughts.extend(thought);
                 }
-                // One result for each call, in their order.
-                Block::ToolUse { id, name, input } if calls < results.len() => {
+                Block::ToolUse { id, name, input } => {
                     calls += 1;
                     content.push(self.call(id, &name, &input));
                 }
-                Block::Image(_) => self.tally.add(Fate::Dropped, "images", "made by the model"),
+                Block::Image(_) => self.tally.add(Fate::Dropped, What::Image, "made by the model"),
                 Block::Other(other) => content.extend(self.other(&other)),
-                _ => self.tally.add(Fate::Dropped, "other content", "the target has no place for it"),
+                Block::ToolResult { .. } => {
+                    self.tally.add(Fate::Dropped, What::Result, "the target has no place for it");
+                }
             }
         }
         if content.is_empty() {
-            self.tally.add_many(Fate::Dropped, "thinking", "nothing else in its reply", thoughts.len() as u64);
+            self.tally.add_many(Fate::Dropped, What::Thinking, "nothing else in its reply", thoughts.len() as u64);
             return Ok(());
         }
-        self.tally.add_many(Fate::Degraded, "thinking", "shown but not sent to the model", thoughts.len() as u64);
+        self.tally.add_many(Fate::Degraded, What::Thinking, "shown but not sent to the model", thoughts.len() as u64);
         let answers = self.answers(&content, results);
         // Without this the client shows calls as text.
         if calls == 0 {
@@ -295,21 +306,23 @@ impl<'a> Scribe<'a> {
         self.record(&Record { display_content: vec![Part::blank()], ..Record::of("user", &timestamp, answers) })
     }
 
-    /// The call, with the name and the arguments that the target has for it.
+    /// The call, with the name and the arguments that this client has for it.
     fn call(&mut self, id: String, name: &str, input: &RawValue) -> Part {
-        if !self.is_own
-            && let Action::Shell { command, directory } = action::of(name, input)
-        {
-            self.tally.add(Fate::Mapped, "tool calls", "as run_shell_command");
-            let elsewhere = |there: &String| *there != self.cwd && self.about.cwd.as_ref() != Some(there);
-            let args = raw(&ShellArgs { command, dir_path: directory.filter(elsewhere) });
-            return Part::FunctionCall { id, name: "run_shell_command".to_owned(), args };
+        if !self.is_own {
+            let meaning = action::of(name, input);
+            let is_here = |folder: &str| folder == self.cwd || self.about.cwd.as_deref() == Some(folder);
+            let native = calls::native(&meaning.action, &is_here);
+            if let Some(native) = native.filter(|native| native.replaces(name, input)) {
+                let (fate, detail) = native.entry(name, &meaning);
+                self.tally.add(fate, What::Call, detail);
+                return Part::FunctionCall { id, name: native.name.to_owned(), args: native.input };
+            }
         }
         let acceptable = acceptable(name);
         if acceptable == name {
-            self.tally.add(Fate::Kept, "tool calls", "");
+            self.tally.add(Fate::Kept, What::Call, "");
         } else {
-            self.tally.add(Fate::Mapped, "tool calls", "under a name that the API accepts");
+            self.tally.add(Fate::Mapped, What::Call, "under a name that the API accepts");
         }
         Part::FunctionCall { id, name: acceptable.into_owned(), args: object(input) }
     }
@@ -319,9 +332,9 @@ impl<'a> Scribe<'a> {
         let mut answers = Vec::new();
         for ((id, name, _), result) in calls(content).zip(results) {
             if result.synthetic {
-                self.tally.add(Fate::Degraded, "tool results", "none was recorded: an error stands in for it");
+                self.tally.note(Fate::Degraded, "missing tool results", "a note in its place");
             } else {
-                self.tally.add(Fate::Kept, "tool results", "");
+                self.tally.add(Fate::Kept, What::Result, "");
             }
             let text = result.content.clone();
             let response = if result.is_error { Response::Error(text) } else { Response::Output(text) };
@@ -337,7 +350,7 @@ impl<'a> Scribe<'a> {
                 .hint("look at it with `sfs show`"));
         }
         if self.is_unanswered {
-            self.tally.add(Fate::Degraded, "assistant messages", UNANSWERED);
+            self.tally.note(Fate::Degraded, "unanswered end", UNANSWERED);
         }
         Ok(self.tally.close())
     }
@@ -356,13 +369,6 @@ impl<'a> Record<'a> {
             tool_calls: Vec::new(),
         }
     }
-}
-
-#[derive(Serialize)]
-struct ShellArgs {
-    command: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dir_path: Option<String>,
 }
 
 fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<()> {
