@@ -5,9 +5,11 @@
 //!
 //! - [`scan`] finds files that look different from what we last saw,
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
+//! - [`database`] does both for tools whose sessions are rows of a database,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
+mod database;
 mod derive;
 mod facts;
 mod file;
@@ -21,6 +23,7 @@ pub use sfs::{Imported, import_sfs, sfs_folders};
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::store::{NativeFile, Store};
+use crate::tools::database::Depth;
 use crate::tools::{Tool, foreign};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -41,6 +44,8 @@ pub struct Report {
     pub sessions: BTreeSet<i64>,
     /// What could not be captured: file and reason. Everything else was.
     pub errors: Vec<(PathBuf, Error)>,
+    /// What is there and was not taken for a session, in words.
+    pub notes: Vec<String>,
 }
 
 /// Captures from one tool into the archive.
@@ -56,6 +61,9 @@ pub struct Capture<'a> {
 impl Capture<'_> {
     /// Looks at everything that the tool has, archives what changed and marks what is gone.
     pub fn all(&mut self, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
+        if self.tool.database().is_some() {
+            return self.database(Depth::Everything, progress);
+        }
         let scan = self.scan()?;
         let mut report = self.files(scan.changed, progress)?;
         report.errors.extend(scan.errors);
@@ -178,6 +186,7 @@ impl Report {
         self.bytes += other.bytes;
         self.sessions.extend(other.sessions);
         self.errors.extend(other.errors);
+        self.notes.extend(other.notes);
     }
 }
 

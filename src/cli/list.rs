@@ -20,7 +20,7 @@ const ROWS: u64 = 50;
 sfs list --project . --sort tokens -n5
 sfs list --json")]
 pub(super) struct List {
-    /// only this tool: claude-code, codex or gemini
+    /// only this tool: claude-code, codex, gemini or cursor
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it

@@ -11,7 +11,7 @@
 
 use super::conversation::newest_history;
 use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
-use super::speech::{Kept, SHIELD, is_left_out, object, one_line};
+use super::speech::{Kept, SHIELD, is_left_out, object};
 use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -20,6 +20,7 @@ use crate::model::action::{self, Action};
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
+use crate::tools::lenient::one_line;
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
