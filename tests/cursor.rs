@@ -198,8 +198,16 @@ fn what_cannot_be_taken_is_said() {
         Cursor::install(home.path(), case);
         home.sfs(&["import"]).to_string().replace(".config/Cursor/User/", "")
     };
-    insta::assert_snapshot!(notes("future_version"), @"");
-    insta::assert_snapshot!(notes("legacy_chatdata"), @"");
+    insta::assert_snapshot!(notes("future_version"), @r"
+    Captured 1 file of 1 session (3.8 kB).
+    ---- stderr
+    note: Cursor's session ae8e1c32-b23c-52ed-a4fc-e31ebae66805 is written in a form that is not known yet (_v 120): it stays in Cursor only
+    ");
+    insta::assert_snapshot!(notes("legacy_chatdata"), @r"
+    Captured 2 files of 2 sessions (740 B).
+    ---- stderr
+    note: $HOME/workspaceStorage/ed6f28272bd9177fbe24b2c969a33ef3/state.vscdb: the chats in it are damaged and were not read
+    ");
     assert_eq!(notes("malformed").matches("is damaged and was left out").count(), 6);
     let home = TestHome::new();
     let cursor = Cursor::install(home.path(), "malformed");
@@ -219,7 +227,7 @@ fn what_stands_in_the_log_only_is_seen_and_cursors_files_stay_as_they_are() {
     let files = || [cursor.path(), cursor.path().with_extension("vscdb-wal")].map(|path| fs::read(path).unwrap());
     let before = files();
     assert!(before[1].len() > 1000);
-    insta::assert_snapshot!(home.sfs(&["import"]), @"");
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 1 file of 1 session (713 B).");
     assert_eq!(texts(&live(&store(&home), ID)), ["Only in the log?", "Yes."]);
     assert!(files() == before);
     drop(writer);
@@ -302,7 +310,7 @@ fn what_is_captured_is_not_captured_again() {
     };
     home.sfs(&["import"]);
     let before = length();
-    insta::assert_snapshot!(home.sfs(&["import"]), @"");
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Nothing new.");
     // All numbers of rows are new, and the contents are not.
     let writer = cursor.open();
     writer.execute("UPDATE cursorDiskKV SET rowid = rowid + 100000", []).unwrap();
@@ -365,15 +373,36 @@ fn a_database_that_does_not_answer_harms_nothing() {
     // Not in its log's mode, so that a writer shuts readers out.
     let writer = cursor.open();
     writer.execute_batch("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").unwrap();
-    insta::assert_snapshot!(error(&home), @"");
+    insta::assert_snapshot!(error(&home), @r"
+    Captured 0 files of 0 sessions (0 B).
+    ---- stderr
+    not captured: $HOME/.config/Cursor/User/globalStorage/state.vscdb is locked: Cursor is busy with it
+    error: 1 file could not be captured
+    hint: everything else is safe; run `sfs import` again after mending the cause
+    ---- exit Some(1)
+    ");
     writer.execute_batch("ROLLBACK").unwrap();
     drop(writer);
     assert_eq!(home.sfs(&["import"]).code, Some(0));
     fs::write(&path, "SQLite format 3\0and then nothing that makes sense").unwrap();
-    insta::assert_snapshot!(error(&home), @"");
+    insta::assert_snapshot!(error(&home), @r"
+    Captured 0 files of 0 sessions (0 B).
+    ---- stderr
+    not captured: $HOME/.config/Cursor/User/globalStorage/state.vscdb is damaged: file is not a database: Error code 26: file is not a database
+    error: 1 file could not be captured
+    hint: everything else is safe; run `sfs import` again after mending the cause
+    ---- exit Some(1)
+    ");
     fs::write(&path, b"").unwrap();
     rusqlite::Connection::open(&path).unwrap().execute("CREATE TABLE other (x)", []).unwrap();
-    insta::assert_snapshot!(error(&home), @"");
+    insta::assert_snapshot!(error(&home), @r"
+    Captured 0 files of 0 sessions (0 B).
+    ---- stderr
+    not captured: $HOME/.config/Cursor/User/globalStorage/state.vscdb has none of the tables in which Cursor keeps its sessions
+    error: 1 file could not be captured
+    hint: everything else is safe; run `sfs import` again after mending the cause
+    ---- exit Some(1)
+    ");
     let status = home.json(&["daemon", "status", "--json"]);
     let watcher = status["watchers"].as_array().unwrap().iter().find(|watcher| watcher["tool"] == "cursor").unwrap();
     assert!(watcher["last_error"].as_str().unwrap().contains("none of the tables"), "{watcher}");
@@ -413,9 +442,26 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     let home = TestHome::new();
     Cursor::install(home.path(), "thinking");
     home.sfs(&["import"]);
-    insta::assert_snapshot!(home.sfs(&["resume", "last"]), @"");
-    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @"");
-    insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @"");
+    insta::assert_snapshot!(home.sfs(&["resume", "last"]), @r"
+    ---- stderr
+    error: Cursor can only be captured, not written
+    hint: sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
+    ---- exit Some(2)
+    ");
+    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @r"
+    ---- stderr
+    error: session ses_ovml3po33xjm7ndz has no native files
+    hint: it was imported without them; `sfs resume ses_ovml3po33xjm7ndz --in TOOL` writes it anew
+    ---- exit Some(1)
+    ");
+    insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
+    ---- stderr
+    Would be written for Codex:
+      kept          2  assistant messages
+      kept          1  user messages
+      degraded      4  thinking  (shown but not sent to the model)
+      dropped       1  thinking  (only its maker can read it)
+    ");
 }
 
 #[test]
@@ -424,9 +470,10 @@ fn a_session_that_came_as_a_folder_goes_on_with_its_rows() {
     let cursor = Cursor::empty(home.path());
     put_session(&cursor.open(), ID, &[("b1", "Far?"), ("b2", "Far.")]);
     home.sfs(&["import"]);
-    let folder = home.path().join("out.sfs");
-    let exported = home.sfs(&["export", ID, "-o", folder.to_str().unwrap()]);
+    let out = home.path().join("out");
+    let exported = home.sfs(&["export", ID, "-o", out.to_str().unwrap()]);
     assert_eq!(exported.code, Some(0), "{exported}");
+    let folder = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
     let other = TestHome::new();
     other.sfs(&["import", folder.to_str().unwrap()]);
     assert_eq!(texts(&live(&store(&other), ID)), ["Far?", "Far."]);

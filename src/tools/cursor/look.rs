@@ -405,7 +405,7 @@ impl ComposerRows<'_> {
         let Some(call) = call.filter(|_| calls.has_any()) else { return Ok(false) };
         let (stub, lacks_args) = (call.has_stub(), call.lacks_args());
         let Some(id) = call.raw_id().filter(|_| stub || lacks_args) else { return Ok(false) };
-        let found = calls.find(&id, stub)?;
+        let found = calls.find(&id, lacks_args)?;
         content.args = found.args.filter(|_| lacks_args);
         content.output = found.output.filter(|_| stub);
         Ok(stub && content.output.is_none())
@@ -500,11 +500,11 @@ impl<'a> GraphCalls<'a> {
         !self.waiting.is_empty() || !self.found.is_empty()
     }
 
-    /// A call's input stands before its result.
-    fn find(&mut self, id: &str, wants_output: bool) -> Result<KnownCall> {
+    /// A call's input stands before its result, so it comes later.
+    fn find(&mut self, id: &str, wants_args: bool) -> Result<KnownCall> {
         loop {
             let known = self.found.get(id);
-            let is_there = known.is_some_and(|known| known.args.is_some() || (wants_output && known.output.is_some()));
+            let is_there = known.is_some_and(|known| known.args.is_some() || (!wants_args && known.output.is_some()));
             let Some(name) = self.waiting.pop_if(|_| !is_there) else {
                 return Ok(known.cloned().unwrap_or_default());
             };

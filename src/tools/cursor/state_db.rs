@@ -3,7 +3,7 @@
 //! table of items beside them also holds the person's tokens.
 
 use super::row::{BLOB, BUBBLE, COMPOSER, Value};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::collections::BTreeSet;
@@ -258,14 +258,12 @@ fn behind(start: &str) -> String {
 fn explain(path: &Path, source: rusqlite::Error) -> Error {
     let path = path.display();
     match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::failed(format!("{path} is locked"))
-            .because(source)
-            .hint("Cursor is busy with it; it is read at the next opportunity"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::failed(format!("{path} is locked: Cursor is busy with it")).hint("try again in a moment")
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::failed(format!("{path} is damaged"))
             .because(source)
             .hint("what was captured before is safe; Cursor keeps an older copy beside it as state.vscdb.backup"),
-        _ => {
-            Err::<(), _>(source).context(|| format!("{path} can't be read")).err().unwrap_or_else(|| Error::failed(""))
-        }
+        _ => Error::failed(format!("{path} can't be read")).because(source),
     }
 }
