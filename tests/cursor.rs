@@ -44,9 +44,10 @@ fn log(store: &Store, id: &str) -> Vec<Message> {
 /// All bytes of a session's streams, as text.
 fn archived(store: &Store, id: &str) -> String {
     let session = open(store, id);
-    let bytes = session.native_streams().iter().flat_map(|stream| {
-        store.read_range(stream, 0, stream.length, &mut ChunkCache::default()).unwrap()
-    });
+    let bytes = session
+        .native_streams()
+        .iter()
+        .flat_map(|stream| store.read_range(stream, 0, stream.length, &mut ChunkCache::default()).unwrap());
     String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
 }
 
@@ -315,7 +316,9 @@ fn what_is_captured_is_not_captured_again() {
     let writer = cursor.open();
     writer.execute("UPDATE cursorDiskKV SET rowid = rowid + 100000", []).unwrap();
     assert_eq!(home.json(&["import", "--json"])["bytes"], 0);
-    writer.execute_batch("DELETE FROM cursorDiskKV WHERE rowid = (SELECT max(rowid) FROM cursorDiskKV); VACUUM").unwrap();
+    writer
+        .execute_batch("DELETE FROM cursorDiskKV WHERE rowid = (SELECT max(rowid) FROM cursorDiskKV); VACUUM")
+        .unwrap();
     assert_eq!(home.json(&["import", "--json"])["bytes"], 0);
     // The cursor is lost, as in a transaction that was not committed; what was archived is known by itself.
     let archive = rusqlite::Connection::open(home.path().join(".sessionfs/archive.db")).unwrap();
@@ -448,12 +451,7 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     hint: sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
     ---- exit Some(2)
     ");
-    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @r"
-    ---- stderr
-    error: session ses_ovml3po33xjm7ndz has no native files
-    hint: it was imported without them; `sfs resume ses_ovml3po33xjm7ndz --in TOOL` writes it anew
-    ---- exit Some(1)
-    ");
+    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @"");
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
     ---- stderr
     Would be written for Codex:

@@ -1,12 +1,20 @@
 //! The main promise: a session resumed by us, in its own tool or in another one, reaches the model as if its own tool
-//! had resumed it. Every recorded session, all nine directions, with the real clients.
+//! had resumed it. Every recorded session, all nine directions, with the real clients; and out of Cursor, which is only
+//! captured, into all three: there what was recorded beside the sessions is the measure.
 //!
 //! For the same tool its own files are deleted first, so that what the client reads is what we put back.
 
-use crate::clients::{Call, Client, Native, Received, differences, natives, ready, receive};
+use crate::clients::{Call, Client, Native, Received, differences, fingerprint, natives, ready, receive};
+use crate::support::cursor::Cursor;
 use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
+use sessionfs::export::ArchivedSession;
+use sessionfs::home::Home;
+use sessionfs::model::message::Block;
+use sessionfs::store::Store;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 const TOOLS: [(Client, &str, &str); 3] = [
@@ -33,7 +41,9 @@ fn every_recorded_session_is_resumed_in_every_tool() {
             work.extend(TOOLS.map(|to| (from, native.clone(), expected.clone(), to)));
         }
     }
-    let outcomes = side_by_side(&work, |(from, native, expected, to)| direction(*from, native, expected, *to));
+    let mut outcomes = side_by_side(&work, |(from, native, expected, to)| direction(*from, native, expected, *to));
+    let out_of_cursor = cursor_sessions();
+    outcomes.extend(side_by_side(&out_of_cursor, |(case, session, to)| Some(out_of(case, session, *to))));
     let mut table = String::from(
         "| session | from | to | user | assistant | calls | images | kept | mapped | degraded | dropped | same |\n",
     );
@@ -86,23 +96,119 @@ fn direction(
     for (_, _, folder) in TOOLS {
         let _ = std::fs::remove_dir_all(home.path().join(folder));
     }
-    let cwd = native.cwd.to_str().unwrap();
-    let project = ["resume", &native.id, "--in", to.1, "--no-launch", "--json"];
-    // A bare old session does not say where it worked.
-    std::fs::create_dir_all(home.path().join("project")).unwrap();
-    let elsewhere = home.path().join("project");
     let names_folder =
         sessions.as_array().unwrap().iter().any(|s| s["native_id"] == native.id.as_str() && s["project"].is_string());
-    let resumed = if names_folder {
-        home.json(&project)
-    } else {
-        home.json(&[&project[..], &["--project", elsewhere.to_str().unwrap()]].concat())
+    let cwd = names_folder.then_some(native.cwd.as_path());
+    let (actual, ledger) = resumed(&home, &native.id, cwd, to);
+    let problems = differences(expected, &actual, &ledger);
+    let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
+    let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
+    Some(outcome((&case, &native.id, from), to.1, &actual, &ledger, &problems))
+}
+
+/// Resumes a session and gives what the model received, and the ledger. A session may not say where it worked.
+fn resumed(home: &TestHome, id: &str, cwd: Option<&Path>, to: (Client, &str, &str)) -> (Received, Value) {
+    let elsewhere = home.path().join("project");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let resume = ["resume", id, "--in", to.1, "--no-launch", "--json"];
+    let resumed = match cwd {
+        Some(_) => home.json(&resume),
+        None => home.json(&[&resume[..], &["--project", elsewhere.to_str().unwrap()]].concat()),
     };
-    let ledger = &resumed["ledger"];
-    let cwd = if names_folder { cwd.into() } else { elsewhere };
-    let actual = receive(to.0, home.path(), &cwd, resumed["native_id"].as_str().unwrap()).unwrap();
-    let problems = differences(expected, &actual, ledger);
-    Some(outcome(from, native, to.1, &actual, ledger, &problems))
+    let native_id = resumed["native_id"].as_str().unwrap();
+    (receive(to.0, home.path(), cwd.unwrap_or(&elsewhere), native_id).unwrap(), resumed["ledger"].clone())
+}
+
+/// Cursor's installations with sessions that differ in what is said in them.
+const CURSOR: [&str; 10] = [
+    "agent_tools",
+    "images",
+    "legacy_chatdata",
+    "legacy_inline",
+    "malformed",
+    "newest",
+    "order_orphans",
+    "simple_chat",
+    "subagents_bestofn",
+    "thinking",
+];
+
+fn cursor_sessions() -> Vec<(&'static str, Value, (Client, &'static str, &'static str))> {
+    let mut work = Vec::new();
+    for case in CURSOR {
+        let home = TestHome::new();
+        let cursor = Cursor::install(home.path(), case);
+        let sessions = cursor.expected["sessions"].as_array().unwrap().iter();
+        for session in sessions.filter(|session| session["parent"].is_null()) {
+            work.extend(TOOLS.map(|to| (case, session.clone(), to)));
+        }
+    }
+    work
+}
+
+fn out_of(case: &str, session: &Value, to: (Client, &str, &str)) -> Outcome {
+    let home = TestHome::new();
+    Cursor::install(home.path(), case);
+    put_missing_images_back(&home, session);
+    home.sfs(&["import"]);
+    let id = session["id"].as_str().unwrap();
+    let expected = expected_of_cursor(&home, session);
+    let cwd = session["cwd"].as_str().map(Path::new);
+    let (actual, ledger) = resumed(&home, id, cwd, to);
+    let problems = differences(&expected, &actual, &ledger);
+    outcome((case, id, "cursor"), to.1, &actual, &ledger, &problems)
+}
+
+/// An image whose file is gone is a text to the model, which is not compared here.
+fn put_missing_images_back(home: &TestHome, session: &Value) {
+    let files = walkdir::WalkDir::new(home.path()).into_iter().flatten();
+    let Some(image) = files.map(walkdir::DirEntry::into_path).find(|path| path.ends_with("images")) else { return };
+    let other = std::fs::read_dir(&image).unwrap().next().unwrap().unwrap().path();
+    for event in session["events"].as_array().unwrap().iter().filter(|event| event["present"] == false) {
+        let name = format!("image-{}.png", event["uuid"].as_str().unwrap());
+        std::fs::copy(&other, image.join(name)).unwrap();
+    }
+}
+
+/// What was recorded of the session. Of results only a part was, and of images a hash: the rest is the reader's, which
+/// tests/cursor.rs compares with these.
+fn expected_of_cursor(home: &TestHome, session: &Value) -> Received {
+    let (results, images) = results_and_images(home, session["id"].as_str().unwrap());
+    let mut read = Received { exit: Some(0), images, ..Received::default() };
+    for event in session["events"].as_array().unwrap() {
+        match event["k"].as_str().unwrap() {
+            "user" => said(&mut read.user_texts, &mut read.shape, 'u', &event["text"]),
+            "text" => said(&mut read.assistant_texts, &mut read.shape, 'a', &event["text"]),
+            "call" => {
+                let id = event["id"].as_str().unwrap().replace(['\n', ':'], "_");
+                read.calls.push(Call {
+                    name: event["name"].as_str().unwrap().to_owned(),
+                    input: event["input"].clone(),
+                    result: results.get(&id).cloned().unwrap_or_default(),
+                    images: 0,
+                });
+                read.shape.push('c');
+            }
+            _ => {}
+        }
+    }
+    read
+}
+
+fn results_and_images(home: &TestHome, id: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let store = Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap();
+    let session = ArchivedSession::open(&store, store.find_native("cursor", id).unwrap().unwrap()).unwrap();
+    let (mut results, mut images) = (BTreeMap::new(), Vec::new());
+    for message in sessionfs::tools::conversation(&session).unwrap().messages {
+        for block in message.unwrap().content {
+            match block {
+                Block::ToolResult { id, content, .. } => drop(results.insert(id, content)),
+                Block::Image(image) => images.push(fingerprint(&image.data)),
+                _ => {}
+            }
+        }
+    }
+    (results, images)
 }
 
 fn find(home: &std::path::Path, id: &str) -> std::path::PathBuf {
@@ -135,9 +241,16 @@ fn expected_of(from: Client, native: &Native, home: &TestHome) -> Received {
     read
 }
 
+/// Consecutive texts of one side are one, as in what a model receives.
 fn said(texts: &mut Vec<String>, shape: &mut String, letter: char, text: &Value) {
-    texts.push(text.as_str().unwrap().to_owned());
-    shape.push(letter);
+    let text = text.as_str().unwrap();
+    match texts.last_mut() {
+        Some(last) if shape.ends_with(letter) => *last = format!("{last}\n{text}"),
+        _ => {
+            texts.push(text.to_owned());
+            shape.push(letter);
+        }
+    }
 }
 
 fn call(block: &Value, shown: &Value) -> Call {
@@ -151,9 +264,14 @@ fn call(block: &Value, shown: &Value) -> Call {
     }
 }
 
-fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &Value, problems: &[String]) -> Outcome {
-    let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
-    let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
+/// `session` is its case, its id and its tool.
+fn outcome(
+    (case, id, from): (&str, &str, &str),
+    to: &str,
+    actual: &Received,
+    ledger: &Value,
+    problems: &[String],
+) -> Outcome {
     let count = |fate: &str| {
         ledger[fate].as_array().map_or(0, |entries| entries.iter().map(|e| e["count"].as_u64().unwrap()).sum::<u64>())
     };
@@ -162,7 +280,7 @@ fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &
     writeln!(
         row,
         "| {case} {} | {from} | {to} | {} | {} | {} | {images} | {} | {} | {} | {} | {} |",
-        &native.id[..8],
+        &id[..8],
         actual.user_texts.len(),
         actual.assistant_texts.len(),
         actual.calls.len(),
@@ -173,6 +291,6 @@ fn outcome(from: Client, native: &Native, to: &str, actual: &Received, ledger: &
         if problems.is_empty() { "yes" } else { "NO" }
     )
     .unwrap();
-    let problems = problems.iter().map(|problem| format!("{case} {} {from} → {to}: {problem}", &native.id[..8]));
+    let problems = problems.iter().map(|problem| format!("{case} {} {from} → {to}: {problem}", &id[..8]));
     Outcome { row, problems: problems.collect() }
 }

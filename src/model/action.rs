@@ -18,7 +18,7 @@ pub enum Action {
 }
 
 /// The names under which the known tools offer their models a shell, in lower case.
-const SHELLS: [&str; 8] = [
+const SHELLS: [&str; 11] = [
     "bash",
     "exec_command",
     "shell",
@@ -27,6 +27,9 @@ const SHELLS: [&str; 8] = [
     "local_shell",
     "local_shell_call",
     "run_shell_command",
+    "run_terminal_cmd",
+    "run_terminal_command",
+    "run_terminal_command_v2",
 ];
 
 /// The fields by which these name the command line and the folder.

@@ -76,7 +76,8 @@ pub fn put_session(connection: &Connection, id: &str, bubbles: &[(&str, &str)]) 
 
 /// One bubble; `kind` is 1 for a prompt, 2 for a reply.
 pub fn put_bubble(connection: &Connection, id: &str, bubble: &str, kind: usize, text: &str) {
-    let value = json!({"_v": 3, "type": kind, "bubbleId": bubble, "text": text, "createdAt": "2026-10-01T10:00:00.000Z"});
+    let value =
+        json!({"_v": 3, "type": kind, "bubbleId": bubble, "text": text, "createdAt": "2026-10-01T10:00:00.000Z"});
     put(connection, &format!("bubbleId:{id}:{bubble}"), &value);
 }
 

@@ -225,20 +225,20 @@ mod tests {
 
     #[test]
     fn a_value_is_kept_as_it_is() {
-        insta::assert_snapshot!(line("bubbleId:c:b", br#"{"type":1, "x":1.50}"#), @"");
-        insta::assert_snapshot!(line("bubbleId:c:b", b"{\"type\":\n1}"), @"");
-        insta::assert_snapshot!(line("bubbleId:c:b", b"{\"type\":1"), @"");
-        insta::assert_snapshot!(line("agentKv:blob:x", b"\x0a\xff"), @"");
+        insta::assert_snapshot!(line("bubbleId:c:b", br#"{"type":1, "x":1.50}"#), @r#"{"key":"bubbleId:c:b","rowid":7,"value":{"type":1, "x":1.50}}"#);
+        insta::assert_snapshot!(line("bubbleId:c:b", b"{\"type\":\n1}"), @r#"{"key":"bubbleId:c:b","rowid":7,"value":"{\"type\":\n1}"}"#);
+        insta::assert_snapshot!(line("bubbleId:c:b", b"{\"type\":1"), @r#"{"key":"bubbleId:c:b","rowid":7,"value":"{\"type\":1"}"#);
+        insta::assert_snapshot!(line("agentKv:blob:x", b"\x0a\xff"), @r#"{"key":"agentKv:blob:x","rowid":7,"base64":"Cv8=","value":null}"#);
         let null = Content::of("k", &Value::Null).line("k", 7, Some(3));
-        insta::assert_snapshot!(String::from_utf8(null).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(null).unwrap(), @r#"{"key":"k","rowid":7,"was":3,"value":null}"#);
     }
 
     #[test]
     fn secrets_and_the_input_box_are_blanked() {
         let value = br#"{"text":"draft","blobEncryptionKey":"k","a":{"accessToken" : {"v":[1]}},"richText":"{\"x\"}","b":{"text":"kept","c":"\"apiKey\":\"in a string\""}}"#;
-        insta::assert_snapshot!(line("composerData:c", value), @"");
-        insta::assert_snapshot!(line("bubbleId:c:b", br#"{"text":"kept","speculativeEncryptionKey":"cut of"#), @"");
+        insta::assert_snapshot!(line("composerData:c", value), @r#"{"key":"composerData:c","rowid":7,"value":{"text":"","blobEncryptionKey":"","a":{"accessToken" : ""},"richText":"","b":{"text":"kept","c":"\"apiKey\":\"in a string\""}}}"#);
+        insta::assert_snapshot!(line("bubbleId:c:b", br#"{"text":"kept","speculativeEncryptionKey":"cut of"#), @r#"{"key":"bubbleId:c:b","rowid":7,"value":"{\"text\":\"kept\",\"speculativeEncryptionKey\":\"\""}"#);
         let blob = br#"{"role":"assistant","content":[{"args":{"apiKey":"the model's own"}}]}"#;
-        insta::assert_snapshot!(line("agentKv:blob:x", blob), @"");
+        insta::assert_snapshot!(line("agentKv:blob:x", blob), @r#"{"key":"agentKv:blob:x","rowid":7,"value":{"role":"assistant","content":[{"args":{"apiKey":"the model's own"}}]}}"#);
     }
 }
