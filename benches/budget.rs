@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod corpus;
+mod cursor;
 mod measure;
 mod process;
 
@@ -24,7 +25,7 @@ struct Arguments {
     /// fail where a figure is over its limit
     #[argh(switch)]
     strict: bool,
-    /// measure only these: import, size, compactions, daemon, commands, resume, gigabyte
+    /// measure only these: import, size, compactions, daemon, commands, resume, cursor, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

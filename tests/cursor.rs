@@ -120,7 +120,7 @@ fn assert_events(what: &str, expected: &[Value], mut found: Vec<Value>) {
             found["text"] = expected["text"].clone();
         }
     }
-    let lines = |events: &[Value]| events.iter().map(|event| format!("{event}\n")).collect::<String>();
+    let lines = |events: &[Value]| events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     assert_eq!(lines(&found), lines(expected), "{what}");
 }
 

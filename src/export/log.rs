@@ -84,12 +84,11 @@ fn newest_versions(
         reader.line(line, &mut reading);
         for message in reading.messages.drain(..) {
             let place = (message.id.clone(), line.offset, line.bytes.len() as u64);
-            match positions.get(&message.id) {
-                Some(at) => order[*at] = place,
-                None => {
-                    positions.insert(message.id, order.len());
-                    order.push(place);
-                }
+            if let Some(at) = positions.get(&message.id) {
+                order[*at] = place;
+            } else {
+                positions.insert(message.id, order.len());
+                order.push(place);
             }
         }
         Ok(ControlFlow::Continue(()))

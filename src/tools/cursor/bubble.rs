@@ -280,14 +280,14 @@ impl<'a> Bubble<'a> {
             text: Raw<'a>,
             #[serde(borrow)]
             signature: Raw<'a>,
-            #[serde(borrow)]
-            redacted_thinking: Raw<'a>,
+            #[serde(borrow, rename = "redactedThinking")]
+            redacted: Raw<'a>,
         }
         if let Some(text) = owned(self.thinking) {
             return Some(thought(text, None));
         }
         let thinking = fields::<Thinking<'_>>(self.thinking?)?;
-        let is_redacted = owned(thinking.redacted_thinking).is_some();
+        let is_redacted = owned(thinking.redacted).is_some();
         match owned(thinking.text).filter(|text| !text.trim().is_empty()) {
             Some(text) => Some(thought(text, owned(thinking.signature))),
             None => is_redacted.then_some(Block::Thinking {

@@ -81,12 +81,12 @@ pub(super) fn look(root: &Path, cursor: Option<&str>, depth: Depth) -> Result<Op
         index: BTreeMap::new(),
         workspaces: OnceCell::new(),
     };
-    look.compare(before.unwrap_or_default(), depth)?;
+    look.compare(&before.unwrap_or_default(), depth)?;
     Ok(Some(Box::new(look)))
 }
 
 impl StateLook {
-    fn compare(&mut self, before: Mark, depth: Depth) -> Result<()> {
+    fn compare(&mut self, before: &Mark, depth: Depth) -> Result<()> {
         self.mark.newest = self.database.newest_row()?;
         let trusted = match &before.newest {
             Some((number, key)) => self.database.rowid(key)?.is_some_and(|now| now >= *number).then_some(*number),
@@ -392,23 +392,12 @@ impl ComposerRows<'_> {
         content.orphan = orphan;
         let mut open = orphan;
         if let Some(bubble) = value.text().and_then(Bubble::parse) {
-            open |= self.complete(bubble.call().as_ref(), &mut content, &mut calls.borrow_mut())?;
+            open |= complete(bubble.call().as_ref(), &mut content, &mut calls.borrow_mut())?;
             for picture in bubble.pictures() {
                 open |= !self.picture(&picture, archive)?;
             }
         }
         archive.row(key, rowid, &content, open)
-    }
-
-    /// Takes from the graph what the bubble lacks of its call. True where that is not there yet.
-    fn complete(&self, call: Option<&Call<'_>>, content: &mut Content, calls: &mut GraphCalls<'_>) -> Result<bool> {
-        let Some(call) = call.filter(|_| calls.has_any()) else { return Ok(false) };
-        let (stub, lacks_args) = (call.has_stub(), call.lacks_args());
-        let Some(id) = call.raw_id().filter(|_| stub || lacks_args) else { return Ok(false) };
-        let found = calls.find(&id, lacks_args)?;
-        content.args = found.args.filter(|_| lacks_args);
-        content.output = found.output.filter(|_| stub);
-        Ok(stub && content.output.is_none())
     }
 
     /// False where the picture's file is not there. Only the client's own folders of pictures are looked into, and only
@@ -463,6 +452,17 @@ impl ComposerRows<'_> {
         }
         Ok(told)
     }
+}
+
+/// Takes from the graph what the bubble lacks of its call. True where that is not there yet.
+fn complete(call: Option<&Call<'_>>, content: &mut Content, calls: &mut GraphCalls<'_>) -> Result<bool> {
+    let Some(call) = call.filter(|_| calls.has_any()) else { return Ok(false) };
+    let (stub, lacks_args) = (call.has_stub(), call.lacks_args());
+    let Some(id) = call.raw_id().filter(|_| stub || lacks_args) else { return Ok(false) };
+    let found = calls.find(&id, lacks_args)?;
+    content.args = found.args.filter(|_| lacks_args);
+    content.output = found.output.filter(|_| stub);
+    Ok(stub && content.output.is_none())
 }
 
 /// A bubble that the list does not name, as the list would.

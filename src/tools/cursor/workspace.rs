@@ -75,7 +75,7 @@ impl Workspaces {
             self.composers(id, composers.text().unwrap_or_default());
         }
         for pane in database.items(PANES)? {
-            let views = serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(&pane).unwrap_or_default();
+            let views = serde_json::from_str::<BTreeMap<String, &RawValue>>(&pane).unwrap_or_default();
             for composer in views.keys().filter_map(|view| view.strip_prefix(VIEW)) {
                 self.members.entry(composer.to_owned()).or_insert_with(|| id.to_owned());
             }
@@ -214,16 +214,9 @@ fn decoded(text: &str) -> String {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(byte) = bytes.get(at) {
         let escaped = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(escaped) => {
-                out.push(escaped);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
+        let escaped = escaped.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
