@@ -341,7 +341,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs list --tool emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex, gemini
+    hint: known tools: claude-code, codex, gemini, cursor
     ---- exit Some(2)
 
     $ sfs show
@@ -383,7 +383,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs import --from emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex, gemini
+    hint: known tools: claude-code, codex, gemini, cursor
     ---- exit Some(2)
     "#);
 }

@@ -451,7 +451,12 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     hint: sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
     ---- exit Some(2)
     ");
-    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @"");
+    insta::assert_snapshot!(home.sfs(&["restore", "last"]), @r"
+    ---- stderr
+    error: Cursor keeps session ses_ovml3po33xjm7ndz in its database
+    hint: that is only read; sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
+    ---- exit Some(1)
+    ");
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
     ---- stderr
     Would be written for Codex:
