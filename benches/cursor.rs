@@ -1,4 +1,4 @@
-//! A database as Cursor's is on a busy machine: 800 MB, of which sessions are not even half.
+//! A database as Cursor's is on a busy machine: more than 800 MB, of which sessions are not even half.
 
 use crate::corpus::random::{Pools, Random};
 use rusqlite::{Connection, params};
