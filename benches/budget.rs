@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod corpus;
+mod cursor;
 mod measure;
 mod process;
 
@@ -25,7 +26,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// gigabyte
+    /// cursor, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

@@ -4,7 +4,7 @@
 mod claude;
 mod codex;
 mod json;
-mod random;
+pub(crate) mod random;
 
 use argh::FromArgs;
 use jiff::Timestamp;

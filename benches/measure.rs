@@ -1,6 +1,7 @@
 //! The measurements. Each makes or reuses its corpus, starts from an empty archive and reports figures.
 
 use crate::corpus::{Appender, Corpus, Summary, Tool};
+use crate::cursor::Database;
 use crate::process::{Running, median_time, run};
 use crate::{Limit, Report};
 use rusqlite::{Connection, OpenFlags};
@@ -27,7 +28,7 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 8] = [
+pub(crate) const ALL: [(&str, bool, Measure); 9] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
@@ -35,6 +36,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 8] = [
     ("commands", false, commands),
     ("search", false, search),
     ("resume", false, resume),
+    ("cursor", true, cursor),
     ("gigabyte", true, gigabyte),
 ];
 
@@ -241,6 +243,31 @@ fn report_resume(
     let what = format!("Claude Code session of {:.0} MB into Codex", place.native() / MB);
     report.line(&what, cost.cpu.as_secs_f64(), "CPU-s", seconds.map_or(Limit::Free, Limit::Below));
     report.line("  peak memory", cost.peak as f64 / MB, "MB", Limit::Below(megabytes));
+    Ok(())
+}
+
+/// Cursor's sessions are rows in a database: the first look, and looks after one message more.
+fn cursor(bench: &Bench, report: &mut Report) -> io::Result<()> {
+    fs::create_dir_all(&bench.scratch)?;
+    let home = tempfile::tempdir_in(&bench.scratch)?;
+    let mut database = Database::create(home.path())?;
+    let bytes: u64 = files(home.path()).filter_map(|path| fs::metadata(path).ok()).map(|data| data.len()).sum();
+    let place =
+        Place { home: home.path().to_owned(), archive: tempfile::tempdir_in(&bench.scratch)?, sessions: Vec::new() };
+    let import = ["import", "--from", "cursor"];
+    let cost = run(&mut bench.command(&place, &import))?;
+    let what = format!("first look into a Cursor database of {:.0} MB, 400 sessions", bytes as f64 / MB);
+    report.line(&what, cost.cpu.as_secs_f64(), "CPU-s", Limit::Below(20.0));
+    report.line("  peak memory", cost.peak as f64 / MB, "MB", Limit::Below(96.0));
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        database.append()?;
+        times.push(median_time(&mut bench.command(&place, &import), 1)?);
+    }
+    times.sort();
+    report.line("  sfs import after one message more", times[10].as_secs_f64() * 1e3, "ms", Limit::Below(50.0));
+    let nothing = median_time(&mut bench.command(&place, &import), 20)?;
+    report.line("  and after nothing", nothing.as_secs_f64() * 1e3, "ms", Limit::Free);
     Ok(())
 }
 

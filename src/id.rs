@@ -50,6 +50,13 @@ impl Hash {
         Hash(Sha256::digest(bytes).into())
     }
 
+    /// The first 64 bits, as a database keeps them.
+    pub fn word(&self) -> i64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.0[..8]);
+        i64::from_le_bytes(word)
+    }
+
     /// 64 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         self.0.iter().fold(String::with_capacity(64), |mut text, byte| {

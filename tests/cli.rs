@@ -367,7 +367,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs list --tool emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex, gemini
+    hint: known tools: claude-code, codex, gemini, cursor
     ---- exit Some(2)
 
     $ sfs show
@@ -409,7 +409,7 @@ fn a_usage_error_names_the_next_command() {
     $ sfs import --from emacs
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex, gemini
+    hint: known tools: claude-code, codex, gemini, cursor
     ---- exit Some(2)
     "#);
 }

@@ -1,5 +1,6 @@
 //! The daemon as a process: what it captures while it runs, what it makes up for after it did not.
 
+use crate::support::cursor;
 use rustix::process::{Pid, Signal, kill_process};
 use sessionfs::daemon;
 use sessionfs::home::Home;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// No test says how fast the daemon is, only that it gets there.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 const CLAUDE_ID: &str = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0001";
 const CODEX_ID: &str = "0d5d7ac1-7c4c-7a52-9f39-3d6c4a1e0002";
 
@@ -177,6 +178,27 @@ fn a_session_is_captured_and_grows() {
     append(&path, end);
     eventually("and read when it is whole", || machine.messages("claude-code", CLAUDE_ID) == 3);
     assert_eq!(machine.bytes(&machine.streams("claude-code", CLAUDE_ID)[0]), fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_row_is_captured_and_replaced() {
+    let machine = Machine::empty();
+    let id = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0003";
+    let _daemon = machine.daemon();
+    assert_eq!(machine.watcher("cursor").state, daemon::State::Waiting);
+    let cursor = cursor::Cursor::empty(&machine.home.user);
+    let writer = cursor.open();
+    cursor::put_session(&writer, id, &[("b1", "Hello?")]);
+    eventually("the first row is captured", || machine.messages("cursor", id) == 1);
+    cursor::put_session(&writer, id, &[("b1", "Hello?"), ("b2", "Hi")]);
+    eventually("the second one is captured", || machine.messages("cursor", id) == 2);
+    let length = |machine: &Machine| machine.streams("cursor", id)[0].length;
+    let before = length(&machine);
+    cursor::put_bubble(&writer, id, "b2", 2, "Hi there.");
+    eventually("a newer version is captured", || length(&machine) > before);
+    assert_eq!(machine.messages("cursor", id), 2);
+    let watcher = machine.watcher("cursor");
+    assert_eq!((watcher.state, watcher.last_error), (daemon::State::Watching, None));
 }
 
 #[test]

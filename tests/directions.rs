@@ -1,15 +1,23 @@
 //! The main promise: a session resumed by us, in its own tool or in another one, reaches the model as if its own tool
-//! had resumed it. Every recorded session, all nine directions, with the real clients.
+//! had resumed it. Every recorded session, all nine directions, with the real clients; and out of Cursor, which is only
+//! captured, into all three: there what was recorded beside the sessions is the measure.
 //!
 //! For the same tool its own files are deleted first, so that what the client reads is what we put back.
 //!
 //! With `SESSIONFS_TESTS_UPDATE_TABLES` set (`make directions`) the outcome is written down: in short in the README, session
 //! by session in docs/directions.md.
 
-use crate::clients::{Call, Client, Native, Received, differences, natives, ready, receive};
+use crate::clients::{Call, Client, Native, Received, differences, fingerprint, natives, ready, receive};
+use crate::support::cursor::Cursor;
 use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
+use sessionfs::export::ArchivedSession;
+use sessionfs::home::Home;
+use sessionfs::model::message::Block;
+use sessionfs::store::Store;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Client, id and folder.
@@ -44,7 +52,8 @@ fn every_recorded_session_is_resumed_in_every_tool() {
         }
     }
     let outcomes = side_by_side(&work, |(from, native, expected, to)| direction(*from, native, expected, *to));
-    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+    let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+    outcomes.extend(side_by_side(&cursor_sessions(), |(case, session, to)| out_of(case, session, *to)));
     let problems: Vec<&str> = outcomes.iter().flat_map(|outcome| &outcome.problems).map(String::as_str).collect();
     if std::env::var_os("SESSIONFS_TESTS_UPDATE_TABLES").is_some() {
         let readme = std::fs::read_to_string(repository("README.md")).unwrap();
@@ -59,7 +68,8 @@ fn every_recorded_session_is_resumed_in_every_tool() {
 /// What the README says must be of these sessions and these clients; a run with the clients writes it.
 #[test]
 fn the_readme_tells_of_the_recorded_sessions() {
-    let outcomes: Vec<Outcome> = TOOLS.iter().flat_map(|from| recorded_as_passed(*from)).collect();
+    let mut outcomes: Vec<Outcome> = TOOLS.iter().flat_map(|from| recorded_as_passed(*from)).collect();
+    outcomes.extend(cursor_sessions().iter().map(|(.., to)| passed(CURSOR_ID, to.1)));
     let readme = std::fs::read_to_string(repository("README.md")).unwrap();
     assert_eq!(readme[table_in(&readme)], summary(&outcomes), "run `make directions` and commit what it writes");
     let full = std::fs::read_to_string(repository("docs/directions.md")).unwrap();
@@ -70,8 +80,11 @@ fn the_readme_tells_of_the_recorded_sessions() {
 /// Every session of a tool in every direction, as if it had passed.
 fn recorded_as_passed(from: (Client, &'static str, &str)) -> Vec<Outcome> {
     let sessions: Vec<Native> = natives(from.0).into_iter().filter(|native| !is_sub_agent(native)).collect();
-    let passed = |to: &'static str| Outcome { from: from.1, to, row: String::new(), problems: Vec::new() };
-    TOOLS.iter().flat_map(|(_, to, _)| sessions.iter().map(|_| passed(to))).collect()
+    TOOLS.iter().flat_map(|(_, to, _)| sessions.iter().map(|_| passed(from.1, to))).collect()
+}
+
+fn passed(from: &'static str, to: &'static str) -> Outcome {
+    Outcome { from, to, row: String::new(), problems: Vec::new() }
 }
 
 /// Codex gives its sub-agents files of their own.
@@ -99,7 +112,8 @@ fn summary(outcomes: &[Outcome]) -> String {
     let names = TOOLS.map(|(client, id, _)| (id, sessionfs::tools::name_of(id), client.version()));
     let heads: Vec<String> = names.iter().map(|(_, name, version)| format!("in {name} {version}")).collect();
     let mut table = format!("| session of | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(names.len()));
-    for (from, name, _) in names {
+    let sources = names.map(|(id, name, _)| (id, name)).into_iter().chain([(CURSOR_ID, "Cursor")]);
+    for (from, name) in sources {
         let cell = |to: &str| {
             let here = || outcomes.iter().filter(|outcome| outcome.from == from && outcome.to == to);
             format!(" {}/{} |", here().filter(|outcome| outcome.problems.is_empty()).count(), here().count())
@@ -167,23 +181,121 @@ fn direction(
     for (_, _, folder) in TOOLS {
         let _ = std::fs::remove_dir_all(home.path().join(folder));
     }
-    let cwd = native.cwd.to_str().unwrap();
-    let project = ["resume", &native.id, "--in", to.1, "--no-launch", "--json"];
-    // A bare old session does not say where it worked.
-    std::fs::create_dir_all(home.path().join("project")).unwrap();
-    let elsewhere = home.path().join("project");
     let names_folder =
         sessions.as_array().unwrap().iter().any(|s| s["native_id"] == native.id.as_str() && s["project"].is_string());
-    let resumed = if names_folder {
-        home.json(&project)
-    } else {
-        home.json(&[&project[..], &["--project", elsewhere.to_str().unwrap()]].concat())
+    let cwd = names_folder.then_some(native.cwd.as_path());
+    let (actual, ledger) = resumed(&home, &native.id, cwd, to);
+    let problems = differences(expected, &actual, &ledger);
+    let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
+    let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
+    Some(outcome((&case, &native.id, from), to.1, &actual, &ledger, &problems))
+}
+
+/// Resumes a session and gives what the model received, and the ledger. A session may not say where it worked.
+fn resumed(home: &TestHome, id: &str, cwd: Option<&Path>, to: (Client, &str, &str)) -> (Received, Value) {
+    let elsewhere = home.path().join("project");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let resume = ["resume", id, "--in", to.1, "--no-launch", "--json"];
+    let resumed = match cwd {
+        Some(_) => home.json(&resume),
+        None => home.json(&[&resume[..], &["--project", elsewhere.to_str().unwrap()]].concat()),
     };
-    let ledger = &resumed["ledger"];
-    let cwd = if names_folder { cwd.into() } else { elsewhere };
-    let actual = receive(to.0, home.path(), &cwd, resumed["native_id"].as_str().unwrap()).unwrap();
-    let problems = differences(expected, &actual, ledger);
-    Some(outcome(from, native, to.1, &actual, ledger, &problems))
+    let native_id = resumed["native_id"].as_str().unwrap();
+    (receive(to.0, home.path(), cwd.unwrap_or(&elsewhere), native_id).unwrap(), resumed["ledger"].clone())
+}
+
+/// Its id: it is only captured.
+const CURSOR_ID: &str = "cursor";
+/// Cursor's installations with sessions that differ in what is said in them.
+const CURSOR: [&str; 10] = [
+    "agent_tools",
+    "images",
+    "legacy_chatdata",
+    "legacy_inline",
+    "malformed",
+    "newest",
+    "order_orphans",
+    "simple_chat",
+    "subagents_bestofn",
+    "thinking",
+];
+
+fn cursor_sessions() -> Vec<(&'static str, Value, (Client, &'static str, &'static str))> {
+    let mut work = Vec::new();
+    for case in CURSOR {
+        let home = TestHome::new();
+        let cursor = Cursor::install(home.path(), case);
+        let sessions = cursor.expected["sessions"].as_array().unwrap().iter();
+        for session in sessions.filter(|session| session["parent"].is_null()) {
+            work.extend(TOOLS.map(|to| (case, session.clone(), to)));
+        }
+    }
+    work
+}
+
+fn out_of(case: &str, session: &Value, to: (Client, &'static str, &str)) -> Outcome {
+    let home = TestHome::new();
+    Cursor::install(home.path(), case);
+    put_missing_images_back(&home, session);
+    home.sfs(&["import"]);
+    let id = session["id"].as_str().unwrap();
+    let expected = expected_of_cursor(&home, session);
+    let cwd = session["cwd"].as_str().map(Path::new);
+    let (actual, ledger) = resumed(&home, id, cwd, to);
+    let problems = differences(&expected, &actual, &ledger);
+    outcome((case, id, CURSOR_ID), to.1, &actual, &ledger, &problems)
+}
+
+/// An image whose file is gone is a text to the model, which is not compared here.
+fn put_missing_images_back(home: &TestHome, session: &Value) {
+    let files = walkdir::WalkDir::new(home.path()).into_iter().flatten();
+    let Some(image) = files.map(walkdir::DirEntry::into_path).find(|path| path.ends_with("images")) else { return };
+    let other = std::fs::read_dir(&image).unwrap().next().unwrap().unwrap().path();
+    for event in session["events"].as_array().unwrap().iter().filter(|event| event["present"] == false) {
+        let name = format!("image-{}.png", event["uuid"].as_str().unwrap());
+        std::fs::copy(&other, image.join(name)).unwrap();
+    }
+}
+
+/// What was recorded of the session. Of results only a part was, and of images a hash: the rest is the reader's, which
+/// tests/cursor.rs compares with these.
+fn expected_of_cursor(home: &TestHome, session: &Value) -> Received {
+    let (results, images) = results_and_images(home, session["id"].as_str().unwrap());
+    let mut read = Received { exit: Some(0), images, ..Received::default() };
+    for event in session["events"].as_array().unwrap() {
+        match event["k"].as_str().unwrap() {
+            "user" => said(&mut read.user_texts, &mut read.shape, 'u', &event["text"]),
+            "text" => said(&mut read.assistant_texts, &mut read.shape, 'a', &event["text"]),
+            "call" => {
+                let id = event["id"].as_str().unwrap().replace(['\n', ':'], "_");
+                read.calls.push(Call {
+                    name: event["name"].as_str().unwrap().to_owned(),
+                    input: event["input"].clone(),
+                    result: results.get(&id).cloned().unwrap_or_default(),
+                    images: 0,
+                });
+                read.shape.push('c');
+            }
+            _ => {}
+        }
+    }
+    read
+}
+
+fn results_and_images(home: &TestHome, id: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let store = Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap();
+    let session = ArchivedSession::open(&store, store.find_native("cursor", id).unwrap().unwrap()).unwrap();
+    let (mut results, mut images) = (BTreeMap::new(), Vec::new());
+    for message in sessionfs::tools::conversation(&session).unwrap().messages {
+        for block in message.unwrap().content {
+            match block {
+                Block::ToolResult { id, content, .. } => drop(results.insert(id, content)),
+                Block::Image(image) => images.push(fingerprint(&image.data)),
+                _ => {}
+            }
+        }
+    }
+    (results, images)
 }
 
 fn find(home: &std::path::Path, id: &str) -> std::path::PathBuf {
@@ -216,9 +328,16 @@ fn expected_of(from: Client, native: &Native, home: &TestHome) -> Received {
     read
 }
 
+/// Consecutive texts of one side are one, as in what a model receives.
 fn said(texts: &mut Vec<String>, shape: &mut String, letter: char, text: &Value) {
-    texts.push(text.as_str().unwrap().to_owned());
-    shape.push(letter);
+    let text = text.as_str().unwrap();
+    match texts.last_mut() {
+        Some(last) if shape.ends_with(letter) => *last = format!("{last}\n{text}"),
+        _ => {
+            texts.push(text.to_owned());
+            shape.push(letter);
+        }
+    }
 }
 
 fn call(block: &Value, shown: &Value) -> Call {
@@ -232,16 +351,14 @@ fn call(block: &Value, shown: &Value) -> Call {
     }
 }
 
+/// `session` is its case, its id and its tool.
 fn outcome(
-    from: Client,
-    native: &Native,
+    (case, id, from): (&str, &str, &'static str),
     to: &'static str,
     actual: &Received,
     ledger: &Value,
     problems: &[String],
 ) -> Outcome {
-    let case = native.home.file_name().unwrap().to_string_lossy().into_owned();
-    let from = TOOLS.iter().find(|(client, ..)| *client == from).unwrap().1;
     let count = |fate: &str| {
         ledger[fate].as_array().map_or(0, |entries| entries.iter().map(|e| e["count"].as_u64().unwrap()).sum::<u64>())
     };
@@ -250,7 +367,7 @@ fn outcome(
     writeln!(
         row,
         "| {case} {} | {from} | {to} | {} | {} | {} | {images} | {} | {} | {} | {} | {} |",
-        &native.id[..8],
+        &id[..8],
         actual.user_texts.len(),
         actual.assistant_texts.len(),
         actual.calls.len(),
@@ -261,6 +378,6 @@ fn outcome(
         if problems.is_empty() { "yes" } else { "NO" }
     )
     .unwrap();
-    let problems = problems.iter().map(|problem| format!("{case} {} {from} → {to}: {problem}", &native.id[..8]));
+    let problems = problems.iter().map(|problem| format!("{case} {} {from} → {to}: {problem}", &id[..8]));
     Outcome { from, to, row, problems: problems.collect() }
 }

@@ -12,6 +12,7 @@ mod claude_code;
 mod cli;
 mod clients;
 mod codex;
+mod cursor;
 mod daemon;
 mod damage;
 mod directions;

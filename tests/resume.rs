@@ -272,7 +272,7 @@ fn an_unknown_tool_is_a_wrong_word() {
     insta::assert_snapshot!(run, @r#"
     ---- stderr
     error: no tool is called "emacs"
-    hint: known tools: claude-code, codex, gemini
+    hint: known tools: claude-code, codex, gemini, cursor
     ---- exit Some(2)
     "#);
 }

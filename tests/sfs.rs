@@ -901,7 +901,7 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
                         .sfs folders; your own home by default
 
     Options:
-      --from            only this tool: claude-code, codex or gemini
+      --from            only this tool: claude-code, codex, gemini or cursor
       --json            print what was captured as JSON
       --help, help      display usage information
 

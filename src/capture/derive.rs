@@ -153,6 +153,9 @@ impl Derivation {
         }
         let mut reading = std::mem::take(&mut self.reading);
         self.reader.line(Line { stream: &stream.name, number, offset, bytes }, &mut reading);
+        if let Some(older) = reading.replaces {
+            self.give_way(store, stream, older, &reading.messages)?;
+        }
         let is_new = offset >= self.shared;
         for (part, message) in reading.messages.iter().enumerate().filter(|_| is_new) {
             let span =
@@ -176,6 +179,25 @@ impl Derivation {
         }
         reading.clear();
         self.reading = reading;
+        Ok(())
+    }
+
+    /// Drops the messages of the older version of a line, at byte `place`, that are told again in `newer`.
+    fn give_way(&mut self, store: &mut Store, stream: &Stream, place: u64, newer: &[Message]) -> Result<()> {
+        let rows = store.messages_at(self.session.id, stream.id, place)?;
+        let Some((.., length)) = rows.first() else { return Ok(()) };
+        let bytes = store.read_range(stream, place, *length, &mut ChunkCache::default())?;
+        let mut older = Reading::default();
+        self.reader.line(Line { stream: &stream.name, number: 0, offset: place, bytes: &bytes }, &mut older);
+        for (row, part, _) in rows {
+            let Some(message) = older.messages.get(part as usize) else { continue };
+            if newer.iter().any(|newer| newer.id == message.id) {
+                store.forget_message(row)?;
+                if !self.is_copy {
+                    count(&mut self.summary, message, -1);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -7,12 +7,13 @@
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
 //! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
 //! - [`mod@purge`] takes a session out of the archive for good,
-//! - [`sfs`] takes in portable folders, which no tool wrote here,
+//! - [`database`] does both for tools whose sessions are rows of a database,
 //! - [`sfs`] takes in portable folders, which no tool wrote here, [`written`] what we write ourselves,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
 mod arrival;
 mod branches;
+mod database;
 mod derive;
 mod facts;
 mod file;
@@ -34,6 +35,7 @@ pub use written::{MovedStream, Unborn, archive_move, archive_session};
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::store::{NativeFile, Store};
+use crate::tools::database::Depth;
 use crate::tools::{Tool, foreign};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -54,6 +56,8 @@ pub struct Report {
     pub sessions: BTreeSet<i64>,
     /// What could not be captured: file and reason. Everything else was.
     pub errors: Vec<(PathBuf, Error)>,
+    /// What is there and was not taken for a session, in words.
+    pub notes: Vec<String>,
 }
 
 /// Captures from one tool into the archive.
@@ -69,6 +73,9 @@ pub struct Capture<'a> {
 impl Capture<'_> {
     /// Looks at everything that the tool has, archives what changed and marks what is gone.
     pub fn all(&mut self, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
+        if self.tool.database().is_some() {
+            return self.database(Depth::Everything, progress);
+        }
         let scan = self.scan()?;
         let mut report = self.files(scan.changed, progress)?;
         report.errors.extend(scan.errors);
@@ -191,6 +198,7 @@ impl Report {
         self.bytes += other.bytes;
         self.sessions.extend(other.sessions);
         self.errors.extend(other.errors);
+        self.notes.extend(other.notes);
     }
 }
 

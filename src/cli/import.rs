@@ -20,7 +20,7 @@ sfs import ~/.sessionfs/sessions")]
 #[argh(note = "PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
 changes nothing.")]
 pub(super) struct Import {
-    /// only this tool: claude-code, codex or gemini
+    /// only this tool: claude-code, codex, gemini or cursor
     #[argh(option)]
     from: Option<String>,
     /// print what was captured as JSON
@@ -103,6 +103,9 @@ impl Import {
     }
 
     fn tell(&self, context: &Context, total: &Report) -> Result<()> {
+        for note in &total.notes {
+            context.ui.note(&format!("note: {}", ui::printable(note)));
+        }
         for (path, error) in &total.errors {
             let (path, message) = (path.display().to_string(), error.message());
             let place = if message.contains(&path) { String::new() } else { format!("{path}: ") };

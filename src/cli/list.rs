@@ -21,7 +21,7 @@ sfs list --project . --sort tokens -n5
 sfs list --json")]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub(super) struct List {
-    /// only this tool: claude-code, codex or gemini
+    /// only this tool: claude-code, codex, gemini or cursor
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::settings;
 use crate::store::Store;
+use crate::tools::database::Depth;
 use crate::tools::{self, Tool};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ struct Work {
     pending: Pending,
     /// What a scan found.
     backlog: VecDeque<PathBuf>,
+    /// The next look at the tool's database compares everything.
+    everything: bool,
     /// Why the newest scan or capture failed.
     error: Option<String>,
     /// The person does not want it captured; looked up at every scan of everything.
@@ -90,6 +93,7 @@ impl<'a> Engine<'a> {
             tool: *tool,
             pending: Pending::default(),
             backlog: VecDeque::new(),
+            everything: false,
             error: None,
             off: false,
         };
@@ -240,6 +244,11 @@ impl<'a> Engine<'a> {
             work.backlog.clear();
             return;
         }
+        if work.tool.database().is_some() {
+            work.everything = true;
+            work.pending.touch(Item::Database, Instant::now());
+            return;
+        }
         let outcome = self.capture(tool).scan();
         let work = &mut self.works[tool];
         work.error = None;
@@ -300,6 +309,7 @@ impl<'a> Engine<'a> {
                     self.watch.cover(path);
                     self.compare(tool, path)?;
                 }
+                Item::Database => self.database(tool)?,
                 Item::Indexes | Item::Gone(_) => {}
             }
         }
@@ -308,7 +318,7 @@ impl<'a> Engine<'a> {
             match item {
                 Item::Indexes => self.capture(tool).read_indexes()?,
                 Item::Gone(path) => self.compare(tool, path)?,
-                Item::File(_) | Item::Folder(_) => {}
+                Item::File(_) | Item::Folder(_) | Item::Database => {}
             }
         }
         Ok(())
@@ -344,6 +354,33 @@ impl<'a> Engine<'a> {
             full = full.or(Some(error).filter(Error::is_disk_full));
         }
         full.map_or(Ok(()), Err)
+    }
+
+    fn database(&mut self, tool: usize) -> Result<()> {
+        let everything = std::mem::take(&mut self.works[tool].everything);
+        let depth = if everything { Depth::Everything } else { Depth::Newest };
+        let report = self.capture(tool).database(depth, &mut |_| ())?;
+        self.tally.files += report.files;
+        self.tally.bytes += report.bytes;
+        let name = self.works[tool].tool.id();
+        if report.files > 0 {
+            self.log.line(Level::Debug, &format!("{name}: {} sessions, {} bytes", report.files, report.bytes));
+        }
+        for note in report.notes {
+            self.log.line(Level::Warn, &format!("{name}: {note}"));
+        }
+        let before = self.works[tool].error.take();
+        if let Some((_, error)) = report.errors.into_iter().next() {
+            if before.as_ref() == Some(&error.message()) {
+                self.works[tool].error = before;
+            } else {
+                self.fail(tool, &error);
+                // It may have been busy: once more before the next event.
+                self.works[tool].everything = true;
+                self.works[tool].pending.touch(Item::Database, Instant::now());
+            }
+        }
+        Ok(())
     }
 
     fn capture(&mut self, tool: usize) -> Capture<'_> {

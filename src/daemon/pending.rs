@@ -11,6 +11,8 @@ const QUIET: Duration = Duration::from_millis(30);
 const LONGEST: Duration = Duration::from_millis(100);
 /// A vanished file may have been renamed or be about to be replaced: its other name is looked at first.
 const GONE_AFTER: Duration = Duration::from_millis(500);
+/// A database is looked at at once, and while it goes on being written, no more often than this.
+const PACE: Duration = Duration::from_secs(5);
 
 /// One thing to look at. Their order is the order of the work.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,8 @@ pub(super) enum Item {
     Folder(PathBuf),
     /// A file.
     File(PathBuf),
+    /// The tool's database.
+    Database,
     /// The tool's index files.
     Indexes,
     /// A file or a folder that was removed or renamed away.
@@ -29,6 +33,8 @@ pub(super) enum Item {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     waiting: BTreeMap<Item, Moments>,
+    /// The database rests until then.
+    database_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +46,9 @@ struct Moments {
 impl Pending {
     /// Something happened to `item`.
     pub(super) fn touch(&mut self, item: Item, now: Instant) {
+        let now = self.database_at.filter(|_| item == Item::Database).map_or(now, |at| at.max(now));
         let (quiet, longest) = match item {
-            Item::Folder(_) => (Duration::ZERO, Duration::ZERO),
+            Item::Folder(_) | Item::Database => (Duration::ZERO, Duration::ZERO),
             Item::File(_) | Item::Indexes => (QUIET, LONGEST),
             Item::Gone(_) => (GONE_AFTER, GONE_AFTER),
         };
@@ -60,6 +67,9 @@ impl Pending {
             self.waiting.iter().filter(|(_, moments)| moments.due <= now).map(|(item, _)| item.clone()).collect();
         for item in &due {
             self.waiting.remove(item);
+            if *item == Item::Database {
+                self.database_at = Some(now + PACE);
+            }
         }
         due
     }
@@ -92,6 +102,23 @@ mod tests {
         assert_eq!(pending.next(), Some(at(100)));
         assert_eq!(pending.take_due(at(100)), [file("busy")]);
         assert_eq!(pending.next(), None);
+    }
+
+    #[test]
+    fn a_database_is_taken_at_once_and_then_at_a_pace() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut pending = Pending::default();
+        pending.touch(Item::Database, at(0));
+        assert_eq!(pending.take_due(at(0)), [Item::Database]);
+        for second in 1..=5 {
+            pending.touch(Item::Database, at(second));
+            assert_eq!(pending.next(), Some(at(5)));
+        }
+        assert_eq!(pending.take_due(at(4)), []);
+        assert_eq!(pending.take_due(at(5)), [Item::Database]);
+        pending.touch(Item::Database, at(20));
+        assert_eq!(pending.next(), Some(at(20)));
     }
 
     #[test]

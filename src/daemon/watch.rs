@@ -1,7 +1,8 @@
 //! Which folders are watched, and what an event means. Events are hints, never the truth: whatever they name is compared
 //! with the archive, and where they may have missed something, a folder or everything is compared.
 //!
-//! Watched are, of each tool, its folders with sessions (with everything below) and its root (for index files and for
+//! Watched are, of each tool, its folders with sessions (with everything below; of a database's folder only what is
+//! directly in it) and its root (for index files and for
 //! folders that appear later); where there is no root yet, the nearest folder above it that exists.
 
 use super::pending::Item;
@@ -35,6 +36,8 @@ struct Territory {
     /// Where capture sees the folder, and where it really is: it may be a symbolic link, and events name the target.
     folders: Vec<(PathBuf, PathBuf)>,
     indexes: Vec<PathBuf>,
+    /// The tool's database and its log, where its sessions are rows.
+    database: Option<[PathBuf; 2]>,
     trouble: Option<Trouble>,
 }
 
@@ -85,8 +88,12 @@ impl Watch {
                 wanted.entry(place.to_owned()).or_insert((RecursiveMode::NonRecursive, identity));
             }
             for (_, folder) in &territory.folders {
+                let mode = match territory.database {
+                    Some(_) => RecursiveMode::NonRecursive,
+                    None => RecursiveMode::Recursive,
+                };
                 if let Some(identity) = identity(folder) {
-                    wanted.insert(folder.clone(), (RecursiveMode::Recursive, identity));
+                    wanted.insert(folder.clone(), (mode, identity));
                 }
             }
         }
@@ -169,7 +176,11 @@ impl Watch {
     }
 
     fn look(&self, place: &Path, item: impl Fn(PathBuf) -> Item) -> Vec<Change> {
-        let item = |t: &Territory| if t.root == place { Some(Item::Indexes) } else { t.logical(place).map(&item) };
+        let item = |t: &Territory| match t.logical(place) {
+            _ if t.root == place => Some(Item::Indexes),
+            Some(_) if t.database.is_some() => Some(Item::Database),
+            logical => logical.map(&item),
+        };
         let tools = self.territories.iter().enumerate();
         tools.filter_map(|(tool, territory)| Some(Change::Look(tool, item(territory)?))).collect()
     }
@@ -200,6 +211,9 @@ impl Watch {
         for (number, territory) in self.territories.iter().enumerate() {
             if territory.frames(path) {
                 changes.push(Change::Layout);
+            } else if let Some(database) = &territory.database {
+                let concerns = territory.logical(path).is_some_and(|logical| database.contains(&logical));
+                changes.extend(concerns.then_some(Change::Look(number, Item::Database)));
             } else if let Some(logical) = territory.logical(path) {
                 changes.push(Change::Look(number, item(kind, path, logical)));
             } else if territory.indexes.iter().any(|index| index == path) {
@@ -233,7 +247,13 @@ impl Territory {
         let really = |folder: PathBuf| (folder.clone(), folder.canonicalize().unwrap_or(folder));
         let folders = tool.folders().iter().map(|folder| really(root.join(folder))).collect();
         let indexes = tool.index_files().iter().map(|index| root.join(index)).collect();
-        Territory { tool, root, folders, indexes, trouble: None }
+        let database = tool.database().map(|database| {
+            let file = root.join(database.path());
+            let mut log = file.clone().into_os_string();
+            log.push("-wal");
+            [file, log.into()]
+        });
+        Territory { tool, root, folders, indexes, database, trouble: None }
     }
 
     /// Where capture sees the place that an event names, if it is in one of the folders.

@@ -3,8 +3,9 @@
 use super::source::ArchivedSession;
 use crate::error::Result;
 use crate::model::message::Message;
-use crate::tools::{self, Format, Reading, Source, StreamInfo, Versions};
+use crate::tools::{self, Line, Reader, Reading, Source, StreamInfo, Versions};
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 /// Calls `each` with every message of `session`, the main stream first; with `sidechains` the sub-agents' too. `Break`
@@ -49,20 +50,27 @@ fn one_stream(
     let Some(mut reader) = tools::reader(stream.format, &stream.name, None) else {
         return Ok(ControlFlow::Continue(()));
     };
+    let mut tell = |mut message: Message| {
+        let is_unwanted = wanted.as_mut().is_some_and(|wanted| !wanted.wants(&stream.name, &message.id));
+        if is_unwanted || (message.is_sidechain && !sidechains) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if stream.format.has_pictures_beside() {
+            tools::sfs::take_pictures_in(session, &mut message)?;
+        }
+        each(message)
+    };
+    if stream.format.has_versions() {
+        return newest_versions(session, stream, reader.as_mut(), &mut tell);
+    }
     let mut reading = Reading::default();
     let mut flow = ControlFlow::Continue(());
     session.for_each_line(stream, 0, &mut |line| {
         reading.clear();
         reader.line(line, &mut reading);
         let is_new = line.offset >= stream.shared;
-        for mut message in reading.messages.drain(..).filter(|m| is_new && (sidechains || !m.is_sidechain)) {
-            if wanted.as_mut().is_some_and(|wanted| !wanted.wants(&stream.name, &message.id)) {
-                continue;
-            }
-            if stream.format == Format::SfsJsonl {
-                tools::sfs::take_pictures_in(session, &mut message)?;
-            }
-            flow = each(message)?;
+        for message in reading.messages.drain(..).filter(|_| is_new) {
+            flow = tell(message)?;
             if flow == ControlFlow::Break(()) {
                 break;
             }
@@ -70,4 +78,40 @@ fn one_stream(
         Ok(flow)
     })?;
     Ok(flow)
+}
+
+/// Where later lines hold newer versions of messages: each comes where it was first told, as it was last told.
+fn newest_versions(
+    session: &ArchivedSession<'_>,
+    stream: &StreamInfo,
+    reader: &mut dyn Reader,
+    tell: &mut dyn FnMut(Message) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    let mut reading = Reading::default();
+    let mut order: Vec<(String, u64, u64)> = Vec::new();
+    let mut positions = HashMap::new();
+    session.for_each_line(stream, 0, &mut |line| {
+        reading.clear();
+        reader.line(line, &mut reading);
+        for message in reading.messages.drain(..) {
+            let place = (message.id.clone(), line.offset, line.bytes.len() as u64);
+            if let Some(at) = positions.get(&message.id) {
+                order[*at] = place;
+            } else {
+                positions.insert(message.id, order.len());
+                order.push(place);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for (id, offset, length) in order {
+        let bytes = session.bytes(stream, offset, length)?;
+        reading.clear();
+        reader.line(Line { stream: &stream.name, number: 0, offset, bytes: &bytes }, &mut reading);
+        let Some(message) = reading.messages.drain(..).find(|message| message.id == id) else { continue };
+        if tell(message)? == ControlFlow::Break(()) {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }

@@ -67,6 +67,10 @@ pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<N
 }
 
 fn without_files(session: &SessionRow) -> Error {
+    if let Some(tool) = tools::find(&session.tool).ok().filter(|tool| tool.database().is_some()) {
+        return Error::failed(format!("{} keeps session {} in its database", tool.name(), session.public_id))
+            .hint(format!("that is only read; sfs resume {} --in {}", session.public_id, tools::writable()));
+    }
     Error::failed(format!("session {} has no native files", session.public_id))
         .hint(format!("it was imported without them; `sfs resume {} --in TOOL` writes it anew", session.public_id))
 }

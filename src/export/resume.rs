@@ -14,6 +14,7 @@ use crate::id::SessionId;
 use crate::model::budget;
 use crate::model::ledger::{Entry, Ledger};
 use crate::store::{NewSession, Relation, SessionRow, Store, Summary};
+use crate::tools::database::Depth;
 use crate::tools::{self, Plan, Source, Target, Tool, Writer};
 use std::cell::Cell;
 use std::io::Write;
@@ -142,6 +143,10 @@ pub(super) fn project_of(
 /// file costs one `stat`.
 pub fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
     let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
+    if tool.database().is_some() {
+        let report = Capture { home, store, tool }.database(Depth::Newest, &mut |_| {})?;
+        return report.errors.into_iter().next().map_or(Ok(()), |(_, error)| Err(error));
+    }
     let mut files = Vec::new();
     for stream in store.streams(session.id)? {
         files.extend(store.native_files_of(stream.id)?.into_iter().map(|file| PathBuf::from(file.path)));

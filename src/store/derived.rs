@@ -153,6 +153,16 @@ impl Store {
         Ok(parts)
     }
 
+    /// The messages of the line that begins at byte `start` of a stream: each one's row, which of its line's messages it
+    /// is, and the line's length.
+    pub fn messages_at(&self, session: i64, stream: i64, start: u64) -> Result<Vec<(i64, u32, u64)>> {
+        let sql = "SELECT id, part, length FROM message WHERE session = ?1 AND stream = ?2 AND start = ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows =
+            statement.query_map(params![session, stream, start], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Drops one message from the index.
     pub fn forget_message(&mut self, row: i64) -> Result<()> {
         self.connection.prepare_cached("DELETE FROM message_text WHERE rowid = ?1")?.execute([row])?;
@@ -163,10 +173,7 @@ impl Store {
     /// Counts a reply's tokens once, whatever file or session repeats them; the newest figures under a key win.
     /// `summary` is the session's, and takes the difference.
     pub fn add_usage(&mut self, session: i64, record: &UsageRecord, summary: &mut Summary) -> Result<()> {
-        let hash = Hash::of(record.key.as_bytes());
-        let mut word = [0; 8];
-        word.copy_from_slice(&hash.0[..8]);
-        let key = i64::from_le_bytes(word);
+        let key = Hash::of(record.key.as_bytes()).word();
         let known = self
             .connection
             .prepare_cached(

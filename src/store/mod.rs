@@ -9,6 +9,7 @@ mod checkpoints;
 mod derived;
 mod metadata;
 mod native_files;
+mod native_rows;
 mod purge;
 mod search;
 mod sessions;
@@ -24,6 +25,7 @@ pub use checkpoints::{Checkpoint, StreamEnd};
 pub use derived::{MessageRow, ReaderRow, Span};
 pub use metadata::Register;
 pub use native_files::{GuardedFile, NativeFile};
+pub use native_rows::{NativeRow, NativeRows};
 pub use purge::Freed;
 pub use search::{Candidate, SearchFilter};
 pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
@@ -39,13 +41,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
     include_str!("schema/003_metadata.sql"),
     include_str!("schema/004_branches.sql"),
     include_str!("schema/005_sync.sql"),
     include_str!("schema/006_checkpoint.sql"),
+    include_str!("schema/007_native_row.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.

@@ -174,6 +174,17 @@ impl Store {
         Ok((last, error))
     }
 
+    /// The sessions of the database at `path`, as capture named them: each has a file's row of its own, named by the
+    /// database's path, `#` and the session's place in it; and whether the tool still has it.
+    pub fn known_in_database(&self, path: &str) -> Result<Vec<(String, bool)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT substr(path, length(?1) + 2), gone_at IS NOT NULL FROM native_file
+              WHERE path > ?1 || '#' AND path < ?1 || '$'",
+        )?;
+        let rows = statement.query_map([path], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// True where the tool still has the session's main file.
     pub fn native_present(&self, session: i64) -> Result<bool> {
         Ok(self

@@ -6,8 +6,11 @@
 
 pub mod claude_code;
 pub mod codex;
+pub mod cursor;
+pub mod database;
 pub mod foreign;
 pub mod gemini;
+mod lenient;
 pub mod sfs;
 
 use crate::error::{Error, Result};
@@ -24,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Every tool, in the order in which they are shown.
-pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini];
+pub static ALL: &[&dyn Tool] = &[&claude_code::ClaudeCode, &codex::Codex, &gemini::Gemini, &cursor::Cursor];
 
 /// Finds a tool by its id or an alias.
 pub fn find(name: &str) -> Result<&'static dyn Tool> {
@@ -46,6 +49,7 @@ pub fn reader(format: Format, stream: &str, state: Option<&str>) -> Option<Box<d
         Format::ClaudeCodeJsonl => Some(claude_code::ClaudeCode.reader(stream, state)),
         Format::CodexRollout => Some(codex::Codex.reader(stream, state)),
         Format::GeminiJsonl | Format::GeminiJson => Some(gemini::Gemini.reader(stream, state)),
+        Format::CursorRows => Some(cursor::Cursor.reader(stream, state)),
         Format::SfsJsonl => Some(Box::new(sfs::SfsReader)),
         Format::SfsDocument | Format::File => None,
     }
@@ -58,6 +62,7 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
         Some(Format::ClaudeCodeJsonl) => claude_code::ClaudeCode.conversation(source),
         Some(Format::CodexRollout) => codex::Codex.conversation(source),
         Some(Format::GeminiJsonl | Format::GeminiJson) => gemini::Gemini.conversation(source),
+        Some(Format::CursorRows) => cursor::Cursor.conversation(source),
         Some(Format::SfsJsonl) => sfs::live(source),
         Some(Format::SfsDocument | Format::File) | None => {
             Err(Error::not_found(format!("session {} has no transcript", source.native_id()))
@@ -101,6 +106,10 @@ pub trait Tool: Sync {
     /// What `bytes`, the whole content of one of the [`Tool::index_files`], says: pairs of native id and fact.
     fn read_index(&self, _file: &str, _bytes: &[u8]) -> Vec<(String, Observation)> {
         Vec::new()
+    }
+    /// The database whose rows the sessions are, where they are no files.
+    fn database(&self) -> Option<&dyn database::Database> {
+        None
     }
     /// The project of the session in the file at `relative` (to `root`), where the tool keeps it beside the sessions.
     fn project(&self, _root: &Path, _relative: &Path) -> Option<String> {
@@ -207,6 +216,8 @@ pub enum Format {
     GeminiJsonl,
     /// `gemini/json`: the whole session in one document, which is rewritten at every change.
     GeminiJson,
+    /// `cursor/rows`: a line for each version of a row of the tool's database.
+    CursorRows,
     /// `sfs/jsonl`: the messages of a .sfs folder.
     SfsJsonl,
     /// `sfs/document`: the manifest or the workspace of a .sfs folder, one JSON object; see [`sfs::observations`].
@@ -216,11 +227,12 @@ pub enum Format {
 }
 
 impl Format {
-    const ALL: [Format; 7] = [
+    const ALL: [Format; 8] = [
         Format::ClaudeCodeJsonl,
         Format::CodexRollout,
         Format::GeminiJsonl,
         Format::GeminiJson,
+        Format::CursorRows,
         Format::SfsJsonl,
         Format::SfsDocument,
         Format::File,
@@ -238,6 +250,7 @@ impl Format {
             Format::CodexRollout => "codex/rollout",
             Format::GeminiJsonl => "gemini/jsonl",
             Format::GeminiJson => "gemini/json",
+            Format::CursorRows => "cursor/rows",
             Format::SfsJsonl => "sfs/jsonl",
             Format::SfsDocument => "sfs/document",
             Format::File => "file",
@@ -253,6 +266,16 @@ impl Format {
     /// them, but makes and leaves out none.
     pub fn lines_stand_alone(self) -> bool {
         !matches!(self, Format::GeminiJsonl | Format::GeminiJson)
+    }
+
+    /// True where a later line may hold a newer version of an earlier one: see [`Reading::replaces`].
+    pub fn has_versions(self) -> bool {
+        self == Format::CursorRows
+    }
+
+    /// True where pictures may lie beside the messages, in streams of their own.
+    pub fn has_pictures_beside(self) -> bool {
+        matches!(self, Format::SfsJsonl | Format::CursorRows)
     }
 
     /// True where the whole stream, line breaks included, is one line for its [`Reader`].
@@ -288,6 +311,9 @@ pub struct Reading {
     pub observations: Vec<Observation>,
     /// Why a line was not understood. The line itself is kept in the archive.
     pub notes: Vec<String>,
+    /// Where in the stream an older version of this line begins: its messages give way to those of this one that have
+    /// the same ids.
+    pub replaces: Option<u64>,
 }
 
 impl Reading {
@@ -297,6 +323,7 @@ impl Reading {
         self.usage.clear();
         self.observations.clear();
         self.notes.clear();
+        self.replaces = None;
     }
 }
 

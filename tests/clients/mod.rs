@@ -32,7 +32,7 @@ pub use self::{
     launch::{Driven, Skip, available, drive, go_on, ready, receive, skip},
     mock::{Piece, Reply},
     natives::{Native, natives},
-    transcript::{Call, Received, shell_command},
+    transcript::{Call, Received, fingerprint, shell_command},
 };
 
 use serde::{Deserialize, Serialize};

@@ -110,7 +110,13 @@ pub fn joined_parts(texts: &[&str]) -> String {
 /// The command line of a shell call, whichever tool's.
 pub fn shell_command(call: &Call) -> Option<String> {
     let argument = match call.name.as_str() {
-        "Bash" | "shell" | "local_shell" | "shell_command" | "run_shell_command" => call.input.get("command")?,
+        "Bash"
+        | "shell"
+        | "local_shell"
+        | "shell_command"
+        | "run_shell_command"
+        | "run_terminal_cmd"
+        | "run_terminal_command_v2" => call.input.get("command")?,
         "exec_command" => call.input.get("cmd")?,
         _ => return None,
     };
@@ -197,7 +203,8 @@ fn join(texts: &mut Vec<String>, shape: &mut String, letter: char, text: String)
     }
 }
 
-fn fingerprint(source: &str) -> String {
+/// How an image is told from others; see [`Received::images`].
+pub fn fingerprint(source: &str) -> String {
     if source.starts_with("http") {
         return source.to_owned();
     }

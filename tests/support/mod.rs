@@ -1,5 +1,6 @@
 //! What several areas share.
 
+pub mod cursor;
 pub mod file_source;
 pub mod home;
 pub mod schema;

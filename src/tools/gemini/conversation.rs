@@ -9,12 +9,13 @@
 //! Two things the client does are not repeated, since they only lose or double content: a resumed client leaves out
 //! prompts that begin with `/` or `?`, and it sends results of its own calls twice.
 
-use super::record::{self, Kind, Message, Metadata, Record, text_of};
+use super::record::{self, Kind, Message, Metadata, Record};
 use super::speech::Speech;
 use crate::error::{Error, Result};
 use crate::model::conversation::Conversation;
 use crate::model::ledger::SUB_AGENTS;
 use crate::model::message;
+use crate::tools::lenient::text_of;
 use crate::tools::{Format, Line, Source, StreamInfo};
 use jiff::Timestamp;
 use serde_json::value::RawValue;

@@ -1,10 +1,11 @@
 //! Lines to messages. The log keeps every message that was ever there: a rewind, a compression or a rollback changes the
 //! live list only, which is [`super::conversation`]'s business.
 
-use super::record::{self, Message, Metadata, Record, text_of};
+use super::record::{self, Message, Metadata, Record};
 use super::speech::{Speech, usage};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
+use crate::tools::lenient::text_of;
 use crate::tools::{Line, Reader, Reading};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -2,15 +2,13 @@
 //! costs that field and not the record. Lenient as the client is: bytes that are no UTF-8 and lone surrogates (it cuts
 //! long outputs anywhere) are replaced, unknown fields are skipped.
 
+use crate::tools::lenient::{Raw, elements, fields, owned, string, text_of};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
-
-/// A JSON value that nobody has looked at; `None` where it is missing or null.
-pub(super) type Raw<'a> = Option<&'a RawValue>;
 
 /// What a record does, by the first test that fits, in the client's own order (0.61).
 pub(super) enum Record<'a> {
@@ -475,30 +473,6 @@ pub(super) fn session_id(bytes: &[u8]) -> Option<String> {
     found
 }
 
-/// Bytes as text. What is no UTF-8 is replaced byte by byte, so that places in it stay true.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
-    }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| '?'));
-    }
-    Cow::Owned(text)
-}
-
-/// A value with the fields of `T`; `None` where it is no object.
-fn fields<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    // Structs can be made from arrays too; the client never means that.
-    serde_json::from_str(raw.get()).ok().filter(|_| raw.get().starts_with('{'))
-}
-
-/// The elements of an array; none for anything else.
-fn elements(raw: Raw<'_>) -> Vec<&RawValue> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
-}
-
 /// Content as parts: a list, or one by itself.
 fn parts(raw: Raw<'_>) -> Vec<Part<'_>> {
     match raw {
@@ -549,40 +523,4 @@ fn call_id(id: Raw<'_>, name: Raw<'_>) -> Option<String> {
     let (id, name) = (owned(id)?, owned(name).unwrap_or_default());
     let bare = id.strip_prefix(&name).and_then(|rest| rest.strip_prefix("__")).filter(|bare| !bare.is_empty());
     Some(bare.map_or_else(|| id.clone(), str::to_owned))
-}
-
-/// A string, borrowed where it has no escapes.
-fn string(raw: Raw<'_>) -> Option<Cow<'_, str>> {
-    let raw = raw?.get();
-    if !raw.starts_with('"') {
-        return None;
-    }
-    serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
-}
-
-/// [`string`], owned, and only where it says something.
-fn owned(raw: Raw<'_>) -> Option<String> {
-    string(raw).filter(|text| !text.is_empty()).map(Cow::into_owned)
-}
-
-/// Read as bytes, because `serde_json` refuses lone surrogates in a str but not in bytes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Text(String::from_utf8_lossy(bytes)))
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
 }

@@ -5,6 +5,7 @@
 use super::record::{self, Call, Content, Data, Kind, Part, Record, Response, Tokens};
 use crate::id::Hash;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
+use crate::tools::lenient::{one_line, text_of};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -216,7 +217,7 @@ fn said(id: String, mut content: Vec<Block>) -> Message {
 pub(super) fn is_silent(lines: &[u8]) -> bool {
     let (mut speech, mut messages) = (Speech::default(), Vec::new());
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        match record::parse(record::text_of(line).trim()) {
+        match record::parse(text_of(line).trim()) {
             Ok(Record::Set(metadata) | Record::Start(metadata)) => {
                 for message in metadata.messages().unwrap_or_default().into_iter().filter_map(record::Message::of) {
                     speech.add(&message, "", &mut messages);
@@ -296,15 +297,6 @@ pub(super) fn object(args: &RawValue) -> Box<RawValue> {
     }
     let args = one_line(args);
     if args.get().starts_with('{') { args } else { raw(&Wrapped { input: &args }) }
-}
-
-/// JSON without the line breaks and indents of a pretty document; in JSON these stand only between tokens.
-pub(super) fn one_line(json: &RawValue) -> Box<RawValue> {
-    if !json.get().contains(['\n', '\r']) {
-        return json.to_owned();
-    }
-    let line = json.get().lines().map(str::trim_start).collect();
-    RawValue::from_string(line).unwrap_or_else(|_| json.to_owned())
 }
 
 /// A shell command that failed is a success to the client; its text has `Exit Code: 3` on a line.

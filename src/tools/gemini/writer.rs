@@ -12,7 +12,7 @@
 use super::calls;
 use super::conversation::newest_history;
 use super::shape::{Head, Part, Record, Response, ShownCall, Thought};
-use super::speech::{Kept, SHIELD, is_left_out, object, one_line};
+use super::speech::{Kept, SHIELD, is_left_out, object};
 use super::{Gemini, ID, project};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
@@ -21,6 +21,7 @@ use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally, What};
 use crate::model::message::{Block, ImageKind, ImageSource, Message};
+use crate::tools::lenient::one_line;
 use crate::tools::{Plan, Source, Target, Tool, Writer};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,375 @@
+//! Sessions that are rows of a tool's database: what is new in it, and its lines into the archive.
+//!
+//! Every session in the database has a file's row of its own in the archive, named by the database's path, `#` and the
+//! session's place in it; so it can be there, be gone and come back like a file. Which version of each row is archived
+//! stands beside ([`NativeRow`]) and is stored in the transaction of the bytes, as is, with the last of them, the cursor
+//! from which the next look goes on: a crash at any point costs nothing and repeats nothing.
+
+use super::derive::{self, Derivation};
+use super::facts::{self, Fact};
+use super::{Capture, Report, STEP, scan};
+use crate::error::{Error, Result};
+use crate::id::Hash;
+use crate::model::observation::Observation;
+use crate::store::{NativeFile, NativeRow, NativeRows, SessionRow, Store, Stream, StreamKey};
+use crate::tools::Format;
+use crate::tools::database::{Database, Depth, Found, Look, Owner, Piece, Rows, Version};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+/// Lines are appended and read in pieces of about so many bytes.
+const PIECE: usize = 1 << 20;
+
+impl Capture<'_> {
+    /// Archives what is new in the tool's database, if it has one. What can't be read of it stands in the report.
+    pub fn database(&mut self, depth: Depth, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
+        let Some(database) = self.tool.database() else { return Ok(Report::default()) };
+        let root = scan::resolve(&self.tool.root(self.home));
+        let path = root.join(database.path());
+        let mut report = Report::default();
+        match self.look(database, &root, &path, depth) {
+            Ok(Some(look)) => self.take_in(look.as_ref(), &path, &mut report, progress)?,
+            Ok(None) if depth == Depth::Everything && !path.exists() => self.mark_gone_in(&path, |_| true)?,
+            Ok(None) => {}
+            Err(error) => {
+                // Where even this can't be stored (a full disk), the error is still in the report.
+                let _ = self.remember_error(&path, &error);
+                report.errors.push((path, error));
+            }
+        }
+        Ok(report)
+    }
+
+    fn look(
+        &mut self,
+        database: &dyn Database,
+        root: &Path,
+        path: &Path,
+        depth: Depth,
+    ) -> Result<Option<Box<dyn Look>>> {
+        let known = self.store.native_file(&path.to_string_lossy())?;
+        let has_error = known.as_ref().is_some_and(|known| known.error.is_some());
+        // After an error everything is looked at again.
+        let cursor = known.filter(|known| !has_error && !known.head.is_empty());
+        let cursor = cursor.and_then(|known| String::from_utf8(known.head).ok());
+        database.look(root, cursor.as_deref(), depth)
+    }
+
+    fn take_in(
+        &mut self,
+        look: &dyn Look,
+        path: &Path,
+        report: &mut Report,
+        progress: &mut dyn FnMut(&Report),
+    ) -> Result<()> {
+        let mut waiting: VecDeque<&str> = look.changed().iter().map(String::as_str).collect();
+        let mut is_done = false;
+        while !is_done {
+            let mut step = Step { look, tool: self.tool.id(), path, report: Report::default(), taken: Vec::new() };
+            let is_clean = report.errors.is_empty();
+            match self.store.write(|store| step.run(store, &mut waiting, is_clean)) {
+                Ok(()) => {
+                    report.absorb(step.report);
+                    is_done = waiting.is_empty();
+                }
+                Err(error) if error.is_disk_full() || step.taken.is_empty() => return Err(error),
+                Err(_) => {
+                    let taken = step.taken;
+                    self.one_by_one_place(look, path, taken, report)?;
+                }
+            }
+            progress(report);
+        }
+        report.notes.extend(look.notes());
+        self.mark_gone_in(path, |place| look.is_gone(place))
+    }
+
+    /// The second try of sessions whose transaction failed together with others'.
+    fn one_by_one_place(
+        &mut self,
+        look: &dyn Look,
+        path: &Path,
+        places: Vec<String>,
+        report: &mut Report,
+    ) -> Result<()> {
+        for place in places {
+            let mut step = Step { look, tool: self.tool.id(), path, report: Report::default(), taken: Vec::new() };
+            match self.store.write(|store| step.place(store, &place)) {
+                Ok(()) => report.absorb(step.report),
+                Err(error) if error.is_disk_full() => return Err(error),
+                Err(error) => {
+                    let _ = self.remember_error(path, &error);
+                    report.errors.push((PathBuf::from(file_name(path, &place)), error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tool no longer has what `is_gone`; the archive keeps it.
+    fn mark_gone_in(&mut self, path: &Path, is_gone: impl Fn(&str) -> bool) -> Result<()> {
+        for (place, is_known_gone) in self.store.known_in_database(&path.to_string_lossy())? {
+            if !is_known_gone && is_gone(&place) {
+                self.mark_gone(Path::new(&file_name(path, &place)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name under which the archive knows the session at `place`.
+fn file_name(database: &Path, place: &str) -> String {
+    format!("{}#{place}", database.display())
+}
+
+/// One transaction's worth of work.
+struct Step<'a> {
+    look: &'a dyn Look,
+    tool: &'static str,
+    path: &'a Path,
+    report: Report,
+    taken: Vec<String>,
+}
+
+impl Step<'_> {
+    fn run(&mut self, store: &mut Store, waiting: &mut VecDeque<&str>, is_clean: bool) -> Result<()> {
+        while (self.report.bytes as usize) < STEP {
+            let Some(place) = waiting.pop_front() else { break };
+            self.taken.push(place.to_owned());
+            self.place(store, place)?;
+        }
+        // What could not be read is looked at again.
+        if waiting.is_empty() && is_clean { self.remember_cursor(store) } else { Ok(()) }
+    }
+
+    fn remember_cursor(&self, store: &mut Store) -> Result<()> {
+        let path = self.path.to_string_lossy().into_owned();
+        let head = self.look.cursor().into_bytes();
+        store.save_native_file(&NativeFile { stream: None, head, ..self.describe(path) })
+    }
+
+    fn describe(&self, path: String) -> NativeFile {
+        let metadata = self.path.metadata().ok();
+        NativeFile {
+            tool: self.tool.to_owned(),
+            path,
+            stream: None,
+            size: metadata.as_ref().map_or(0, std::fs::Metadata::len),
+            mtime_ns: metadata.as_ref().map_or(0, scan::mtime_ns),
+            inode: 0,
+            head: Vec::new(),
+            captured_at: jiff::Timestamp::now().as_millisecond(),
+            gone_at: None,
+            error: None,
+        }
+    }
+
+    fn place(&mut self, store: &mut Store, place: &str) -> Result<()> {
+        let name = file_name(self.path, place);
+        let known = store.native_file(&name)?;
+        match self.look.session(place, known.as_ref().is_some_and(|known| known.stream.is_some()))? {
+            Found::Session(rows) => self.session(store, &name, known.as_ref(), rows.as_ref()),
+            Found::Unknown(what) => {
+                self.report.notes.push(what);
+                Ok(())
+            }
+            Found::Nothing => Ok(()),
+        }
+    }
+
+    fn session(&mut self, store: &mut Store, name: &str, known: Option<&NativeFile>, rows: &dyn Rows) -> Result<()> {
+        let Some(target) = self.target(store, name, known, rows)? else {
+            // A copy that says nothing new.
+            return store.save_native_file(&self.describe(name.to_owned()));
+        };
+        let archived = match &target.stream {
+            Some(stream) => store.native_rows(stream.id)?,
+            None => NativeRows::default(),
+        };
+        let session = target.session.clone();
+        let mut intake = Intake { target, derivation: None, buffer: Vec::new(), bytes: 0 };
+        rows.read(&|key| archived.get(key).map(version), &mut |piece| intake.take(store, &archived, piece))?;
+        let mut file = self.describe(name.to_owned());
+        let (stream, bytes) = intake.finish(store, file.mtime_ns / 1_000_000)?;
+        if let Some(project) = rows.owner().project.clone().filter(|_| rows.owner().stream == "main") {
+            facts::observe(store, self.tool, &session.native_id, Observation::Project(project))?;
+        }
+        let was_gone = known.is_some_and(|known| known.gone_at.is_some());
+        if was_gone {
+            facts::append(store, session.id, &Fact::back(jiff::Timestamp::now(), name))?;
+        }
+        if bytes > 0 || was_gone {
+            file.stream = stream;
+            store.save_native_file(&file)?;
+        }
+        if bytes > 0 {
+            self.report.files += 1;
+            self.report.bytes += bytes;
+            self.report.sessions.insert(session.id);
+        }
+        Ok(())
+    }
+
+    /// Where the rows go. What was placed once stays there; the same session in another database is a copy, and where it
+    /// says nothing new it goes nowhere (`None`).
+    fn target(
+        &self,
+        store: &mut Store,
+        name: &str,
+        known: Option<&NativeFile>,
+        rows: &dyn Rows,
+    ) -> Result<Option<Target>> {
+        if let Some(stream) = known.and_then(|known| known.stream) {
+            let stream = store.stream(stream)?;
+            let (session, name) = (store.session(stream.session)?, stream.name.clone());
+            return Ok(Some(Target {
+                session,
+                name,
+                format: rows.owner().format,
+                generation: 0,
+                stream: Some(stream),
+            }));
+        }
+        let Owner { native_id, stream: own_name, format, .. } = rows.owner().clone();
+        let session = store.ensure_session(self.tool, &native_id)?;
+        let target =
+            |name: String, generation, stream| Target { session: session.clone(), name, format, generation, stream };
+        let Some(stream) = store.newest_stream(session.id, &own_name)? else {
+            return Ok(Some(target(own_name, 0, None)));
+        };
+        // What came as a .sfs is not these rows: it stays as an older generation.
+        if stream.format != format.as_str() {
+            return Ok(Some(target(own_name, stream.generation + 1, None)));
+        }
+        let others = store.native_files_of(stream.id)?;
+        if others.iter().any(|other| database_of(&other.path).exists()) {
+            if !has_news(rows, &store.native_rows(stream.id)?)? {
+                return Ok(None);
+            }
+            let name = format!("{own_name}~{}", &Hash::of(name.as_bytes()).hex()[..8]);
+            let stream = store.newest_stream(session.id, &name)?;
+            return Ok(Some(target(name, 0, stream)));
+        }
+        for other in others {
+            store.forget_native_file(&other.path)?;
+        }
+        Ok(Some(target(own_name, 0, Some(stream))))
+    }
+}
+
+/// The database in which a session lies that the archive knows under `name`.
+fn database_of(name: &str) -> &Path {
+    Path::new(name.rsplit_once('#').map_or(name, |(path, _)| path))
+}
+
+fn version(row: NativeRow) -> Version {
+    Version { rowid: row.rowid, content: row.content, place: row.place, open: row.open }
+}
+
+/// True where `rows` has something that is not archived in a stream with the rows `archived`.
+fn has_news(rows: &dyn Rows, archived: &NativeRows) -> Result<bool> {
+    let mut news = false;
+    rows.read(&|key| archived.get(key).map(version), &mut |piece| {
+        news |= matches!(piece, Piece::Row { line: Some(_), .. });
+        Ok(())
+    })?;
+    Ok(news)
+}
+
+/// A stream that takes rows; made with the first of them.
+struct Target {
+    session: SessionRow,
+    name: String,
+    format: Format,
+    generation: u32,
+    stream: Option<Stream>,
+}
+
+impl Target {
+    fn stream(&mut self, store: &mut Store) -> Result<&mut Stream> {
+        if self.stream.is_none() {
+            let format = self.format.as_str();
+            let key = StreamKey {
+                session: self.session.id,
+                name: &self.name,
+                generation: self.generation,
+                format,
+                native_path: None,
+            };
+            self.stream = Some(store.create_stream(key)?);
+        }
+        self.stream.as_mut().ok_or_else(|| Error::failed("no stream was made"))
+    }
+}
+
+/// One session's new rows on their way into the archive.
+struct Intake {
+    target: Target,
+    derivation: Option<Derivation>,
+    buffer: Vec<u8>,
+    /// Archived so far.
+    bytes: u64,
+}
+
+impl Intake {
+    fn take(&mut self, store: &mut Store, archived: &NativeRows, piece: Piece) -> Result<()> {
+        let (key, row, line) = match piece {
+            Piece::File { name, bytes } => return self.file(store, &name, &bytes),
+            Piece::Row { key, rowid, content, open, line } => {
+                let place = archived.get(&key).map_or(0, |known| known.place);
+                (key, NativeRow { rowid, content, place, open }, line)
+            }
+        };
+        let begun = self.buffer.len() as u64;
+        let stream = self.target.stream(store)?;
+        let Some(line) = line else { return store.save_native_row(stream.id, &key, &row) };
+        store.save_native_row(stream.id, &key, &NativeRow { place: stream.length + begun, ..row })?;
+        self.buffer.extend_from_slice(&line);
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= PIECE { self.flush(store) } else { Ok(()) }
+    }
+
+    /// Such a file has a name of its own for each content.
+    fn file(&mut self, store: &mut Store, name: &str, bytes: &[u8]) -> Result<()> {
+        let session = self.target.session.id;
+        if store.newest_stream(session, name)?.is_some() {
+            return Ok(());
+        }
+        let format = Format::File.as_str();
+        let mut stream = store.create_stream(StreamKey { session, name, generation: 0, format, native_path: None })?;
+        self.bytes += bytes.len() as u64;
+        store.append(&mut stream, bytes)
+    }
+
+    fn flush(&mut self, store: &mut Store) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let (format, session) = (self.target.format, self.target.session.clone());
+        let stream = self.target.stream(store)?;
+        let old_length = stream.length;
+        store.append(stream, &self.buffer)?;
+        if self.derivation.is_none() {
+            self.derivation = Derivation::load(store, format, &session, stream)?;
+        }
+        if let Some(derivation) = &mut self.derivation {
+            derivation.read(store, stream, old_length, &self.buffer, false)?;
+        }
+        self.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The stream, and how many bytes were archived.
+    fn finish(mut self, store: &mut Store, database_time: i64) -> Result<(Option<i64>, u64)> {
+        self.flush(store)?;
+        if let Some(mut derivation) = self.derivation {
+            derivation.set_fallback_time(database_time);
+            derivation.save(store)?;
+            if self.target.generation > 0 {
+                derive::rebuild_session(store, self.target.session.id)?;
+            }
+        }
+        Ok((self.target.stream.map(|stream| stream.id), self.bytes))
+    }
+}

@@ -1,0 +1,122 @@
+//! Cursor, the editor: captured, not written. Its sessions ("composers") are rows of one database that it shares with
+//! everything else it remembers. Seen in versions from 2024 to 3.22; Cursor publishes no description of it.
+//!
+//! ```text
+//! <root>/User/globalStorage/state.vscdb                 cursorDiskKV: composerData:<composer>, bubbleId:<composer>:<bubble>,
+//!                                                       agentKv:blob:<sha256>; composerHeaders: the list of composers
+//!            /workspaceStorage/<id>/workspace.json      the folder of a window
+//!                                  /state.vscdb         which composers were opened in it; sessions before 2025
+//!                                  /images/             pictures in prompts
+//! ```
+//!
+//! The root is `~/.config/Cursor` on Linux, `~/Library/Application Support/Cursor` on macOS. Not read: tokens, which lie in
+//! the same database; the transcripts in `~/.cursor`, which have no results, times or ids; the sessions of the CLI.
+
+mod bubble;
+mod call;
+mod composer;
+mod conversation;
+mod graph;
+mod look;
+mod order;
+mod reader;
+mod row;
+mod state_db;
+mod workspace;
+
+use super::database::{Database, Depth, Look};
+use super::{Place, Reader, Retention, Source, Tool, Writer};
+use crate::error::Result;
+use crate::home::Home;
+use crate::model::conversation::Conversation;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The tool.
+pub struct Cursor;
+
+/// Where the database is.
+const FILE: &str = "User/globalStorage/state.vscdb";
+/// Where the folders' own databases and pictures are.
+const STORAGE: &str = "User/workspaceStorage";
+
+impl Tool for Cursor {
+    fn id(&self) -> &'static str {
+        "cursor"
+    }
+
+    fn name(&self) -> &'static str {
+        "Cursor"
+    }
+
+    fn provider(&self) -> &'static str {
+        "cursor"
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Cursor has no variable of its own for what `--user-data-dir` moves; `CURSOR_USER_DATA_DIR` is ours.
+    fn root(&self, home: &Home) -> PathBuf {
+        if let Some(root) = home.tool_variable("CURSOR_USER_DATA_DIR") {
+            return root;
+        }
+        let linux = home.tool_variable("XDG_CONFIG_HOME").unwrap_or_else(|| home.user.join(".config")).join("Cursor");
+        let mac = home.user.join("Library/Application Support/Cursor");
+        let (own, other) = if cfg!(target_os = "macos") { (mac, linux) } else { (linux, mac) };
+        // A home that was copied here may come from the other system.
+        if other.is_dir() && !own.is_dir() { other } else { own }
+    }
+
+    fn folders(&self) -> &'static [&'static str] {
+        &["User/globalStorage"]
+    }
+
+    fn place(&self, _relative: &Path, _head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+        Place::Other
+    }
+
+    fn database(&self) -> Option<&dyn Database> {
+        Some(self)
+    }
+
+    fn reader(&self, stream: &str, _state: Option<&str>) -> Box<dyn Reader> {
+        Box::new(reader::CursorReader::new(stream))
+    }
+
+    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
+        conversation::live(source)
+    }
+
+    fn writer(&self) -> Option<&dyn Writer> {
+        None
+    }
+
+    fn retention(&self, _home: &Home) -> Retention {
+        Retention::keeps("deletes nothing by itself; a session that a person deletes in it is gone at once")
+    }
+}
+
+impl Database for Cursor {
+    fn path(&self) -> &'static str {
+        FILE
+    }
+
+    fn look(&self, root: &Path, cursor: Option<&str>, depth: Depth) -> Result<Option<Box<dyn Look>>> {
+        look::look(root, cursor, depth)
+    }
+}
+
+/// How a database and its log look from outside: size, time, inode of each; an empty log is none.
+type Stamp = [Option<(u64, i64, u64)>; 2];
+
+fn stamp(path: &Path) -> Stamp {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    [path, Path::new(&log)].map(|path| {
+        let metadata = path.symlink_metadata().ok().filter(|metadata| metadata.len() > 0)?;
+        let nanoseconds = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        Some((metadata.len(), nanoseconds, metadata.ino()))
+    })
+}
