@@ -15,6 +15,7 @@ pub mod export;
 pub mod home;
 pub mod id;
 pub mod model;
+pub mod security;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -1,0 +1,3 @@
+//! What stands between the archive and what comes from outside.
+
+pub mod archive;
