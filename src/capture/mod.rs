@@ -16,7 +16,7 @@ mod sfs;
 
 pub use derive::{REBUILDING, rebuild};
 pub use scan::Scan;
-pub use sfs::{Imported, import_sfs, sfs_folders};
+pub use sfs::{Imported, Parcel, Received, import_sfs, sfs_folders};
 
 use crate::error::{Error, Result};
 use crate::home::Home;

@@ -105,6 +105,7 @@ impl List {
             deleted: false,
             sort: sort(&self.sort)?,
             limit,
+            skip: 0,
         })
     }
 }

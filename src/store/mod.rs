@@ -6,6 +6,7 @@
 mod check;
 mod derived;
 mod native_files;
+mod receipts;
 mod sessions;
 mod settings;
 mod streams;
@@ -13,6 +14,7 @@ mod streams;
 pub use check::{CheckReport, Damage};
 pub use derived::{MessageRow, ReaderRow, Span};
 pub use native_files::NativeFile;
+pub use receipts::{Part, Receipt};
 pub use sessions::{Filter, NewSession, Relation, SessionRow, Sort, Summary};
 pub use streams::{ChunkCache, Stream, StreamKey};
 
@@ -24,7 +26,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/001_init.sql"), include_str!("schema/002_session_by_native.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/001_init.sql"),
+    include_str!("schema/002_session_by_native.sql"),
+    include_str!("schema/008_receipt.sql"),
+];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.
 const APPLICATION_ID: i32 = 0x5346_5341;
