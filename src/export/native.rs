@@ -177,7 +177,7 @@ fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
 }
 
 /// Writes a stream to `path`, beside it first, then renamed; says what SHA-256 the bytes have.
-pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace: bool) -> Result<Hash> {
+pub fn write_stream(store: &Store, stream: &Stream, path: &Path, replace: bool) -> Result<Hash> {
     let mut hash = Sha256::new();
     let mut cache = ChunkCache::default();
     let mut at = 0;
