@@ -88,6 +88,16 @@ impl Api {
         })
     }
 
+    /// The accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Their archives.
+    pub fn archives(&self) -> &Archives {
+        &self.archives
+    }
+
     fn dispatch(&self, request: &mut Request) -> Answer {
         let path = request.path.clone();
         let route = Route::of(&path).ok_or_else(|| Refusal::new(404, "Not Found"))?;

@@ -89,12 +89,14 @@ mod tests {
         let archives = Archives::new(folder.path());
         let accounts: Vec<Uuid> = (0..OPEN as u128 + 8).map(Uuid::from_u128).collect();
         for account in &accounts {
-            archives.with(*account, |store| store.write(|store| store.set_setting("whose", account))).unwrap();
+            archives
+                .with(*account, |store| store.write(|store| store.set_setting("whose", &account.to_string())))
+                .unwrap();
         }
         assert_eq!(archives.list().len(), OPEN);
         for account in &accounts {
-            let whose: Option<Uuid> = archives.with(*account, |store| store.setting("whose")).unwrap();
-            assert_eq!(whose, Some(*account));
+            let whose: Option<String> = archives.with(*account, |store| store.setting("whose")).unwrap();
+            assert_eq!(whose, Some(account.to_string()));
         }
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             archives.with(accounts[0], |store| store.write(|_| -> Result<()> { panic!("on purpose") }))

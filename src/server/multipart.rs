@@ -223,7 +223,7 @@ mod tests {
             assert_eq!(refused(FORM, &whole[..cut], 100), "Malformed(\"the body ends early\")", "{cut}");
         }
         assert_eq!(
-            refused(FORM, &whole.replace("--xyz--", "--xyzz"), 100),
+            refused(FORM, &whole.replace("--xyz--", "--xyzzz"), 100),
             "Malformed(\"something stands behind the boundary\")"
         );
         assert_eq!(refused(FORM, &(part("name=\"file\"", "a") + &whole), 100), "Malformed(\"two files\")");
