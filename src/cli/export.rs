@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[argh(example = "sfs export last --format native -o /tmp/copy
 sfs export last --format markdown > session.md
 sfs export last --format sfs -o .
-sfs export last --archive -o /tmp")]
+sfs export last --archive -o /tmp/copy")]
 #[argh(note = "Formats:
   sfs          a folder ID.sfs with messages, manifest and the original bytes (the default); with --archive, or where
                -o ends in .tar.gz, one file that holds the same

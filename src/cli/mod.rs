@@ -10,6 +10,7 @@ mod import;
 mod list;
 mod overview;
 mod resume;
+mod serve;
 mod show;
 pub mod ui;
 
@@ -48,6 +49,7 @@ enum Command {
     Config(config::Config),
     Daemon(daemon::Daemon),
     Admin(admin::Admin),
+    Serve(serve::Serve),
 }
 
 /// What every command gets.
@@ -107,6 +109,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
+        Some(Command::Serve(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! The sync server: its API without a network in between. What the published client does over one: `python_client`.
 
 mod isolation;
+mod operator;
 mod sessions;
 mod wire;
 
