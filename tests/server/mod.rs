@@ -2,6 +2,7 @@
 
 mod isolation;
 mod operator;
+mod python_client;
 mod sessions;
 mod wire;
 
