@@ -14,7 +14,7 @@ mod source;
 
 pub use log::for_each_message;
 pub use markdown::markdown;
-pub use native::{NativeCopy, export_native, restore, write_stream};
+pub use native::{NativeCopy, copy_stream, export_native, restore};
 pub use resume::{How, ResumeOptions, Resumed, launch, resume, write_conversation};
 pub use sfs::{export_archive, export_sfs, manifest, workspace};
 pub use source::{ArchivedSession, title};

@@ -458,7 +458,7 @@ mod tests {
         let mut text = String::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
-            let length = (rest..).find(|n| rest + n.to_string().len() == *n).unwrap();
+            let length = (rest..rest + 9).find(|n| rest + n.to_string().len() == *n).unwrap();
             writeln!(text, "{length} {key}={value}").unwrap();
         }
         member(EntryType::XHeader, b"pax", b"", text.as_bytes())

@@ -296,15 +296,16 @@ impl Call<'_> {
         }
     }
 
-    /// Records what the caller did.
-    pub(super) fn note(&self, event: Event, session: Option<&SessionId>, detail: impl Into<String>) -> Result<()> {
-        self.api.accounts.record(&Entry {
+    /// Records what the caller did. It is done: where it can't be recorded, on a full disk, the client must not be told
+    /// that it was not.
+    pub(super) fn note(&self, event: Event, session: Option<&SessionId>, detail: impl Into<String>) {
+        let _ = self.api.accounts.record(&Entry {
             event,
             account: Some(self.caller.account.id),
             session: session.map(ToString::to_string),
             address: Some(self.request.client),
             detail: detail.into(),
-        })
+        });
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let name = text(&body, "name")?.map(|name| within(name, 100, &["body", "name"])).transpose()?;
     let key = call.api.accounts.create_key(call.caller.account.id, name.as_deref())?;
     let key = key.ok_or_else(|| Refusal::new(409, "Too many API keys: revoke one first").code("too_many_keys"))?;
-    call.note(Event::KeyCreated, None, &key.id)?;
+    call.note(Event::KeyCreated, None, &key.id);
     Ok(json(201, &json!({"key_id": key.id, "raw_key": key.raw, "name": key.name, "created_at": time(key.created_at)})))
 }
 
@@ -64,6 +64,6 @@ pub(super) fn revoke(call: &Call<'_>, key: &str) -> Answer {
     if !call.api.accounts.revoke_key(call.caller.account.id, key)? {
         return Err(Refusal::new(404, "API key not found"));
     }
-    call.note(Event::KeyRevoked, None, key)?;
+    call.note(Event::KeyRevoked, None, key);
     Ok(Response::empty(204))
 }

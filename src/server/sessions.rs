@@ -102,7 +102,7 @@ pub(super) fn edit(call: &mut Call<'_>, id: &SessionId) -> Answer {
         })?;
         Ok::<_, Refusal>(View::open(store, id)?.detail()?)
     })?;
-    call.note(Event::Edited, Some(id), "")?;
+    call.note(Event::Edited, Some(id), "");
     Ok(json(200, &detail))
 }
 
@@ -123,7 +123,7 @@ pub(super) fn delete(call: &Call<'_>, id: &SessionId) -> Answer {
             Some(_) => Err(Refusal::not_found()),
         }
     })?;
-    call.note(Event::Deleted, Some(id), scope.unwrap_or_default())?;
+    call.note(Event::Deleted, Some(id), scope.unwrap_or_default());
     Ok(match scope {
         None => Response::empty(204),
         Some(scope) => json(
@@ -147,7 +147,7 @@ pub(super) fn restore(call: &Call<'_>, id: &SessionId) -> Answer {
         store.write(|store| store.set_deleted(row.id, None))?;
         Ok(View::open(store, id)?.detail()?)
     })?;
-    call.note(Event::Restored, Some(id), "")?;
+    call.note(Event::Restored, Some(id), "");
     Ok(json(200, &detail))
 }
 
@@ -216,6 +216,6 @@ pub(super) fn document(call: &Call<'_>, id: &SessionId, name: &'static str) -> A
 pub(super) fn reindex(call: &Call<'_>) -> Answer {
     let sessions =
         call.api.archives.with(call.caller.account.id, |store: &mut Store| capture::rebuild(store, |_| ()))?;
-    call.note(Event::Reindexed, None, "")?;
+    call.note(Event::Reindexed, None, "");
     Ok(json(200, &json!({"reindexed": sessions, "updated": sessions, "errors": 0})))
 }

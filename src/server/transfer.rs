@@ -16,7 +16,7 @@ use crate::security::archive::{self, Limits};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Seek, SeekFrom};
+use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -89,13 +89,13 @@ pub(super) fn put(call: &mut Call<'_>, id: &SessionId) -> Answer {
     })?;
     match outcome {
         Outcome::Stored { etag, is_new } => {
-            call.note(Event::Pushed, Some(id), format!("{} bytes", upload.bytes))?;
+            call.note(Event::Pushed, Some(id), format!("{} bytes", upload.bytes));
             let status = if is_new { 201 } else { 200 };
             Ok(json(status, &stored(id, &etag, upload.bytes, "synced_at")))
         }
         Outcome::Gone => Err(gone()),
         Outcome::Mismatch { current } => {
-            call.note(Event::Conflict, Some(id), "")?;
+            call.note(Event::Conflict, Some(id), "");
             Err(Refusal::new(409, "ETag mismatch — session has been updated")
                 .code("etag_mismatch")
                 .details(json!({"current_etag": current})))
@@ -180,35 +180,32 @@ pub(super) fn post(call: &mut Call<'_>) -> Answer {
         });
         Ok::<_, Refusal>(etag?)
     })?;
-    call.note(Event::Pushed, Some(&id), format!("{} bytes", upload.bytes))?;
+    call.note(Event::Pushed, Some(&id), format!("{} bytes", upload.bytes));
     Ok(json(201, &stored(&id, &etag, upload.bytes, "uploaded_at")))
 }
 
 /// The session as an archive; `may_be_known`: nothing but 304 where the client has it already.
 pub(super) fn get(call: &Call<'_>, id: &SessionId, may_be_known: bool) -> Answer {
     let known = call.request.header("if-none-match").filter(|_| may_be_known);
-    let folder = archive::private_folder(&call.api.scratch)?;
-    let inside = folder.path().join("session");
-    let (etag, is_known) = call.api.archives.with(call.caller.account.id, |store| {
+    let (etag, folder) = call.api.archives.with(call.caller.account.id, |store| {
         let view = View::open(store, id)?;
         let etag = view.etag();
-        let is_known = known.is_some_and(|known| matches_etag(known, &etag));
-        if !is_known {
-            build(&view, &inside)?;
+        if known.is_some_and(|known| matches_etag(known, &etag)) {
+            return Ok::<_, Refusal>((etag, None));
         }
-        Ok::<_, Refusal>((etag, is_known))
+        let folder = archive::private_folder(&call.api.scratch)?;
+        build(&view, &folder.path().join("session"))?;
+        Ok((etag, Some(folder)))
     })?;
     let quoted = format!("\"{etag}\"");
-    if is_known {
-        return Ok(Response::empty(304).with("ETag", quoted));
-    }
+    let Some(folder) = folder else { return Ok(Response::empty(304).with("ETag", quoted)) };
     let unpackable = || "the archive can't be packed";
     let file = tempfile::tempfile_in(&call.api.scratch).context(unpackable)?;
-    let file = archive::pack(&inside, BufWriter::new(file))?;
+    let file = archive::pack(&folder.path().join("session"), BufWriter::new(file))?;
     let mut file: File = file.into_inner().map_err(|error| Error::failed(unpackable()).because(error.into_error()))?;
     let length = file.stream_position().context(unpackable)?;
     file.seek(SeekFrom::Start(0)).context(unpackable)?;
-    call.note(Event::Pulled, Some(id), format!("{length} bytes"))?;
+    call.note(Event::Pulled, Some(id), format!("{length} bytes"));
     let headers = vec![("Content-Type", "application/gzip".to_owned()), ("ETag", quoted)];
     Ok(Response { status: 200, headers, body: Body::File(file, length) })
 }
@@ -227,8 +224,12 @@ fn build(view: &View<'_>, folder: &Path) -> Result<()> {
         export::export_sfs(view.store, &ArchivedSession::open(view.store, view.row.clone())?, folder)?;
         return leave_out_large_natives(folder);
     };
+    let unwritable = || "the archive can't be built";
     for (name, stream) in members {
-        export::write_stream(view.store, &stream, &folder.join(name), false)?;
+        let path = folder.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all).context(unwritable)?;
+        let mut file = File::create_new(path).context(unwritable)?;
+        export::copy_stream(view.store, &stream, &mut |piece| file.write_all(piece).context(unwritable))?;
     }
     edit_manifest(folder, |manifest| {
         let (title, tags) = view.title_and_tags();

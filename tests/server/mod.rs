@@ -1,5 +1,6 @@
 //! The sync server: its API without a network in between. What the published client does over one: `python_client`.
 
+mod crash;
 mod isolation;
 mod operator;
 mod python_client;
@@ -215,7 +216,7 @@ pub fn session(id: &str, turns: usize) -> Vec<(String, Vec<u8>)> {
         "source": {"tool": "claude-code", "tool_version": "2.1.59", "original_session_id": format!("native-{id}")},
         "model": {"provider": "anthropic", "model_id": "claude-sonnet-4-6"}, "stats": {"message_count": 2 * turns}});
     let line = |n: usize| {
-        let role = if n % 2 == 0 { "user" } else { "assistant" };
+        let role = if n.is_multiple_of(2) { "user" } else { "assistant" };
         let mut message = json!({"msg_id": format!("{id}-{n}"), "parent_msg_id": null, "role": role,
             "content": [{"type": "text", "text": format!("message {n} of {id}")}],
             "timestamp": format!("2026-01-05T08:{:02}:{:02}Z", n / 60, n % 60), "metadata": {"cc_cwd": "/work"}});

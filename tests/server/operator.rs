@@ -5,6 +5,7 @@ use crate::support::home::{Run, TestHome};
 use serde_json::{Value, json};
 use sessionfs::server::api::{Api, Policy};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn serve(home: &TestHome, data: &Path, args: &[&str]) -> Run {
@@ -20,12 +21,7 @@ fn a_backup_of_a_running_server_brings_everything_back() {
     for (number, key) in [(1, &alice), (2, &alice), (3, &bob)] {
         server.put(key, &id(number), &packed(&session(&id(number), 50)), None);
     }
-    server.put(
-        &alice,
-        &id(1),
-        &packed(&session(&id(1), 60)),
-        Some(&server.detail(&alice, &id(1))["etag"].as_str().unwrap().to_owned()),
-    );
+    server.put(&alice, &id(1), &packed(&session(&id(1), 60)), server.detail(&alice, &id(1))["etag"].as_str());
     let file = home.path().join("backup.tar");
     let run = serve(&home, &data, &["backup", file.to_str().unwrap(), "--json"]);
     let listed: Value = serde_json::from_str(&run.stdout).unwrap();
@@ -45,7 +41,6 @@ fn a_backup_of_a_running_server_brings_everything_back() {
     assert!(files_of(&second.sync(&alice, &id(1)).body) == session(&id(1), 60));
     assert!(files_of(&second.sync(&bob, &id(3)).body) == session(&id(3), 50));
     assert_eq!(second.sync(&alice, &id(9)).status, 404);
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(fs::metadata(restored.join("accounts")).unwrap().permissions().mode() & 0o777, 0o700);
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");

@@ -50,7 +50,7 @@ fn what_was_pushed_last_comes_back_whatever_came_before() {
         assert_eq!(put.status, if number == 0 { 201 } else { 200 }, "{put:?}");
         assert!(files_of(&server.sync(&key, &id(1)).body) == *files, "push {number}");
         let messages = server.get(&format!("/api/v1/sessions/{}/messages", id(1)), &key).json();
-        let lines = files[1].1.iter().filter(|byte| **byte == b'\n').count();
+        let lines = String::from_utf8_lossy(&files[1].1).lines().count();
         assert_eq!(messages["total"], lines, "push {number}");
         assert!(!seen.contains(&put.etag()), "another state has another ETag");
         seen.push(put.etag());
@@ -110,8 +110,8 @@ fn titles_and_tags_are_a_persons() {
     let key = server.sign_up("alice@example.com");
     let etag = server.put(&key, &id(1), &packed(&session(&id(1), 1)), None).etag();
     let path = format!("/api/v1/sessions/{}", id(1));
-    let patch = |body: &Value| server.ask(Ask::new("PATCH", &path, &key).json(body));
-    let edited = patch(&json!({"title": "<b>New</b> title", "tags": ["b", "a", "b"]}));
+    let change = |body: &Value| server.ask(Ask::new("PATCH", &path, &key).json(body));
+    let edited = change(&json!({"title": "<b>New</b> title", "tags": ["b", "a", "b"]}));
     assert_eq!(edited.status, 200, "{edited:?}");
     assert_eq!((&edited.json()["title"], &edited.json()["tags"]), (&json!("<b>New</b> title"), &json!(["a", "b"])));
     assert_ne!(edited.etag(), etag);
@@ -133,7 +133,7 @@ fn titles_and_tags_are_a_persons() {
     tagged[0].1 = manifest.to_string().into_bytes();
     assert_eq!(server.put(&key, &id(1), &packed(&tagged), Some(&put.etag())).status, 200);
     assert_eq!(server.detail(&key, &id(1))["tags"], json!(["c"]));
-    assert_eq!(patch(&json!({"title": "", "tags": null})).json()["title"], "Port the parser");
+    assert_eq!(change(&json!({"title": "", "tags": null})).json()["title"], "Port the parser");
     for (body, place) in [
         (json!({"title": "x".repeat(501)}), "title"),
         (json!({"title": "a\0b"}), "title"),
@@ -144,12 +144,12 @@ fn titles_and_tags_are_a_persons() {
         (json!({"tags": ["a\0b"]}), "tags"),
         (json!({"tags": [" "]}), "tags"),
     ] {
-        let reply = patch(&body);
+        let reply = change(&body);
         assert_eq!(reply.refusal(), "422 422 Validation error", "{body}");
         assert_eq!(reply.json()["error"]["details"]["errors"][0]["loc"], json!(["body", place]));
     }
     assert_eq!(
-        patch(&json!({"title": "é".repeat(500), "tags": (0..20).map(|n| format!("{n:050}")).collect::<Vec<_>>()}))
+        change(&json!({"title": "é".repeat(500), "tags": (0..20).map(|n| format!("{n:050}")).collect::<Vec<_>>()}))
             .status,
         200
     );
@@ -360,7 +360,7 @@ fn a_quota_is_kept() {
         let archive = tar_gz(&[("messages.jsonl", b"{}\n"), ("noise", &noise(n))]);
         let put = server.put(&key, &id(n), &archive, None);
         if put.status == 201 {
-            stored.push(id(n))
+            stored.push(id(n));
         }
         (put.status != 201).then_some(put)
     });

@@ -61,7 +61,7 @@ fn exchange(block: &str) -> Exchange {
     exchange
 }
 
-/// The recorded server's ids and ETags, and ours in their place.
+/// The recorded server's ids and entity tags, and ours in their place.
 #[derive(Default)]
 struct Names(BTreeMap<String, String>);
 
@@ -98,7 +98,7 @@ struct Replay {
     names: Names,
     /// One of each signup; the last one asks.
     keys: Vec<String>,
-    /// Which content stands for which recorded ETag.
+    /// Which content stands for which recorded entity tag.
     contents: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl Replay {
         for (name, value) in &exchange.headers {
             match name.as_str() {
                 "authorization" if value.starts_with("Bearer") && refused => {
-                    key = "sk_sfs_00000000000000000000000000000000".into()
+                    key = "sk_sfs_00000000000000000000000000000000".into();
                 }
                 "authorization" if value.starts_with("Bearer") => key.clone_from(self.keys.last().unwrap()),
                 "content-type" if value.starts_with("multipart") => {
