@@ -30,7 +30,7 @@ impl Archives {
         Home::at(&folder, &folder)
     }
 
-    /// True where the account has one: it is made with the first session.
+    /// True where the account has one: it is made when it is asked for first.
     pub fn exists(&self, account: Uuid) -> bool {
         self.home(account).database().is_file()
     }

@@ -1,6 +1,7 @@
 //! What a session's life on the server is: pushed, pulled, renamed, deleted, brought back.
 
 use super::{Ask, Server, files_of, form, id, packed, session, tar_gz};
+use crate::support::home::TestHome;
 use serde_json::{Value, json};
 use sessionfs::server::accounts::Signup;
 use sessionfs::server::api::Policy;
@@ -418,4 +419,52 @@ fn pages_of_other_origins_are_let_in_where_it_is_configured_only() {
     assert_eq!(preflight(&open, "https://evil.example.com").header("access-control-allow-origin"), None);
     let health = open.ask(Ask::new("GET", "/health", "").header("origin", origin));
     assert_eq!((health.status, health.header("access-control-allow-origin")), (200, Some(origin)));
+}
+
+/// What a client of ours exports has the session's own bytes in it; other clients carry them along and add their own.
+#[test]
+fn a_sessions_own_bytes_are_archived_and_come_back_with_everything_beside_them() {
+    let home = TestHome::with(&["claude/multi"]);
+    home.sfs(&["import"]);
+    let session_id = home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    home.sfs(&["export", &session_id, "-o", "s.tar.gz"]);
+    let archive = std::fs::read(home.path().join("s.tar.gz")).unwrap();
+    let server = Server::new();
+    let key = server.sign_up("alice@example.com");
+    let put = server.put(&key, &session_id, &archive, None);
+    assert_eq!(put.status, 201, "{put:?}");
+    assert!(files_of(&server.sync(&key, &session_id).body) == files_of(&archive));
+    let shown = home.json(&["show", &session_id, "--json"]);
+    let detail = server.detail(&key, &session_id);
+    for (ours, theirs) in [
+        ("message_count", "message_count"),
+        ("turn_count", "turn_count"),
+        ("title", "title"),
+        ("tool", "source_tool"),
+        ("native_id", "original_session_id"),
+        ("input_tokens", "total_input_tokens"),
+    ] {
+        assert_eq!(shown[ours], detail[theirs], "{ours}");
+    }
+    // The published client unpacks it, notes the entity tag in the manifest, makes a checkpoint, and pushes all of it.
+    let mut files = files_of(&archive);
+    let mut manifest = manifest_of(&files);
+    manifest["sync"] = json!({"etag": put.etag()});
+    files.iter_mut().find(|(name, _)| name == "manifest.json").unwrap().1 = manifest.to_string().into_bytes();
+    files.insert(0, ("checkpoints/one/messages.jsonl".into(), b"{}\n".to_vec()));
+    let again = server.put(&key, &session_id, &packed(&files), Some(&put.etag()));
+    assert_eq!(again.status, 200, "{again:?}");
+    let pulled = server.sync(&key, &session_id);
+    assert!(files_of(&pulled.body) == files);
+    // And on another machine of ours it is the session that it was.
+    let other = TestHome::new();
+    std::fs::write(other.path().join("p.tar.gz"), &pulled.body).unwrap();
+    assert_eq!(other.sfs(&["import", "p.tar.gz"]).code, Some(0));
+    let native = |home: &TestHome| {
+        let folder = home.path().join("native");
+        assert_eq!(home.sfs(&["export", &session_id, "--format", "native", "-o", "native"]).code, Some(0));
+        crate::support::written::files_below(&folder)
+    };
+    assert!(native(&home) == native(&other));
+    server.assert_sound();
 }

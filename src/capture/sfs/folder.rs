@@ -35,6 +35,12 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Archives it unread, beside the streams that tell more.
+    pub(super) fn keep_aside(&mut self) {
+        let name = if self.name == "main" { MESSAGES } else { &self.name };
+        (self.name, self.format) = (format!("sfs/{name}"), Format::File);
+    }
+
     pub(super) fn open(&self) -> Result<Content> {
         open(&self.folder, &self.file)?.ok_or_else(|| missing(&self.folder, &self.file))
     }

@@ -81,10 +81,7 @@ impl Session {
         if theirs.is_none_or(|main| main.format != Format::SfsJsonl) || !ours.as_ref().is_some_and(tells_more) {
             return Ok(None);
         }
-        for member in members {
-            let name = if member.name == "main" { folder::MESSAGES } else { &member.name };
-            (member.name, member.format) = (format!("sfs/{name}"), Format::File);
-        }
+        members.iter_mut().for_each(Member::keep_aside);
         Ok(Some(format!(
             "the archive holds {} in its tool's own form; this copy is kept beside it",
             self.row.public_id

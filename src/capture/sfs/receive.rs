@@ -16,9 +16,10 @@ use std::path::Path;
 /// An unpacked archive that was looked through.
 pub struct Parcel {
     manifest: Manifest,
-    members: Vec<Member>,
-    /// It lists the session's own bytes: those are archived, the rest is derived from them.
-    is_own: bool,
+    /// The session's own bytes, where the manifest lists them.
+    own: Vec<Member>,
+    /// All other files.
+    rest: Vec<Member>,
 }
 
 /// What became of a parcel.
@@ -38,18 +39,21 @@ impl Parcel {
     pub fn open(folder: &Path, id: &SessionId) -> Result<Parcel> {
         let manifest = Manifest::read_as_far_as_possible(folder, id)?;
         let mut notes = Vec::new();
+        let mut rest = folder::files(folder, &mut notes)?;
+        let mut own = Vec::new();
         if let Ok(listed) = manifest.own_bytes() {
-            let members = folder::listed(folder, &manifest, listed, &mut notes)?;
-            return Ok(Parcel { manifest, members, is_own: true });
+            own = folder::listed(folder, &manifest, listed, &mut notes)?;
+            rest.retain(|member| !own.iter().any(|listed| listed.file == member.file));
+            // They tell what the own bytes tell, and are kept as the client wrote them.
+            rest.iter_mut().for_each(Member::keep_aside);
         }
-        let members = folder::files(folder, &mut notes)?;
-        Ok(Parcel { manifest, members, is_own: false })
+        Ok(Parcel { manifest, own, rest })
     }
 
     /// Puts it into the session called `id`, within the caller's transaction. `tool` is what the client says, where it
     /// does; `bytes` is the archive's length.
     pub fn put(self, store: &mut Store, id: &SessionId, tool: Option<&str>, bytes: u64) -> Result<Received> {
-        let Parcel { manifest, mut members, is_own } = self;
+        let Parcel { manifest, mut own, mut rest } = self;
         let known = store.session_named(id)?;
         let is_new = known.is_none();
         let row = match known {
@@ -57,15 +61,22 @@ impl Parcel {
             None => store.create_session(id, tool.unwrap_or(&manifest.tool), &manifest.native_id)?,
         };
         let mut session = Session { row, report: Report::default() };
+        session.all_streams(store, &mut own)?;
+        if own.is_empty() {
+            session.keep_aside(store, &mut rest)?;
+        }
         let mut parts = Vec::new();
-        if is_own {
-            session.all_streams(store, &mut members)?;
-        } else {
-            session.keep_aside(store, &mut members)?;
-            for member in &members {
-                let generation = session.replace(store, member)?;
-                parts.push(Part { name: member.file.clone(), stream: member.name.clone(), generation });
-            }
+        for member in &rest {
+            let generation = session.replace(store, member)?;
+            parts.push(Part { name: member.file.clone(), stream: member.name.clone(), generation });
+        }
+        for member in &own {
+            // We may hold more of it than the client: then what it sent is not the session.
+            let Some(generation) = session.holder(store, member)? else {
+                parts.clear();
+                break;
+            };
+            parts.push(Part { name: member.file.clone(), stream: member.name.clone(), generation });
         }
         let told = session.tell(store, &manifest)? | session.take_tags(store, &manifest)?;
         let row = session.row;
@@ -108,6 +119,18 @@ impl Session {
             self.report.files += 1;
         }
         Ok(stream.generation)
+    }
+
+    /// The generation that is the member, byte for byte.
+    fn holder(&self, store: &Store, member: &Member) -> Result<Option<u32>> {
+        let mut content = member.open()?;
+        for stream in store.streams(self.row.id)? {
+            let may_be = stream.name == member.name && stream.length == member.length;
+            if may_be && agrees(store, &stream, &mut content)? {
+                return Ok(Some(stream.generation));
+            }
+        }
+        Ok(None)
     }
 
     /// The published clients forget tags at each capture, so an empty list says nothing. Says whether they are others now.
