@@ -12,14 +12,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-const VERSION: &str = "0.1.0";
+/// The first one, and a newer one, which runs with what the first one needs.
+const FIRST: [&str; 1] = ["0.1.0"];
+const NEWER: [&str; 2] = ["0.26.0", "0.1.0"];
 
-fn client() -> Option<PathBuf> {
+/// The value of `PYTHONPATH`, if the client is there.
+fn client(versions: &[&str]) -> Option<String> {
     let set = std::env::var_os("SESSIONFS_TEST_CLIENTS").map(PathBuf::from);
-    let clients = set.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients"));
-    let folder = clients.join("sessionfs").join(VERSION);
-    let works = Command::new("python3").env("PYTHONPATH", &folder).args(["-c", "import sessionfs.cli.main"]).output();
-    works.is_ok_and(|output| output.status.success()).then_some(folder)
+    let clients = set.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients")).join("sessionfs");
+    let folders: Vec<String> = versions.iter().map(|version| clients.join(version).display().to_string()).collect();
+    let path = folders.join(":");
+    let works = Command::new("python3").env("PYTHONPATH", &path).args(["-c", "import sessionfs.cli.main"]).output();
+    let is_there = versions.iter().all(|version| clients.join(version).exists());
+    (is_there && works.is_ok_and(|output| output.status.success())).then_some(path)
 }
 
 /// Answers on a port of the loopback until it goes away.
@@ -88,7 +93,7 @@ fn answer(api: &Api, mut http: tiny_http::Request) {
 /// A person's machine with the Python client on it.
 struct Machine<'a> {
     home: TestHome,
-    client: &'a Path,
+    client: &'a str,
 }
 
 impl Machine<'_> {
@@ -147,7 +152,7 @@ impl Machine<'_> {
 
 #[test]
 fn the_published_client_signs_up_pushes_pulls_and_hears_of_conflicts() {
-    let Some(client) = client() else {
+    let Some(client) = client(&FIRST) else {
         return skip("server::python_client", "sessionfs 0.1.0 is not installed; run tests/server/setup.sh");
     };
     let Server { folder, api } = Server::new();
@@ -190,5 +195,36 @@ fn the_published_client_signs_up_pushes_pulls_and_hears_of_conflicts() {
     let server = Server { folder, api: network.stop() };
     let listed: Reply = server.get("/api/v1/sessions", &key);
     assert_eq!(listed.json()["total"], ids.len());
+    server.assert_sound();
+}
+
+#[test]
+fn a_newer_published_client_deletes_and_restores_too() {
+    let Some(client) = client(&NEWER) else {
+        return skip("server::python_client", "sessionfs 0.26.0 is not installed; run tests/server/setup.sh");
+    };
+    let Server { folder, api } = Server::new();
+    let network = Loop::start(api);
+    let url = network.url();
+    let laptop = Machine { home: TestHome::with(&["claude/multi"]), client: &client };
+    laptop.must(&["import", "--from", "claude-code"]);
+    let id = laptop.sessions().remove(0);
+    let signup = laptop.must(&["auth", "signup", "--email", "alice@example.com", "--url", &url]);
+    let key = signup.split_whitespace().find(|word| word.starts_with("sk_sfs_")).unwrap().to_owned();
+    assert!(laptop.must(&["auth", "status"]).contains("alice@example.com"));
+    laptop.must(&["push", &id]);
+    assert!(laptop.must(&["list-remote"]).contains(&id[..16]));
+    assert!(laptop.must(&["delete", &id, "--cloud", "--force"]).contains("Deleted from cloud"));
+    assert!(laptop.must(&["trash"]).contains(&id[..16]));
+    assert!(laptop.must(&["delete", &id, "--cloud", "--force"]).contains("already deleted"));
+    let (code, text) = laptop.sfs(&["push", &id]);
+    assert!(code != Some(0) || text.contains("deleted"), "{text}");
+    assert!(laptop.must(&["restore", &id]).contains("Restored session"));
+    let other = Machine { home: TestHome::new(), client: &client };
+    other.must(&["auth", "login", "--url", &url, "--key", &key]);
+    other.must(&["pull", &id]);
+    assert!(other.messages(&id) == laptop.messages(&id));
+    let server = Server { folder, api: network.stop() };
+    assert_eq!(server.detail(&key, &id)["source_tool"], "claude-code");
     server.assert_sound();
 }

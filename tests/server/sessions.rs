@@ -468,3 +468,71 @@ fn a_sessions_own_bytes_are_archived_and_come_back_with_everything_beside_them()
     assert!(native(&home) == native(&other));
     server.assert_sound();
 }
+
+/// The exported session with its main stream cut after so many lines, and another stream of so many bytes.
+fn cut(files: &[(String, Vec<u8>)], lines: usize, more: usize) -> Vec<u8> {
+    let mut files = files.to_vec();
+    let mut manifest = manifest_of(&files);
+    let content = |files: &mut Vec<(String, Vec<u8>)>, name: &str| {
+        files.iter().position(|(file, _)| file == name).map(|at| files.remove(at).1).unwrap_or_default()
+    };
+    let main = content(&mut files, "native/main");
+    let main: Vec<u8> = main.split_inclusive(|byte| *byte == b'\n').take(lines).flatten().copied().collect();
+    let noise: Vec<u8> = (0..more as u32).map(|n| b'a' + (n.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    let listed = |name: &str, format: &str, bytes: &[u8]| {
+        json!({"file": format!("native/{name}"), "stream": name, "generation": 0, "format": format, "native_path": null,
+            "bytes": bytes.len(), "sha256": sessionfs::id::Hash::of(bytes).hex()})
+    };
+    manifest["metadata"]["native"] =
+        json!([listed("main", "claude-code/jsonl", &main), listed("tool-results/x.txt", "file", &noise)]);
+    content(&mut files, "manifest.json");
+    files.retain(|(name, _)| !name.starts_with("native/"));
+    files.push(("manifest.json".into(), manifest.to_string().into_bytes()));
+    files.push(("native/main".into(), main));
+    files.push(("native/tool-results/x.txt".into(), noise));
+    packed(&files)
+}
+
+#[test]
+fn who_has_less_than_the_server_gets_the_whole_session() {
+    let home = TestHome::with(&["claude/multi"]);
+    home.sfs(&["import"]);
+    let session_id = home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    home.sfs(&["export", &session_id, "-o", "s.tar.gz"]);
+    let files = files_of(&std::fs::read(home.path().join("s.tar.gz")).unwrap());
+    let server = Server::new();
+    let key = server.sign_up("alice@example.com");
+    let whole = server.put(&key, &session_id, &cut(&files, 1000, 10), None);
+    let part = server.put(&key, &session_id, &cut(&files, 8, 10), Some(&whole.etag()));
+    assert_eq!(part.status, 200, "{part:?}");
+    let pulled = files_of(&server.sync(&key, &session_id).body);
+    let of = |files: &[(String, Vec<u8>)], name: &str| {
+        files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.clone())
+    };
+    assert!(of(&pulled, "native/main") == of(&files, "native/main"));
+    assert!(of(&pulled, "messages.jsonl") == of(&files, "messages.jsonl"));
+    let path = format!("/api/v1/sessions/{session_id}");
+    let messages = server.get(&format!("{path}/messages?page_size=2"), &key).json();
+    let lines = String::from_utf8(of(&files, "messages.jsonl").unwrap()).unwrap();
+    assert_eq!(messages["total"], lines.lines().count());
+    assert_eq!(messages["messages"][0], serde_json::from_str::<Value>(lines.lines().next().unwrap()).unwrap());
+    assert_eq!(
+        server.get(&format!("{path}/workspace"), &key).json()["workspace"]["root_path"],
+        server_workspace(&files)
+    );
+    assert_eq!(server.get(&format!("{path}/tools"), &key).status, 404);
+    // The published clients refuse an archive that has a member of more than 50 MiB.
+    let large = server.put(&key, &session_id, &cut(&files, 1000, 40 << 20), Some(&part.etag()));
+    assert_eq!(large.status, 200, "{large:?}");
+    assert_eq!(server.put(&key, &session_id, &cut(&files, 8, 10), Some(&large.etag())).status, 200);
+    let pulled = files_of(&server.sync(&key, &session_id).body);
+    assert!(pulled.iter().all(|(name, _)| !name.starts_with("native/")));
+    assert_eq!(manifest_of(&pulled)["metadata"]["native"], Value::Null);
+    assert!(of(&pulled, "messages.jsonl") == of(&files, "messages.jsonl"));
+    server.assert_sound();
+}
+
+fn server_workspace(files: &[(String, Vec<u8>)]) -> Value {
+    let (_, bytes) = files.iter().find(|(name, _)| name == "workspace.json").unwrap();
+    serde_json::from_slice::<Value>(bytes).unwrap()["root_path"].clone()
+}
