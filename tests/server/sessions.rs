@@ -536,3 +536,31 @@ fn server_workspace(files: &[(String, Vec<u8>)]) -> Value {
     let (_, bytes) = files.iter().find(|(name, _)| name == "workspace.json").unwrap();
     serde_json::from_slice::<Value>(bytes).unwrap()["root_path"].clone()
 }
+
+#[test]
+fn what_came_by_another_way_is_in_the_next_pull_and_changes_the_etag() {
+    let server = Server::new();
+    let key = server.sign_up("alice@example.com");
+    let files = session(&id(1), 2);
+    let etag = server.put(&key, &id(1), &packed(&files), None).etag();
+    let account = server.api.accounts().list().unwrap()[0].0.id;
+    let more = session(&id(1), 3)[1].1[files[1].1.len()..].to_vec();
+    server
+        .api
+        .archives()
+        .with(account, |store| {
+            let row = store.find_native("claude-code", &format!("native-{}", id(1)))?.unwrap();
+            let mut main = store.newest_stream(row.id, "main")?.unwrap();
+            store.write(|store| store.append(&mut main, &more))
+        })
+        .unwrap();
+    let newer = server.detail(&key, &id(1))["etag"].as_str().unwrap().to_owned();
+    assert_ne!(newer, etag);
+    let pulled = files_of(&server.sync(&key, &id(1)).body);
+    let messages = pulled.iter().find(|(name, _)| name == "messages.jsonl").unwrap();
+    assert_eq!(String::from_utf8_lossy(&messages.1).lines().count(), 6);
+    assert_eq!(server.put(&key, &id(1), &packed(&files), Some(&etag)).status, 409);
+    assert_eq!(server.put(&key, &id(1), &packed(&files), Some(&newer)).status, 200);
+    assert!(files_of(&server.sync(&key, &id(1)).body) == files, "what was pushed last, once more");
+    server.assert_sound();
+}

@@ -29,8 +29,6 @@ pub struct Received {
     pub session: SessionRow,
     /// It was not there before.
     pub is_new: bool,
-    /// Something in it was not there before.
-    pub is_news: bool,
 }
 
 impl Parcel {
@@ -83,15 +81,14 @@ impl Parcel {
         // One without a single message is a session all the same.
         let summary = store.summary(row.id)?;
         store.save_summary(row.id, &summary)?;
-        let before = store.receipt(row.id)?;
-        let is_news = told || session.report.files > 0 || before.as_ref().is_none_or(|before| before.members != parts);
-        if is_news {
+        let (before, heads) = (store.receipt(row.id)?, store.heads(row.id)?);
+        let is_known = before.as_ref().is_some_and(|before| before.members == parts && before.heads == heads);
+        if told || !is_known {
             let now = jiff::Timestamp::now().as_millisecond();
             let created_at = before.map_or(now, |before| before.created_at);
-            let heads = store.heads(row.id)?;
             store.save_receipt(row.id, &Receipt { created_at, updated_at: now, bytes, members: parts, heads })?;
         }
-        Ok(Received { session: row, is_new, is_news })
+        Ok(Received { session: row, is_new })
     }
 }
 
