@@ -219,7 +219,7 @@ impl Accounts {
         let db = self.lock();
         let mut statement = db.prepare_cached(
             "SELECT id, name, created_at, last_used_at FROM api_key
-             WHERE account = ?1 AND revoked_at IS NULL ORDER BY created_at, id",
+             WHERE account = ?1 AND revoked_at IS NULL ORDER BY created_at, rowid",
         )?;
         let rows = statement.query_map([account.to_string()], |row| {
             Ok(KeyRow { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)?, last_used_at: row.get(3)? })
@@ -238,7 +238,7 @@ impl Accounts {
         let db = self.lock();
         let sql = format!(
             "SELECT {ACCOUNT}, (SELECT count(*) FROM api_key k WHERE k.account = a.id AND k.revoked_at IS NULL)
-             FROM account a ORDER BY a.created_at, a.id"
+             FROM account a ORDER BY a.created_at, a.rowid"
         );
         let mut statement = db.prepare(&sql)?;
         let rows = statement.query_map([], |row| Ok((account_from(row)?, row.get(5)?)))?;

@@ -1,4 +1,5 @@
--- What the server knows beside its accounts' sessions. Each account's sessions are an archive of their own.
+-- What the server knows beside its accounts' sessions. Each account's sessions are an archive of their own. Accounts and
+-- keys have row numbers: two of one millisecond are listed in the order in which they came.
 
 CREATE TABLE account (
     id          TEXT PRIMARY KEY,          -- UUID; also the name of the account's folder
@@ -6,7 +7,7 @@ CREATE TABLE account (
     created_at  INTEGER NOT NULL,          -- ms
     disabled_at INTEGER,                   -- ms
     is_admin    INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE api_key (
     id           TEXT PRIMARY KEY,         -- UUID
@@ -17,7 +18,7 @@ CREATE TABLE api_key (
     created_at   INTEGER NOT NULL,         -- ms
     last_used_at INTEGER,                  -- ms; coarse: not every request is a write
     revoked_at   INTEGER                   -- ms
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX api_key_by_lookup ON api_key (lookup);
 CREATE INDEX api_key_by_account ON api_key (account);
 
