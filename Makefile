@@ -25,6 +25,7 @@ check:
 # What can't be set up here is skipped by name; SESSIONFS_TESTS_REFUSE_SKIPS=1 makes a skip a failure.
 test:
 	sh tests/clients/setup.sh
+	sh tests/server/setup.sh
 	cargo test --locked
 
 directions:

@@ -4,6 +4,8 @@ use crate::support::home::{Run, TestHome};
 use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, sessions, write};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use sessionfs::server::accounts::Signup;
+use sessionfs::server::api::{Api, Policy};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
@@ -101,8 +103,14 @@ fn the_help_of_a_command() {
 }
 
 /// Examples that run until they are stopped.
-const BLOCKING: [&str; 5] =
-    ["sfs daemon run", "sfs daemon logs -f", "sfs watch", "sfs watch --tool codex --json", "sfs watch --count 1"];
+const BLOCKING: [&str; 6] = [
+    "sfs daemon run",
+    "sfs daemon logs -f",
+    "sfs watch",
+    "sfs watch --tool codex --json",
+    "sfs watch --count 1",
+    "sfs serve --data /var/lib/sessionfs --signup invite",
+];
 
 /// What a command needs to have something to do.
 fn prepare(home: &TestHome, words: &[String]) {
@@ -111,6 +119,16 @@ fn prepare(home: &TestHome, words: &[String]) {
         "tag remove" => drop(home.sfs(&["tag", "add", "last", "todo"])),
         _ => {}
     }
+}
+
+/// A server's folder where `sfs serve` looks for it, with the accounts that the examples name.
+fn with_a_server(home: &TestHome) -> String {
+    let data = home.path().join(".sessionfs/server");
+    let api = Api::open(&data, Policy::default()).unwrap();
+    for email in ["alice@example.com", "bob@example.com"] {
+        api.accounts().sign_up(Signup::Open, email, None, "192.0.2.1".parse().unwrap()).unwrap();
+    }
+    data.to_str().unwrap().to_owned()
 }
 
 /// The command lines below `Examples:`, which are all indented alike.
@@ -147,7 +165,12 @@ fn every_example_in_every_help_text_works() {
             if !example.starts_with("sfs checkpoint last --name") {
                 home.sfs(&["checkpoint", "last", "--name", "before-the-refactoring"]);
             }
+            if let Some(name) = example.split_whitespace().find(|word| word.ends_with(".tar.gz")) {
+                home.sfs(&["export", "last", "-o", name]);
+            }
             let line = example
+                .replace("/var/lib/sessionfs", &with_a_server(&home))
+                .replace("/var/backups", home.path().to_str().unwrap())
                 .replace("/mnt/old-laptop/home/me", other.path().to_str().unwrap())
                 .replace("/tmp/copy", home.path().join("copy").to_str().unwrap());
             let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
@@ -179,10 +202,12 @@ fn every_command_that_offers_json_gives_one_document() {
             ("<title>", "A title"),
             ("<tags...>", "todo"),
             ("<query...>", "word"),
+            ("<file>", "backup.tar"),
         ];
         args.extend(needed.iter().filter(|(sign, _)| usage.contains(sign)).map(|(_, word)| word));
         let home = captured();
         prepare(&home, &words);
+        with_a_server(&home);
         home.json(&args);
         done += 1;
     }

@@ -27,6 +27,7 @@ mod purge;
 mod resume;
 mod search;
 mod secrets;
+mod server;
 mod sfs;
 mod stats;
 mod support;

@@ -910,11 +910,12 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
       sfs import --from codex
       sfs import /mnt/old-laptop/home/me
       sfs import ses_mxwrb23zcxyg4kq7.sfs
+      sfs import ses_mxwrb23zcxyg4kq7.sfs.tar.gz
       sfs import ~/.sessionfs/sessions
 
     Notes:
-      PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
-      changes nothing.
+      PATH may be another home folder, a .sfs folder or its .tar.gz, or a folder that holds several .sfs folders.
+      Importing twice changes nothing.
     ");
 }
 
@@ -1011,4 +1012,60 @@ proptest::proptest! {
         }).unwrap();
         assert!(conversation_of(&source).unwrap().messages.all(|message| message.is_ok()));
     }
+}
+
+#[test]
+fn a_session_travels_as_one_file() {
+    let home = TestHome::with(&["claude/multi", "codex/shell"]);
+    home.sfs(&["import"]);
+    let other = TestHome::new();
+    for (number, id) in ids(&home).into_iter().enumerate() {
+        let path = if number == 0 { format!("packed/{id}.sfs.tar.gz") } else { "one.tgz".to_owned() };
+        let to = if number == 0 { &["--archive", "-o", "packed"][..] } else { &["-o", "one.tgz"] };
+        let run = home.sfs(&[&["export", &id], to].concat());
+        assert_eq!((run.code, run.stdout.trim_end()), (Some(0), &path[..]), "{run}");
+        let archive = home.path().join(&path);
+        let bytes = fs::read(&archive).unwrap();
+        assert_eq!(home.sfs(&[&["export", &id], to].concat()).code, Some(4), "it replaced a file");
+        fs::remove_file(&archive).unwrap();
+        home.sfs(&[&["export", &id], to].concat());
+        assert!(fs::read(&archive).unwrap() == bytes, "the same session gives the same bytes");
+        let run = other.sfs(&["import", archive.to_str().unwrap()]);
+        assert_eq!((run.code, &run.stderr[..]), (Some(0), ""), "{run}");
+        assert_eq!(other.sfs(&["import", archive.to_str().unwrap()]).stdout, "Nothing new.\n");
+    }
+    assert_eq!(ids(&home), ids(&other));
+    export_all(&home, "native", &home.path().join("native"));
+    export_all(&other, "native", &other.path().join("native"));
+    assert_eq!(tree(&home.path().join("native")), tree(&other.path().join("native")));
+    let left: Vec<_> = tree(&other.path().join(".sessionfs")).into_keys().collect();
+    assert!(left.iter().all(|name| name.to_string_lossy().starts_with("archive.db")), "{left:?}");
+    assert_eq!(home.sfs(&["export", "last", "--archive", "--format", "native"]).code, Some(2));
+}
+
+#[test]
+fn a_hostile_archive_leaves_nothing_behind() {
+    let home = TestHome::new();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut link = tar::Header::new_gnu();
+    link.set_entry_type(tar::EntryType::Symlink);
+    link.set_size(0);
+    tar.append_link(&mut link, "messages.jsonl", "/etc/passwd").unwrap();
+    fs::write(home.path().join("bad.tar.gz"), tar.into_inner().unwrap().finish().unwrap()).unwrap();
+    fs::write(home.path().join("text.tar.gz"), "no archive").unwrap();
+    insta::assert_snapshot!(home.sfs(&["import", "bad.tar.gz"]), @r"
+    ---- stderr
+    error: bad.tar.gz: Symlink in tar archive: messages.jsonl
+    hint: nothing of it was imported: export or copy the archive again
+    ---- exit Some(1)
+    ");
+    insta::assert_snapshot!(home.sfs(&["import", "text.tar.gz"]), @r"
+    ---- stderr
+    error: text.tar.gz: Invalid tar.gz archive: not a gzip file
+    hint: nothing of it was imported: export or copy the archive again
+    ---- exit Some(1)
+    ");
+    assert_eq!(home.sfs(&["import", "bad.tar.gz", "--from", "codex"]).code, Some(2));
+    assert!(ids(&home).is_empty());
+    assert!(tree(home.path()).into_keys().all(|name| !name.to_string_lossy().contains("unpacked")));
 }

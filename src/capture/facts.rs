@@ -82,8 +82,12 @@ pub(super) fn append(store: &mut Store, session: i64, fact: &Fact) -> Result<()>
 /// Takes over what an index file or a manifest says of a session that is archived, if it is new.
 pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observation: Observation) -> Result<()> {
     let session = store.find_native(tool, native_id)?.filter(|session| session.purged_at.is_none());
-    let Some(session) = session else { return Ok(()) };
-    let mut summary = store.summary(session.id)?;
+    session.map_or(Ok(()), |session| observe_in(store, session.id, observation))
+}
+
+/// The same for the session in a row.
+pub(super) fn observe_in(store: &mut Store, session: i64, observation: Observation) -> Result<()> {
+    let mut summary = store.summary(session)?;
     let before = summary.clone();
     derive::apply(&mut summary, &observation);
     if summary == before {
@@ -91,16 +95,16 @@ pub(super) fn observe(store: &mut Store, tool: &str, native_id: &str, observatio
     }
     match observation {
         Observation::Title(_, title) => {
-            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Title { title } })?;
+            append(store, session, &Fact { at: jiff::Timestamp::now(), what: What::Title { title } })?;
         }
         Observation::Project(path) => {
-            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Project { path } })?;
+            append(store, session, &Fact { at: jiff::Timestamp::now(), what: What::Project { path } })?;
         }
         Observation::Moved(path) => {
-            append(store, session.id, &Fact { at: jiff::Timestamp::now(), what: What::Moved { path } })?;
+            append(store, session, &Fact { at: jiff::Timestamp::now(), what: What::Moved { path } })?;
         }
-        Observation::Activity(at) => append(store, session.id, &Fact { at, what: What::Active })?,
+        Observation::Activity(at) => append(store, session, &Fact { at, what: What::Active })?,
         _ => {}
     }
-    store.save_summary(session.id, &summary)
+    store.save_summary(session, &summary)
 }

@@ -29,7 +29,7 @@ pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
-pub use sfs::{Imported, import_sfs, sfs_folders};
+pub use sfs::{Imported, Parcel, Received, import_sfs, sfs_folders};
 pub use written::{MovedStream, Unborn, archive_move, archive_session};
 
 use crate::error::{Error, Result};

@@ -118,6 +118,21 @@ pub(super) fn count(text: &str) -> std::result::Result<u64, String> {
     i64::try_from(count).map(|_| count).map_err(|_| "number too large".to_owned())
 }
 
+/// A number of bytes as a person writes it: `4096`, `500k`, `100M`, `5G`, each letter 1,024 times the one before.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    let bytes = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    i64::try_from(bytes).ok().map(|_| bytes)
+}
+
 /// A moment as a person writes it, in milliseconds since 1970: `30m`, `24h`, `7d`, `2w` ago, a date (local midnight), or a
 /// date with time.
 pub(super) fn moment(text: &str) -> Result<i64> {

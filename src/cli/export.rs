@@ -4,6 +4,7 @@ use super::Context;
 use super::ui::{self, printable};
 use crate::error::{Context as _, Error, Result};
 use crate::export::{self, ArchivedSession, Job, Redaction, Selection};
+use crate::security::archive;
 use crate::store::{Event, SessionRow, Store};
 use crate::tools::{self, Target};
 use argh::{ArgsInfo, FromArgs};
@@ -18,9 +19,11 @@ use std::path::{Path, PathBuf};
 #[argh(example = "sfs export last --format native -o /tmp/copy
 sfs export last --format markdown > session.md
 sfs export last --format html -o .
-sfs export last --format sfs -o .")]
+sfs export last --format sfs -o .
+sfs export last --archive -o /tmp/copy")]
 #[argh(note = "Formats:
-  sfs          a folder ID.sfs with messages, manifest and the original bytes (the default)
+  sfs          a folder ID.sfs with messages, manifest and the original bytes (the default); with --archive, or where
+               -o ends in .tar.gz, one file that holds the same
   native       the tool's own files, byte for byte, with their paths below the tool's folder
   markdown     the conversation for people; to stdout unless -o is given
   html         the whole session as one page for a browser; to stdout unless -o is given
@@ -48,6 +51,9 @@ pub(super) struct Export {
     /// with markdown, html or a tool's form: the conversation as it was at this checkpoint or behind this message
     #[argh(option)]
     at: Option<String>,
+    /// write the sfs format as one file ID.sfs.tar.gz
+    #[argh(switch)]
+    archive: bool,
 }
 
 impl Export {
@@ -67,7 +73,16 @@ impl Export {
 
     fn write(&self, context: &Context, store: &Store, row: SessionRow, redaction: &Redaction) -> Result<()> {
         let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("."));
+        let packed = self.output.as_deref().filter(|path| archive::is_named(path) && !path.is_dir());
+        if self.archive && self.format != "sfs" {
+            return Err(Error::usage("--archive packs the sfs format only").hint("leave --format out"));
+        }
         match self.format.as_str() {
+            "sfs" if self.archive || packed.is_some() => {
+                let path = packed.map_or_else(|| folder.join(format!("{}.sfs.tar.gz", row.public_id)), Path::to_owned);
+                export::export_archive(store, &ArchivedSession::open(store, row)?, &path, redaction)?;
+                context.ui.path(&path)
+            }
             "sfs" => {
                 let path = folder.join(format!("{}.sfs", row.public_id));
                 export::export_sfs(store, &ArchivedSession::open(store, row)?, &path, redaction)?;

@@ -111,6 +111,7 @@ impl List {
             deleted: self.deleted,
             sort: sort(&self.sort)?,
             limit,
+            skip: 0,
         })
     }
 }

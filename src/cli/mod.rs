@@ -19,6 +19,7 @@ mod rename;
 mod resume;
 mod scan;
 mod search;
+mod serve;
 mod show;
 mod stats;
 mod tag;
@@ -74,6 +75,7 @@ enum Command {
     Config(config::Config),
     Daemon(daemon::Daemon),
     Admin(admin::Admin),
+    Serve(serve::Serve),
 }
 
 /// What every command gets.
@@ -153,6 +155,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
+        Some(Command::Serve(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -196,19 +196,11 @@ fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
 /// Writes a stream to `path`, beside it first, then renamed; says what SHA-256 the bytes have.
 pub(super) fn write_stream(store: &Store, stream: &Stream, path: &Path, replace: bool) -> Result<Hash> {
     let mut hash = Sha256::new();
-    let mut cache = ChunkCache::default();
-    let mut at = 0;
     write_atomically(path, replace, &mut |out| {
-        while at < stream.length {
-            let piece = store.read_piece(stream, at, &mut cache)?;
-            if piece.is_empty() {
-                return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
-            }
-            hash.update(&piece);
-            out.write_all(&piece).context(|| format!("{} can't be written", path.display()))?;
-            at += piece.len() as u64;
-        }
-        Ok(())
+        copy_stream(store, stream, &mut |piece| {
+            hash.update(piece);
+            out.write_all(piece).context(|| format!("{} can't be written", path.display()))
+        })
     })?;
     Ok(Hash(hash.finalize().into()))
 }
@@ -219,6 +211,21 @@ fn write_redacted(store: &Store, stream: &Stream, path: &Path, redaction: &Redac
             out.write_all(&redaction.line(block)).context(|| format!("{} can't be written", path.display()))
         })
     })
+}
+
+/// Gives all bytes of a stream to `each`, piece by piece.
+pub fn copy_stream(store: &Store, stream: &Stream, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    while at < stream.length {
+        let piece = store.read_piece(stream, at, &mut cache)?;
+        if piece.is_empty() {
+            return Err(Error::failed(format!("stream {} ends early", stream.name)).hint("sfs admin check"));
+        }
+        each(&piece)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// Removes what a killed writer left. An hour is longer than any write takes.

@@ -9,6 +9,7 @@ use super::native::{write_atomically, write_stream};
 use super::redaction::Redaction;
 use super::source::{self, ArchivedSession};
 use crate::error::{Context, Error, Result};
+use crate::security::archive;
 use crate::security::secrets::RULESET;
 use crate::store::{Checkpoint, SessionRow, Store, Summary};
 use crate::tools::{self, Source};
@@ -116,7 +117,19 @@ pub fn export_sfs(store: &Store, session: &ArchivedSession<'_>, folder: &Path, r
     std::fs::rename(temporary.keep(), folder).context(unwritable)
 }
 
-fn workspace(summary: &Summary) -> Option<Value> {
+/// Writes `session` as one `.tar.gz` of that folder. `path` must not exist.
+pub fn export_archive(store: &Store, session: &ArchivedSession<'_>, path: &Path, redaction: &Redaction) -> Result<()> {
+    let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(place).context(|| format!("{} can't be made", place.display()))?;
+    let folder = archive::private_folder(place)?;
+    let inside = folder.path().join("session");
+    export_sfs(store, session, &inside, redaction)?;
+    let path = place.join(path.file_name().unwrap_or_default());
+    write_atomically(&path, false, &mut |out| archive::pack(&inside, out).map(drop))
+}
+
+/// `workspace.json` of a session whose project is known.
+pub fn workspace(summary: &Summary) -> Option<Value> {
     let root = summary.project.as_ref().filter(|path| path.starts_with('/'))?;
     let git = (summary.git_branch.is_some() || summary.git_commit.is_some()).then(
         || json!({"remote_url": summary.git_remote, "branch": summary.git_branch, "commit_sha": summary.git_commit}),

@@ -34,7 +34,7 @@ impl Redactor {
 
     /// `text` without its secrets.
     pub fn text<'t>(&self, text: &'t str) -> Redacted<Cow<'t, str>> {
-        self.replace(text, &secrets::find(text))
+        self.settled(text, &secrets::find)
     }
 
     /// A line of a stream. Of JSON only string values are changed, and it stays JSON; of bytes that are no text only the
@@ -99,11 +99,10 @@ impl Redactor {
         let (mut out, mut done, mut replaced) = (String::new(), 0, 0);
         for string in json::strings(line) {
             let text = string.text();
-            let found = string.secrets(&text);
-            if found.is_empty() {
+            let part = self.settled(&text, &|text| string.secrets(text));
+            if part.replaced == 0 {
                 continue;
             }
-            let part = self.replace(&text, &found);
             out.push_str(&line[done..string.range.start]);
             let copy = if string.is_raw(&text) { format!("\"{}\"", part.copy) } else { quoted(&part.copy) };
             out.push_str(&copy);
@@ -115,6 +114,20 @@ impl Redactor {
         }
         out.push_str(&line[done..]);
         Redacted { copy: Cow::Owned(out), replaced }
+    }
+
+    /// What stood behind a secret may only be seen to be one when that is gone: until no more are found.
+    fn settled<'t>(&self, text: &'t str, find: &dyn Fn(&str) -> Vec<Secret>) -> Redacted<Cow<'t, str>> {
+        let mut settled = self.replace(text, &find(text));
+        while settled.replaced > 0 {
+            let next = self.replace(&settled.copy, &find(&settled.copy));
+            if next.replaced == 0 {
+                break;
+            }
+            let replaced = settled.replaced + next.replaced;
+            settled = Redacted { copy: Cow::Owned(next.copy.into_owned()), replaced };
+        }
+        settled
     }
 
     fn replace<'t>(&self, text: &'t str, found: &[Secret]) -> Redacted<Cow<'t, str>> {

@@ -87,6 +87,14 @@ impl Store {
         self.say(session, &format!("{TAG}{tag}"), None)
     }
 
+    /// Gives a session these tags and no others.
+    pub fn set_tags(&mut self, session: i64, tags: &[String]) -> Result<()> {
+        for tag in self.tags(session)?.iter().filter(|tag| !tags.contains(tag)) {
+            self.remove_tag(session, tag)?;
+        }
+        tags.iter().try_for_each(|tag| self.add_tag(session, tag).map(drop))
+    }
+
     /// Hides a session since `at`, in milliseconds; says whether it was visible.
     pub fn hide(&mut self, session: i64, at: i64) -> Result<bool> {
         if self.readable_deleted_at(session)?.is_some() {

@@ -11,6 +11,7 @@ mod metadata;
 mod native_files;
 mod native_rows;
 mod purge;
+mod receipts;
 mod search;
 mod sessions;
 mod settings;
@@ -27,6 +28,7 @@ pub use metadata::Register;
 pub use native_files::{GuardedFile, NativeFile};
 pub use native_rows::{NativeRow, NativeRows};
 pub use purge::Freed;
+pub use receipts::{Part, Receipt};
 pub use search::{Candidate, SearchFilter};
 pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
 pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED, whole_chunks};
@@ -41,7 +43,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
     include_str!("schema/003_metadata.sql"),
@@ -49,6 +51,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("schema/005_sync.sql"),
     include_str!("schema/006_checkpoint.sql"),
     include_str!("schema/007_native_row.sql"),
+    include_str!("schema/008_receipt.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.

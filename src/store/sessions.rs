@@ -132,6 +132,8 @@ pub struct Filter {
     pub sort: Sort,
     /// At most so many.
     pub limit: Option<u64>,
+    /// After so many others.
+    pub skip: u64,
 }
 
 /// Which sessions a prefix of an id may mean.
@@ -160,6 +162,8 @@ pub enum Sort {
     #[default]
     Recent,
     Oldest,
+    /// The one that came to this archive last comes first.
+    Arrival,
     Messages,
     Tokens,
     Cost,
@@ -317,10 +321,21 @@ impl Store {
     /// Remembers that a session is about to appear in a tool because we write it there.
     pub fn announce(&mut self, new: &NewSession<'_>) -> Result<SessionRow> {
         let row = self.ensure_session(new.tool, new.native_id)?;
+        self.set_parent(&row, new.parent, new.relation, new.inherited)
+    }
+
+    /// Which session a session continues, and how many bytes of its own we wrote.
+    pub fn set_parent(
+        &mut self,
+        row: &SessionRow,
+        parent: &SessionId,
+        relation: Relation,
+        inherited: u64,
+    ) -> Result<SessionRow> {
         self.connection
             .prepare_cached("UPDATE session SET parent = ?2, relation = ?3, inherited = ?4 WHERE id = ?1")?
-            .execute(params![row.id, new.parent.as_str(), new.relation.as_str(), new.inherited])?;
-        Ok(SessionRow { parent: Some((new.parent.to_string(), new.relation)), inherited: new.inherited, ..row })
+            .execute(params![row.id, parent.as_str(), relation.as_str(), inherited])?;
+        Ok(SessionRow { parent: Some((parent.to_string(), relation)), inherited, ..row.clone() })
     }
 
     /// So many bytes at the start of `main` were written by us, now that the main file was rewritten.
@@ -347,7 +362,7 @@ impl Store {
         Ok(statement.query_row(params![LOCAL, tool, native_id], session_from).optional()?)
     }
 
-    /// The session of that id.
+    /// The session with exactly this id, hidden or not.
     pub fn find_public(&self, id: &SessionId) -> Result<Option<SessionRow>> {
         let sql = format!("SELECT {SESSION} FROM session s WHERE s.account = ?1 AND s.public_id = ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -447,6 +462,7 @@ impl Store {
         let order = match filter.sort {
             Sort::Recent => "m.updated_at DESC, s.id DESC",
             Sort::Oldest => "m.updated_at, s.id",
+            Sort::Arrival => "s.id DESC",
             Sort::Messages => "m.message_count DESC, s.id DESC",
             Sort::Tokens => {
                 "m.input_tokens + m.cache_read_tokens + m.cache_write_tokens + m.output_tokens DESC, s.id DESC"
@@ -455,9 +471,10 @@ impl Store {
         };
         // A session without a summary has been announced but not captured yet.
         let sql = format!(
-            "SELECT {SESSION}, {SUMMARY} FROM summary m CROSS JOIN session s ON s.id = m.session WHERE {} ORDER BY {order} LIMIT {}",
+            "SELECT {SESSION}, {SUMMARY} FROM summary m CROSS JOIN session s ON s.id = m.session WHERE {} ORDER BY {order} LIMIT {} OFFSET {}",
             conditions.sql(),
-            filter.limit.map_or(-1, |limit| limit as i64)
+            filter.limit.map_or(-1, |limit| limit as i64),
+            filter.skip
         );
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(&conditions.values), |row| {

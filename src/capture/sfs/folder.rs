@@ -29,11 +29,18 @@ pub(super) struct Member {
     pub(super) format: Format,
     pub(super) native_path: Option<String>,
     pub(super) length: u64,
+    /// The file's path below the folder.
+    pub(super) file: String,
     folder: PathBuf,
-    file: String,
 }
 
 impl Member {
+    /// Archives it unread, beside the streams that tell more.
+    pub(super) fn keep_aside(&mut self) {
+        let name = if self.name == "main" { MESSAGES } else { &self.name };
+        (self.name, self.format) = (format!("sfs/{name}"), Format::File);
+    }
+
     pub(super) fn open(&self) -> Result<Content> {
         open(&self.folder, &self.file)?.ok_or_else(|| missing(&self.folder, &self.file))
     }
@@ -206,6 +213,12 @@ fn belongs(manifest: &Manifest, listed: &Listed, format: Format, path: &str, con
 
 /// The files of a folder that lists none of the session's own: its messages, and everything else as it is.
 pub(super) fn foreign(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<Member>> {
+    let members = files(folder, notes)?;
+    if members.iter().any(|member| member.file == MESSAGES) { Ok(members) } else { Err(missing(folder, MESSAGES)) }
+}
+
+/// The same, whether messages are among them or not.
+pub(super) fn files(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for entry in walkdir::WalkDir::new(folder).min_depth(1).follow_links(false).sort_by_file_name() {
         let entry = entry.context(|| format!("{} can't be read", folder.display()))?;
@@ -222,7 +235,7 @@ pub(super) fn foreign(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<Memb
                 .hint("give the folder of one session"));
         }
     }
-    if members.iter().any(|member| member.file == MESSAGES) { Ok(members) } else { Err(missing(folder, MESSAGES)) }
+    Ok(members)
 }
 
 /// The inner error says why a file is left out.

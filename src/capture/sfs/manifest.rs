@@ -7,7 +7,7 @@ use crate::store::Checkpoint;
 use crate::tools::{self, Format};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// The file's name.
@@ -86,6 +86,23 @@ impl Manifest {
                 .hint("this sessionfs reads 0.1; a newer one may read it")),
             None => Err(broken("has no sfs_version".into())),
         }
+    }
+
+    /// The same where anything is better than nothing: `id` and an unknown tool stand for what it does not say.
+    pub(super) fn read_as_far_as_possible(folder: &Path, id: &SessionId) -> Result<Manifest> {
+        let bytes = match open(folder, NAME)? {
+            Some(mut content) if content.length <= LIMIT => content.read(LIMIT as usize)?,
+            _ => Vec::new(),
+        };
+        let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let bare = || {
+            let tool = json.pointer("/source/tool").and_then(Value::as_str).unwrap_or("unknown");
+            let json = json!({"source": {"tool": tool}, "session_id": id.as_str(), "tags": json["tags"]});
+            Manifest::of(&json)
+                .or_else(|_| Manifest::of(&json!({"source": {"tool": "unknown"}, "session_id": id.as_str()})))
+        };
+        let manifest = Manifest::of(&json).or_else(|_| bare()).map_err(Error::failed)?;
+        Ok(Manifest { project: project(folder)?, ..manifest })
     }
 
     fn of(json: &Value) -> Result<Manifest, String> {

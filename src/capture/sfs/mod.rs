@@ -8,8 +8,10 @@
 
 mod folder;
 mod manifest;
+mod receive;
 
 pub use self::folder::find as sfs_folders;
+pub use self::receive::{Parcel, Received};
 
 use self::folder::{Content, Member};
 use self::manifest::Manifest;
@@ -18,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::id::SessionId;
 use crate::model::label;
 use crate::model::observation::{Observation, TitleRank};
-use crate::store::{Checkpoint, ChunkCache, Event, NewSession, Relation, SessionRow, Store, Stream, StreamEnd};
+use crate::store::{Checkpoint, ChunkCache, Event, Relation, SessionRow, Store, Stream, StreamEnd};
 use crate::tools::{self, Format};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -85,16 +87,8 @@ impl Session {
     ) -> Result<(Report, Vec<String>)> {
         let mut session = Session { row, report: Report::default(), generations: Vec::new() };
         let mut notes: Vec<String> = session.keep_aside(store, &mut members)?.into_iter().collect();
-        members.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
-        for generations in members.chunk_by(|a, b| a.name == b.name) {
-            session.streams(store, generations)?;
-        }
-        // Before the rebuild: tokens and full text leave out what is inherited.
-        let told = session.tell_parent(store, manifest)? | session.tell_person(store, manifest, &mut notes)?;
-        if session.report.files > 0 || told {
-            derive::rebuild_session(store, session.row.id)?;
-        }
-        if session.tell_rest(store, manifest)? | session.tell_checkpoints(store, manifest)? | told {
+        session.all_streams(store, &mut members)?;
+        if session.tell(store, manifest, &mut notes)? {
             session.report.files = session.report.files.max(1);
         }
         if session.report.files > 0 {
@@ -111,14 +105,27 @@ impl Session {
         if theirs.is_none_or(|main| main.format != Format::SfsJsonl) || !ours.as_ref().is_some_and(tells_more) {
             return Ok(None);
         }
-        for member in members {
-            let name = if member.name == "main" { folder::MESSAGES } else { &member.name };
-            (member.name, member.format) = (format!("sfs/{name}"), Format::File);
-        }
+        members.iter_mut().for_each(Member::keep_aside);
         Ok(Some(format!(
             "the archive holds {} in its tool's own form; this copy is kept beside it",
             self.row.public_id
         )))
+    }
+
+    /// All files, each into its stream.
+    fn all_streams(&mut self, store: &mut Store, members: &mut [Member]) -> Result<()> {
+        members.sort_by(|a, b| (&a.name, a.generation).cmp(&(&b.name, b.generation)));
+        members.chunk_by(|a, b| a.name == b.name).try_for_each(|generations| self.streams(store, generations))
+    }
+
+    /// What the manifest says beside the files, and everything that is derived. Says whether it said anything new.
+    fn tell(&mut self, store: &mut Store, manifest: &Manifest, notes: &mut Vec<String>) -> Result<bool> {
+        // Before the rebuild: tokens and full text leave out what is inherited.
+        let told = self.tell_parent(store, manifest)? | self.tell_person(store, manifest, notes)?;
+        if self.report.files > 0 || told {
+            derive::rebuild_session(store, self.row.id)?;
+        }
+        Ok(self.tell_rest(store, manifest)? | self.tell_checkpoints(store, manifest)? | told)
     }
 
     /// All generations of one stream.
@@ -148,13 +155,8 @@ impl Session {
     fn tell_parent(&mut self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
         let is_news = |parent: &&SessionId| self.row.parent.is_none() && **parent != self.row.public_id;
         let Some(parent) = manifest.parent.as_ref().filter(is_news) else { return Ok(false) };
-        self.row = store.announce(&NewSession {
-            tool: &manifest.tool,
-            native_id: &manifest.native_id,
-            parent,
-            relation: if manifest.is_fork { Relation::Fork } else { Relation::Resume },
-            inherited: manifest.inherited,
-        })?;
+        let relation = if manifest.is_fork { Relation::Fork } else { Relation::Resume };
+        self.row = store.set_parent(&self.row, parent, relation, manifest.inherited)?;
         Ok(true)
     }
 
@@ -203,19 +205,19 @@ impl Session {
     /// What the tool kept outside of the session's bytes, such as a title in an index. Says whether anything was new.
     fn tell_rest(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
         let summary = store.summary(self.row.id)?;
-        let (tool, native_id) = (&self.row.tool, &self.row.native_id);
+        let session = self.row.id;
         if let Some(title) = manifest.title.clone()
             && manifest.title_is_a_tools
             && summary.tool_title.is_none()
         {
-            facts::observe(store, tool, native_id, Observation::Title(TitleRank::Chosen, title))?;
+            facts::observe_in(store, session, Observation::Title(TitleRank::Chosen, title))?;
         }
         if let Some(project) = manifest.project.clone().filter(|_| summary.project.is_none()) {
-            facts::observe(store, tool, native_id, Observation::Project(project))?;
+            facts::observe_in(store, session, Observation::Project(project))?;
         }
         if summary.updated_at.is_none() {
             for at in [manifest.created_at, manifest.updated_at].into_iter().flatten() {
-                facts::observe(store, tool, native_id, Observation::Activity(at))?;
+                facts::observe_in(store, session, Observation::Activity(at))?;
             }
         }
         Ok(store.summary(self.row.id)? != summary)

@@ -1,0 +1,49 @@
+//! `/api/v1/admin`: for the accounts that look after the server.
+
+use super::api::Call;
+use super::audit::Query as Events;
+use super::query::{Query, object, text};
+use super::reply::{Answer, Refusal, json, time};
+use crate::error::Kind;
+use serde_json::{Value, json};
+
+fn only_for_admins(call: &Call<'_>) -> Result<(), Refusal> {
+    if call.caller.account.is_admin { Ok(()) } else { Err(Refusal::new(403, "Only for administrators")) }
+}
+
+pub(super) fn audit(call: &Call<'_>) -> Answer {
+    only_for_admins(call)?;
+    let query = Query::of(call.request)?;
+    let events = call.api.accounts.events(&Events {
+        event: query.get("event").map(str::to_owned),
+        account: query.get("account").map(str::to_owned),
+        before: Some(query.number("before", i64::MAX as u64, 1, i64::MAX as u64)? as i64),
+        limit: query.number("limit", 100, 1, 1000)? as u32,
+    })?;
+    Ok(json(200, &json!({"events": events})))
+}
+
+pub(super) fn users(call: &Call<'_>) -> Answer {
+    only_for_admins(call)?;
+    let accounts = call.api.accounts.list()?.into_iter().map(|(account, keys)| {
+        json!({"user_id": account.id.to_string(), "email": account.email, "is_admin": account.is_admin, "keys": keys,
+            "created_at": time(account.created_at), "disabled_at": account.disabled_at.map(time)})
+    });
+    Ok(json(200, &json!({"users": accounts.collect::<Vec<_>>()})))
+}
+
+pub(super) fn invite(call: &mut Call<'_>) -> Answer {
+    only_for_admins(call)?;
+    let body = object(call.request)?;
+    let days = match body.get("days").unwrap_or(&Value::Null) {
+        Value::Null => 7,
+        days => days.as_u64().filter(|days| (1..=365).contains(days)).ok_or_else(|| {
+            Refusal::invalid("value_error", &["body", "days"], "Input should be a number from 1 to 365", days)
+        })?,
+    };
+    let code = call.api.accounts.invite(text(&body, "email")?, days as u32).map_err(|error| match error.kind() {
+        Kind::Usage => Refusal::invalid("value_error", &["body", "email"], &error.message(), &body["email"]),
+        _ => error.into(),
+    })?;
+    Ok(json(201, &json!({"invite": code, "email": body.get("email"), "days": days})))
+}

@@ -1,0 +1,108 @@
+//! The accounts' archives: one database each, the same as a person's own. What one account holds, no query of another can
+//! reach.
+
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::store::Store;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// So many archives stay open.
+const OPEN: usize = 32;
+
+/// Below the server's folder, one folder an account.
+pub struct Archives {
+    folder: PathBuf,
+    open: Mutex<VecDeque<(Uuid, Arc<Mutex<Store>>)>>,
+}
+
+impl Archives {
+    /// Those below `folder`.
+    pub fn new(folder: &Path) -> Archives {
+        Archives { folder: folder.to_owned(), open: Mutex::default() }
+    }
+
+    /// Where an account's archive is.
+    pub fn home(&self, account: Uuid) -> Home {
+        let folder = self.folder.join(account.to_string());
+        Home::at(&folder, &folder)
+    }
+
+    /// True where the account has one: it is made when it is asked for first.
+    pub fn exists(&self, account: Uuid) -> bool {
+        self.home(account).database().is_file()
+    }
+
+    /// Works on an account's archive; one request at a time.
+    pub fn with<T, E: From<Error>>(
+        &self,
+        account: Uuid,
+        work: impl FnOnce(&mut Store) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let archive = self.get(account)?;
+        if let Ok(mut store) = archive.lock() {
+            return work(&mut store);
+        }
+        // A request that panicked may have left it in the middle of something: the next one opens it anew.
+        self.list().retain(|(id, _)| *id != account);
+        Err(Error::failed(format!("the archive of account {account} was left in disorder")).into())
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<(Uuid, Arc<Mutex<Store>>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, account: Uuid) -> Result<Arc<Mutex<Store>>> {
+        let mut open = self.list();
+        let entry = match open.iter().position(|(id, _)| *id == account).and_then(|at| open.remove(at)) {
+            Some(entry) => entry,
+            None => (account, Arc::new(Mutex::new(self.open_store(account)?))),
+        };
+        let archive = entry.1.clone();
+        open.push_front(entry);
+        // One that is at work stays: a second connection to it would wait for the first.
+        while open.len() > OPEN
+            && let Some(idle) = open.iter().rposition(|(_, archive)| Arc::strong_count(archive) == 1)
+        {
+            open.remove(idle);
+        }
+        Ok(archive)
+    }
+
+    fn open_store(&self, account: Uuid) -> Result<Store> {
+        let mut store = Store::open(&self.home(account))?;
+        store.make_durable()?;
+        store.keep_small()?;
+        Ok(store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_archives_stay_open_and_one_in_disorder_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let archives = Archives::new(folder.path());
+        let accounts: Vec<Uuid> = (0..OPEN as u128 + 8).map(Uuid::from_u128).collect();
+        for account in &accounts {
+            archives
+                .with(*account, |store| store.write(|store| store.set_setting("whose", &account.to_string())))
+                .unwrap();
+        }
+        assert_eq!(archives.list().len(), OPEN);
+        for account in &accounts {
+            let whose: Option<String> = archives.with(*account, |store| store.setting("whose")).unwrap();
+            assert_eq!(whose, Some(account.to_string()));
+        }
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            archives.with(accounts[0], |store| store.write(|_| -> Result<()> { panic!("on purpose") }))
+        }));
+        assert!(panicked.is_err());
+        assert!(archives.with(accounts[0], |store| store.session_rows()).is_err());
+        assert!(archives.with(accounts[0], |store| store.write(|store| store.session_rows())).is_ok());
+    }
+}
