@@ -14,5 +14,6 @@ mod damage;
 mod directions;
 mod gemini;
 mod resume;
+mod server;
 mod sfs;
 mod support;

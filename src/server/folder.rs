@@ -39,7 +39,8 @@ impl Folder {
         let mut socket = path.join("http.sock");
         let mut elsewhere = None;
         if socket.as_os_str().as_bytes().len() > LONGEST_SOCKET {
-            let folder = tempfile::Builder::new().prefix("sessionfs-").tempdir().context(unusable)?;
+            let own = Permissions::from_mode(0o700);
+            let folder = tempfile::Builder::new().prefix("sessionfs-").permissions(own).tempdir().context(unusable)?;
             socket = folder.path().join("http.sock");
             elsewhere = Some(folder);
         }

@@ -287,18 +287,18 @@ mod tests {
         }
         assert_eq!(parse("GET / HTTP/1.1\r\n\r\n").err(), Some(400), "no host");
         assert_eq!(parse(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(9000))).err(), Some(414));
-        assert_eq!(with(&"X: a\r\n".repeat(200)).err(), Some(400), "an empty line in the middle");
+        assert_eq!(with("X: a\r\n").err(), Some(400), "an empty line in the middle");
         assert_eq!(with(&format!("{}Y: b", "X: a\r\n".repeat(200))).err(), Some(431));
     }
 
     #[test]
     fn the_end_is_found_however_the_head_arrives() {
         let text = b"GET / HTTP/1.1\r\nHost: h\r\n\r\nrest";
-        for cut in 0..28 {
+        for cut in 0..27 {
             assert_eq!(end(&text[..cut], cut.saturating_sub(3)), Ok(None), "{cut}");
         }
-        for seen in 0..28 {
-            assert_eq!(end(text, seen), Ok(Some(28)), "{seen}");
+        for seen in 0..27 {
+            assert_eq!(end(text, seen), Ok(Some(27)), "{seen}");
         }
         assert!(end(b"GET / HTTP/1.1\n", 0).is_err());
         assert!(end(b"\r\nGET / HTTP/1.1\r\n", 0).is_err());
