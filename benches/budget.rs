@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod corpus;
+mod front;
 mod measure;
 mod process;
 
@@ -24,7 +25,7 @@ struct Arguments {
     /// fail where a figure is over its limit
     #[argh(switch)]
     strict: bool,
-    /// measure only these: import, size, compactions, daemon, commands, resume, gigabyte
+    /// measure only these: import, size, compactions, daemon, commands, resume, front, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]
@@ -35,6 +36,7 @@ struct Arguments {
 #[argh(subcommand)]
 enum Command {
     Corpus(corpus::Corpus),
+    Front(front::Front),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     };
     let done = match &arguments.command {
         Some(Command::Corpus(corpus)) => write_corpus(corpus),
+        Some(Command::Front(front)) => front.run().map(|()| true),
         // `cargo test` runs bench targets too, and must not wait for this one.
         None if !is_bench => Ok(true),
         None => budget(&arguments),

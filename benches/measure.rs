@@ -27,13 +27,14 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 7] = [
+pub(crate) const ALL: [(&str, bool, Measure); 8] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
     ("daemon", false, daemon),
     ("commands", false, commands),
     ("resume", false, resume),
+    ("front", false, crate::front::measure),
     ("gigabyte", true, gigabyte),
 ];
 

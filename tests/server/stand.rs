@@ -85,7 +85,9 @@ impl Service for TestService {
 
 /// Bytes in which none stands for another.
 pub fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(length / 251 + 1);
+    bytes.truncate(length);
+    bytes
 }
 
 /// A server that is stopped with the test.

@@ -45,6 +45,8 @@ use std::time::{Duration, Instant};
 
 /// How long to wait when the system can't give us another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How long to wait, once every connection is closed, for workers whose answer nobody waited for.
+const WORKERS_END: Duration = Duration::from_secs(1);
 /// What a client may still send after its request was refused, so that it gets to read why.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
@@ -190,11 +192,11 @@ impl Door {
             };
             future::or(door.until(|places| places.open() == 0), end).await;
         }));
+        let is_done = door.places.borrow().open() == 0;
         // With the tasks the last other owners are gone.
         drop(executor);
         if let Some(door) = Rc::into_inner(door) {
-            let is_idle = door.places.borrow().open() == 0;
-            door.backend.stop(if is_idle { finish } else { Duration::ZERO });
+            door.backend.stop(if is_done { WORKERS_END } else { Duration::ZERO });
         }
     }
 
