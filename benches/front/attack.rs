@@ -64,7 +64,7 @@ impl Attack {
 
 /// One of the eight.
 #[derive(Clone, Copy)]
-struct Attacker {
+pub(super) struct Attacker {
     server: SocketAddr,
     source: u8,
 }
@@ -140,7 +140,7 @@ fn slow_readers(attacker: Attacker) -> io::Result<()> {
 }
 
 fn bursts(attacker: Attacker) -> io::Result<()> {
-    let mut streams: Vec<_> = (0..50).map_while(|_| attacker.say(&GET.repeat(5)).ok()).collect();
+    let mut streams = (0..50).map(|_| attacker.say(&GET.repeat(5))).collect::<io::Result<Vec<_>>>()?;
     for stream in &mut streams {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {}

@@ -89,14 +89,14 @@ fn eventually<T>(look: impl Fn() -> Option<T>) -> io::Result<T> {
 
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let stand = Stand::start(bench, 1024)?;
-    let (_, slowest) = watch(&stand, Duration::from_secs(2))?;
+    let (_, slowest) = watch(&stand, Duration::from_secs(2));
     report.line("front: GET /health, left in peace: slowest", ms(slowest), "ms", Limit::Free);
     for kind in attack::ALL.map(|(name, _)| name).into_iter().chain(["together"]) {
         let lasts = if kind == "together" { TOGETHER } else { ONE };
         let log = bench.scratch.join("attack.log");
         let address = stand.address.to_string();
         let _attackers = Running::start(&mut part(&["attack", kind, &address]), &log)?;
-        let (median, slowest) = watch(&stand, lasts)?;
+        let (median, slowest) = watch(&stand, lasts);
         let what = format!("front: GET /health under {kind}: median");
         report.line(&what, ms(median), "ms", Limit::Free);
         report.line(&what.replace("median", "slowest"), ms(slowest), "ms", Limit::Below(200.0));
@@ -127,7 +127,7 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// Asks for the server's health on fresh connections; the median and the slowest. A failure counts as [`PATIENCE`].
-fn watch(stand: &Stand, lasts: Duration) -> io::Result<(Duration, Duration)> {
+fn watch(stand: &Stand, lasts: Duration) -> (Duration, Duration) {
     let end = Instant::now() + lasts;
     let mut times = Vec::new();
     while Instant::now() < end {
@@ -137,7 +137,7 @@ fn watch(stand: &Stand, lasts: Duration) -> io::Result<(Duration, Duration)> {
         sleep(Duration::from_millis(10));
     }
     times.sort();
-    Ok((times[times.len() / 2], times[times.len() - 1]))
+    (times[times.len() / 2], times[times.len() - 1])
 }
 
 fn health(address: SocketAddr) -> io::Result<()> {

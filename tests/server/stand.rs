@@ -135,10 +135,10 @@ impl Stand {
         let service = Arc::new(TestService::default());
         let (stop, stops) = smol::channel::unbounded();
         let (tell, told) = std::sync::mpsc::channel();
-        let served = Arc::clone(&service);
+        let its_service = Arc::clone(&service);
         // A server stays on the thread that opened it.
         let thread = std::thread::spawn(move || {
-            let server = Server::open(options, served).unwrap();
+            let server = Server::open(options, its_service).unwrap();
             tell.send(server.address()).unwrap();
             server.run_until(Box::pin(stops)).unwrap();
         });

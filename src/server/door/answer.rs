@@ -97,7 +97,7 @@ impl Answer {
             text.extend([name, ": ", value, "\r\n"]);
         }
         if let Some(length) = self.declared {
-            text.push_str(&format!("Content-Length: {length}\r\n"));
+            text.extend(["Content-Length: ", &length.to_string(), "\r\n"]);
         }
         text.push_str(if keep_alive { "Connection: keep-alive\r\n\r\n" } else { "Connection: close\r\n\r\n" });
         text.into_bytes()

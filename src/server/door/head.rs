@@ -163,15 +163,20 @@ impl Head {
 
     /// The head for a worker: this request alone, and whose it is.
     pub(super) fn for_worker(&self, client: IpAddr, secure: bool) -> Vec<u8> {
-        let scheme = if secure { "https" } else { "http" };
+        let length = self.length.to_string();
+        let client = client.to_string();
+        let passed_on = self.headers.iter().filter(|(name, _)| !NOT_PASSED_ON.contains(&name.as_str()));
+        let own = [
+            ("x-forwarded-for", client.as_str()),
+            ("x-forwarded-proto", if secure { "https" } else { "http" }),
+            ("content-length", &length),
+            ("connection", "close"),
+        ];
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        for (name, value) in self.headers.iter().filter(|(name, _)| !NOT_PASSED_ON.contains(&name.as_str())) {
+        for (name, value) in passed_on.map(|(name, value)| (name.as_str(), value.as_str())).chain(own) {
             text.extend([name, ": ", value, "\r\n"]);
         }
-        text.push_str(&format!(
-            "x-forwarded-for: {client}\r\nx-forwarded-proto: {scheme}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            self.length
-        ));
+        text.push_str("\r\n");
         text.into_bytes()
     }
 }
@@ -184,10 +189,10 @@ fn only_lines_of_text(bytes: &[u8]) -> Result<(), Refusal> {
         b'\t' => false,
         byte => byte.is_ascii_control(),
     };
-    match bytes.iter().enumerate().any(is_wrong) {
-        true => Err(Refusal::bad("the head contains control characters")),
-        false => Ok(()),
+    if bytes.iter().enumerate().any(is_wrong) {
+        return Err(Refusal::bad("the head contains control characters"));
     }
+    Ok(())
 }
 
 fn target(text: &str) -> Result<String, Refusal> {

@@ -170,27 +170,17 @@ impl Door {
         let door = Rc::new(self);
         let executor = LocalExecutor::new();
         smol::block_on(executor.run(async {
-            future::or(door.accept(&listener, &executor), async {
-                stops.next().await;
-            })
-            .await;
+            future::or(door.accept(&listener, &executor), next(&mut stops)).await;
             drop(listener);
             door.is_stopping.set(true);
             for head in door.places.borrow_mut().give_up_heads() {
                 let _ = head.shutdown(Shutdown::Both);
             }
-            let end = async {
-                future::or(
-                    async {
-                        Timer::after(finish).await;
-                    },
-                    async {
-                        stops.next().await;
-                    },
-                )
-                .await;
+            let done = door.until(|places| places.open() == 0);
+            let too_late = async {
+                Timer::after(finish).await;
             };
-            future::or(door.until(|places| places.open() == 0), end).await;
+            future::or(done, future::or(next(&mut stops), too_late)).await;
         }));
         let is_done = door.places.borrow().open() == 0;
         // With the tasks the last other owners are gone.
@@ -256,12 +246,16 @@ impl Door {
         let mut is_first = true;
         while !self.is_stopping.get() && self.turn(&mut client, &mut place, is_first).await {
             is_first = false;
+            // Who always has another request ready must not keep the others waiting.
+            future::yield_now().await;
         }
     }
 
     /// One request and its answer; true where another may follow.
     async fn turn(&self, client: &mut Client, place: &mut Place, is_first: bool) -> bool {
-        place.waits_for(Waiting::Head);
+        if place.waits_for(Waiting::Head).is_err() {
+            return false;
+        }
         let head = match self.head(client, is_first).await {
             Ok(Some(head)) => head,
             Ok(None) | Err(Stop::Gone) => return false,
@@ -270,15 +264,13 @@ impl Door {
                 return false;
             }
         };
-        place.is_needed();
         let begin = Instant::now();
         let answer = match self.answer(client, place, &head).await {
             Ok(answer) => Ok(answer),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::Gone) => return false,
         };
-        place.waits_for(Waiting::Transfer);
-        self.finish(client, Some(&head), answer, begin).await
+        place.waits_for(Waiting::Transfer).is_ok() && self.finish(client, Some(&head), answer, begin).await
     }
 
     /// Reads a whole head; none where the client has no further request.
@@ -313,9 +305,9 @@ impl Door {
         if head.length > self.service.body_limit(head.method, head.path()) {
             return Err(BODY_TOO_LARGE.into());
         }
-        place.waits_for(Waiting::Transfer);
+        place.waits_for(Waiting::Transfer)?;
         let body = self.body(client, head).await?;
-        place.is_needed();
+        place.is_needed()?;
         let (address, secure) = self.policy.client(client.peer, head);
         let exchange = self.backend.exchange(head.for_worker(address, secure), body, head.method == "HEAD", &self.room);
         Ok(exchange.await?)
@@ -447,6 +439,10 @@ impl Client {
     }
 }
 
+async fn next(stops: &mut (impl Stream<Item = ()> + Unpin)) {
+    let _ = stops.next().await;
+}
+
 /// A connection's place among all; it is free again when this is dropped.
 struct Place {
     places: Rc<RefCell<Places<TcpStream>>>,
@@ -458,22 +454,23 @@ struct Place {
 
 impl Place {
     /// From now on the connection can be given up.
-    fn waits_for(&mut self, what: Waiting) {
-        self.is_needed();
+    fn waits_for(&mut self, what: Waiting) -> Result<(), Stop> {
+        self.is_needed()?;
         self.rank = Some(self.places.borrow_mut().spare(self.address, what, self.stream.clone()));
+        Ok(())
     }
 
-    /// From now on it can't.
-    fn is_needed(&mut self) {
-        if let Some(rank) = self.rank.take() {
-            self.places.borrow_mut().need(self.address, rank);
-        }
+    /// From now on it can't; `Gone` where it was. What had arrived by then could still be read, but must not be served:
+    /// nobody else is let in while this connection stays.
+    fn is_needed(&mut self) -> Result<(), Stop> {
+        let is_still_here = self.rank.take().is_none_or(|rank| self.places.borrow_mut().need(self.address, rank));
+        is_still_here.then_some(()).ok_or(Stop::Gone)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.is_needed();
+        let _ = self.is_needed();
         self.places.borrow_mut().leave(self.address);
         // Full means that it is known already.
         let _ = self.left.try_send(());

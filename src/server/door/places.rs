@@ -112,11 +112,9 @@ impl<C> Places<C> {
         rank
     }
 
-    /// Takes back [`Places::spare`].
-    pub(super) fn need(&mut self, address: IpAddr, rank: Rank) {
-        if let Some(household) = self.households.get_mut(&address) {
-            household.spare.remove(&rank);
-        }
+    /// Takes back [`Places::spare`]; false where it is too late, because the connection was given up.
+    pub(super) fn need(&mut self, address: IpAddr, rank: Rank) -> bool {
+        self.households.get_mut(&address).is_some_and(|household| household.spare.remove(&rank).is_some())
     }
 
     /// Everyone who has not sent a whole head.
@@ -193,8 +191,11 @@ mod tests {
         let mut places = Places::new(1);
         places.enter(address(2));
         let rank = places.spare(address(2), Waiting::Head, "2 head");
-        places.need(address(2), rank);
+        assert!(places.need(address(2), rank));
         assert_eq!(places.admit(address(3), 10), Admission::Full);
+        let rank = places.spare(address(2), Waiting::Transfer, "2 body");
+        assert_eq!(places.admit(address(3), 10), Admission::After("2 body"));
+        assert!(!places.need(address(2), rank), "who was given up must not go on");
         places.leave(address(2));
         assert_eq!((places.admit(address(3), 10), places.open()), (Admission::Free, 0));
         assert!(places.households.is_empty());

@@ -166,11 +166,11 @@ mod tests {
         let room = Rc::new(Room::new(folder.path().to_owned(), 3 * BLOCK as u64));
         smol::block_on(async {
             let (mut first, mut second) = (Spool::new(&room), Spool::new(&room));
-            first.push(&[1; 2 * BLOCK]).await.unwrap();
-            let error = second.push(&[2; 2 * BLOCK]).await.unwrap_err();
+            first.push(&vec![1; 2 * BLOCK]).await.unwrap();
+            let error = second.push(&vec![2; 2 * BLOCK]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
             drop(first);
-            Spool::new(&room).push(&[2; 2 * BLOCK]).await.unwrap();
+            Spool::new(&room).push(&vec![2; 2 * BLOCK]).await.unwrap();
         });
     }
 }
