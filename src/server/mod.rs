@@ -134,7 +134,6 @@ impl Server {
         let refused = || format!("{} can't be listened at", options.listen);
         let listener = TcpListener::bind(options.listen)
             .map_err(|error| Error::failed(refused()).because(error).hint("choose another address with --listen"))?;
-        listener.set_nonblocking(true).context(refused)?;
         let address = listener.local_addr().context(refused)?;
         // The standard library asks for 128, which a burst of connections overflows: clients would wait a second and more.
         rustix::net::listen(&listener, BACKLOG).context(refused)?;
@@ -159,7 +158,7 @@ impl Server {
 
     /// The same, with whatever `stops` yields for signals.
     pub fn run_until(self, stops: impl Stream + Unpin) -> Result<()> {
-        let listener = smol::net::TcpListener::try_from(self.listener).context(|| "the listener can't be used")?;
+        let listener = smol::Async::new(self.listener).context(|| "the listener can't be used")?;
         self.door.run(listener, stops.map(|_| ()), self.finish);
         Ok(())
     }
@@ -179,7 +178,7 @@ fn open_files() -> usize {
 
 /// How many connections fit below that, whatever they do.
 fn connections(files: usize, workers: usize) -> Result<usize> {
-    let ours = OTHER_FILES + permits(workers) * FILES_OF_A_REQUEST;
+    let ours = OTHER_FILES + door::LEAVING + permits(workers) * FILES_OF_A_REQUEST;
     match files.saturating_sub(ours) / FILES_OF_A_CONNECTION {
         ..16 => Err(Error::failed(format!("a process may have only {files} files open here"))
             .hint("ulimit -n 1024, or fewer workers")),
@@ -195,7 +194,7 @@ mod tests {
     fn connections_and_all_they_need_fit_below_the_limit_of_files() {
         let connections = connections(1024, 8).unwrap();
         assert!(connections >= 300);
-        assert!(connections * FILES_OF_A_CONNECTION + 16 * FILES_OF_A_REQUEST + OTHER_FILES <= 1024);
+        assert!(connections * FILES_OF_A_CONNECTION + 16 * FILES_OF_A_REQUEST + door::LEAVING + OTHER_FILES <= 1024);
         assert!(super::connections(200, 8).is_err());
     }
 

@@ -180,6 +180,7 @@ fn who_does_not_take_his_answer_is_cut_off() {
 fn an_address_gets_its_share_of_connections_and_gives_up_its_own_idle_ones() {
     let stand = Stand::with(|options| {
         options.limits.connections = 16;
+        options.limits.settled = Duration::ZERO;
         options.limits.share = 4;
     });
     let mut first: Vec<_> = (0..4).map(|_| stand.client_from(2)).collect();
@@ -216,6 +217,25 @@ fn a_full_house_turns_out_the_oldest_head_for_a_newcomer() {
     second.say(" h\r\n\r\n");
     assert_eq!(second.answer().unwrap().status, 200);
     assert_eq!(others[0].get("/").status, 200);
+}
+
+#[test]
+fn requests_that_wait_for_a_worker_keep_nobody_out() {
+    let stand = Stand::with(|options| {
+        options.workers = 1;
+        options.limits.connections = 8;
+        options.limits.share = 1;
+    });
+    let mut busy: Vec<_> = (0..8).map(|_| stand.client_from(2)).collect();
+    for client in &mut busy {
+        client.say("GET /gate HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    stand.eventually_asked(1);
+    let health = stand.client_from(3).get("/health");
+    assert_eq!(health.status, 200);
+    stand.service.open_gate();
+    let served = busy.iter_mut().filter_map(super::stand::Client::answer).count();
+    assert_eq!(served, 7, "one that waited was turned out");
 }
 
 #[test]

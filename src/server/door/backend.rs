@@ -9,7 +9,7 @@ use crate::server::exchange::Service;
 use crate::server::http::Workers;
 use crate::server::{Entry, Log, permits};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::lock::Semaphore;
+use smol::lock::{Semaphore, SemaphoreGuard};
 use smol::net::unix::UnixStream;
 use std::cell::RefCell;
 use std::io;
@@ -66,29 +66,10 @@ impl Backend {
         self.workers.into_inner().stop(patience);
     }
 
-    /// Gives a whole request to a worker and takes its whole answer.
-    pub(super) async fn exchange(
-        &self,
-        head: Vec<u8>,
-        body: Spool,
-        is_head: bool,
-        room: &Rc<Room>,
-    ) -> std::result::Result<Answer, Refusal> {
-        let turn = by(Instant::now() + self.queue, async { Ok(self.permits.acquire().await) });
-        let _permit = turn.await.map_err(|_| BUSY)?;
-        let work = async {
-            let mut stream = self.connect().await?;
-            send(&mut stream, head, body.into_reader().await?).await?;
-            receive(&mut stream, room).await
-        };
-        match by(Instant::now() + self.answer, work).await {
-            Ok(answer) if answer.is_whole(is_head) => Ok(answer),
-            Ok(_) => Err(BROKEN),
-            Err(error) => {
-                (self.log)(&Entry::Event(format!("a request got no answer from a worker: {error}")));
-                Err(refusal_of(&error))
-            }
-        }
+    /// Waits for a worker.
+    pub(super) async fn turn(&self) -> std::result::Result<Turn<'_>, Refusal> {
+        let permit = by(Instant::now() + self.queue, async { Ok(self.permits.acquire().await) });
+        Ok(Turn { backend: self, _permit: permit.await.map_err(|_| BUSY)? })
     }
 
     /// Where nobody listens any more (somebody removed the socket, or the listening thread ended), new workers are started.
@@ -101,6 +82,37 @@ impl Backend {
                 UnixStream::connect(&self.socket).await
             }
             connected => connected,
+        }
+    }
+}
+
+/// The right to ask a worker, once.
+pub(super) struct Turn<'a> {
+    backend: &'a Backend,
+    _permit: SemaphoreGuard<'a>,
+}
+
+impl Turn<'_> {
+    /// Gives a whole request to a worker and takes its whole answer.
+    pub(super) async fn exchange(
+        self,
+        head: Vec<u8>,
+        body: Spool,
+        is_head: bool,
+        room: &Rc<Room>,
+    ) -> std::result::Result<Answer, Refusal> {
+        let work = async {
+            let mut stream = self.backend.connect().await?;
+            send(&mut stream, head, body.into_reader().await?).await?;
+            receive(&mut stream, room).await
+        };
+        match by(Instant::now() + self.backend.answer, work).await {
+            Ok(answer) if answer.is_whole(is_head) => Ok(answer),
+            Ok(_) => Err(BROKEN),
+            Err(error) => {
+                (self.backend.log)(&Entry::Event(format!("a request got no answer from a worker: {error}")));
+                Err(refusal_of(&error))
+            }
         }
     }
 }

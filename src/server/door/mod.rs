@@ -18,6 +18,7 @@ mod policy;
 mod spool;
 
 pub use pace::Pace;
+pub(super) use places::LEAVING;
 
 use super::exchange::Service;
 use super::folder::Folder;
@@ -32,17 +33,20 @@ use places::{Admission, Places, Rank, Waiting};
 use policy::Policy;
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::net::{TcpListener, TcpStream};
+use smol::net::TcpStream;
 use smol::stream::{Stream, StreamExt};
-use smol::{LocalExecutor, Timer, future};
+use smol::{Async, LocalExecutor, Timer, future};
 use spool::{Room, Spool};
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::{IpAddr, Shutdown, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How many newcomers are looked at before everyone else has his turn.
+const ACCEPT_AT_ONCE: usize = 64;
 /// How long to wait when the system can't give us another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long to wait, once every connection is closed, for workers whose answer nobody waited for.
@@ -71,6 +75,8 @@ pub struct Limits {
     pub head: Duration,
     /// A connection without a request is closed after that.
     pub idle: Duration,
+    /// After that it is closed too if its address has all connections that it may have, and wants another.
+    pub settled: Duration,
     /// How a body has to come and an answer to be taken.
     pub pace: Pace,
     /// All bodies and answers in temporary files together, in bytes.
@@ -92,6 +98,7 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             head: seconds(5),
             idle: seconds(15),
+            settled: seconds(1),
             pace: Pace { grace: seconds(5), rate: 10_000, stall: seconds(20) },
             spool: 8 << 30,
             queue: seconds(20),
@@ -110,7 +117,7 @@ pub(super) struct Door {
     policy: Policy,
     backend: Backend,
     room: Rc<Room>,
-    places: Rc<RefCell<Places<TcpStream>>>,
+    places: Rc<RefCell<Places<Sender<Infallible>>>>,
     /// Connections that one address may have.
     cap: usize,
     /// Somebody has left.
@@ -157,7 +164,7 @@ impl Door {
             policy: Policy { trusted_proxies, cors_origins },
             backend,
             room: Rc::new(Room::new(folder.path.clone(), limits.spool)),
-            places: Rc::new(RefCell::new(Places::new(connections))),
+            places: Rc::new(RefCell::new(Places::new(connections, limits.settled))),
             cap: (connections / limits.share.max(1)).max(1),
             left: smol::channel::bounded(1),
             is_stopping: Cell::new(false),
@@ -166,7 +173,7 @@ impl Door {
     }
 
     /// Serves until `stops` yields; then finishes requests, until they are done, `finish` has passed or `stops` yields again.
-    pub(super) fn run(self, listener: TcpListener, mut stops: impl Stream<Item = ()> + Unpin, finish: Duration) {
+    pub(super) fn run(self, listener: Async<TcpListener>, mut stops: impl Stream<Item = ()> + Unpin, finish: Duration) {
         let door = Rc::new(self);
         let executor = LocalExecutor::new();
         smol::block_on(executor.run(async {
@@ -174,7 +181,7 @@ impl Door {
             drop(listener);
             door.is_stopping.set(true);
             for head in door.places.borrow_mut().give_up_heads() {
-                let _ = head.shutdown(Shutdown::Both);
+                head.close();
             }
             let done = door.until(|places| places.open() == 0);
             let too_late = async {
@@ -191,54 +198,63 @@ impl Door {
     }
 
     /// Waits until enough have left.
-    async fn until(&self, is_so: impl Fn(&Places<TcpStream>) -> bool) {
+    async fn until(&self, is_so: impl Fn(&Places<Sender<Infallible>>) -> bool) {
         while !is_so(&self.places.borrow()) {
             let _ = self.left.1.recv().await;
         }
     }
 
-    async fn accept(self: &Rc<Self>, listener: &TcpListener, executor: &LocalExecutor<'_>) {
+    async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>, executor: &LocalExecutor<'_>) {
         let mut is_failing = false;
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    is_failing = false;
-                    if let Some(place) = self.admit(&stream, peer.ip().to_canonical()) {
-                        let client = Client { stream, peer: peer.ip().to_canonical(), buffer: Vec::new() };
-                        executor.spawn(Rc::clone(self).converse(client, place)).detach();
+            for _ in 0..ACCEPT_AT_ONCE {
+                // Not made fit for waiting before it is admitted: who is not costs as little as can be.
+                match listener.read_with(TcpListener::accept).await {
+                    Ok((stream, peer)) => {
+                        is_failing = false;
+                        self.admit(stream, peer.ip().to_canonical(), executor);
                     }
-                    // Those who were given up are gone before the next one comes: files are never more than were counted.
-                    self.until(|places| !places.is_over_full()).await;
-                    future::yield_now().await;
-                }
-                // The client gave up before we came to it.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    if !std::mem::replace(&mut is_failing, true) {
-                        (self.log)(&Entry::Event(format!("connections can't be accepted: {error}")));
+                    // The client gave up before we came to it.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        if !std::mem::replace(&mut is_failing, true) {
+                            (self.log)(&Entry::Event(format!("connections can't be accepted: {error}")));
+                        }
+                        Timer::after(ACCEPT_AGAIN).await;
                     }
-                    Timer::after(ACCEPT_AGAIN).await;
                 }
+                // Files are never more than were counted.
+                self.until(|places| !places.is_over_full()).await;
             }
+            future::yield_now().await;
         }
     }
 
-    fn admit(&self, stream: &TcpStream, peer: IpAddr) -> Option<Place> {
+    /// Begins to converse with a newcomer, or closes.
+    fn admit(self: &Rc<Self>, stream: std::net::TcpStream, peer: IpAddr, executor: &LocalExecutor<'_>) {
         let address = household(peer);
         let cap = if self.policy.trusts(peer) { usize::MAX } else { self.cap };
-        let mut places = self.places.borrow_mut();
-        match places.admit(address, cap) {
+        let admission = self.places.borrow_mut().admit(address, cap, Instant::now());
+        match admission {
             Admission::Free => {}
             Admission::After(victim) => {
-                let _ = victim.shutdown(Shutdown::Both);
+                victim.close();
             }
-            Admission::Full => return None,
+            Admission::Full => return,
         }
-        places.enter(address);
         // Small answers must not wait for each other.
         let _ = stream.set_nodelay(true);
-        let (places, left) = (Rc::clone(&self.places), self.left.0.clone());
-        Some(Place { places, left, address, stream: stream.clone(), rank: None })
+        let Ok(stream) = TcpStream::try_from(stream) else { return };
+        self.places.borrow_mut().enter(address);
+        let (end, ended) = smol::channel::bounded(1);
+        let place = Place { places: Rc::clone(&self.places), left: self.left.0.clone(), address, end, rank: None };
+        let client = Client { stream, peer, buffer: Vec::new() };
+        let conversation = Rc::clone(self).converse(client, place);
+        executor
+            .spawn(future::or(conversation, async move {
+                let _ = ended.recv().await;
+            }))
+            .detach();
     }
 
     /// One request after the other.
@@ -307,10 +323,11 @@ impl Door {
         }
         place.waits_for(Waiting::Transfer)?;
         let body = self.body(client, head).await?;
+        place.waits_for(Waiting::Turn)?;
+        let turn = self.backend.turn().await?;
         place.is_needed()?;
         let (address, secure) = self.policy.client(client.peer, head);
-        let exchange = self.backend.exchange(head.for_worker(address, secure), body, head.method == "HEAD", &self.room);
-        Ok(exchange.await?)
+        Ok(turn.exchange(head.for_worker(address, secure), body, head.method == "HEAD", &self.room).await?)
     }
 
     /// What no worker is needed for.
@@ -445,10 +462,11 @@ async fn next(stops: &mut (impl Stream<Item = ()> + Unpin)) {
 
 /// A connection's place among all; it is free again when this is dropped.
 struct Place {
-    places: Rc<RefCell<Places<TcpStream>>>,
+    places: Rc<RefCell<Places<Sender<Infallible>>>>,
     left: Sender<()>,
     address: IpAddr,
-    stream: TcpStream,
+    /// Ends the conversation when it is closed.
+    end: Sender<Infallible>,
     rank: Option<Rank>,
 }
 
@@ -456,12 +474,11 @@ impl Place {
     /// From now on the connection can be given up.
     fn waits_for(&mut self, what: Waiting) -> Result<(), Stop> {
         self.is_needed()?;
-        self.rank = Some(self.places.borrow_mut().spare(self.address, what, self.stream.clone()));
+        self.rank = Some(self.places.borrow_mut().spare(self.address, what, Instant::now(), self.end.clone()));
         Ok(())
     }
 
-    /// From now on it can't; `Gone` where it was. What had arrived by then could still be read, but must not be served:
-    /// nobody else is let in while this connection stays.
+    /// From now on it can't; `Gone` where it was: the conversation may get one step further before it ends.
     fn is_needed(&mut self) -> Result<(), Stop> {
         let is_still_here = self.rank.take().is_none_or(|rank| self.places.borrow_mut().need(self.address, rank));
         is_still_here.then_some(()).ok_or(Stop::Gone)
