@@ -45,8 +45,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many newcomers are looked at before everyone else has his turn.
-const ACCEPT_AT_ONCE: usize = 64;
+/// How many newcomers are looked at before everyone else has his turn. Few would let the system's queue run over while
+/// somebody storms the door, and who is lost there tries again only after seconds.
+const ACCEPT_AT_ONCE: usize = 1024;
 /// How long to wait when the system can't give us another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long to wait, once every connection is closed, for workers whose answer nobody waited for.

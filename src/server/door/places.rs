@@ -133,10 +133,13 @@ impl<C> Places<C> {
 
     /// Everyone who has not sent a whole head.
     pub(super) fn give_up_heads(&mut self) -> Vec<C> {
-        let all = self.households.values_mut();
-        all.flat_map(|household| household.spare.extract_if(.., |rank, _| rank.0 == Waiting::Head))
-            .map(|(_, c)| c)
-            .collect()
+        let mut heads = Vec::new();
+        for household in self.households.values_mut() {
+            while let Some(first) = household.spare.first_entry().filter(|entry| entry.key().0 == Waiting::Head) {
+                heads.push(first.remove());
+            }
+        }
+        heads
     }
 }
 
