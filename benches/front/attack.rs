@@ -2,7 +2,7 @@
 
 use argh::FromArgs;
 use rustix::net::{AddressFamily, SocketType};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::{scope, sleep};
@@ -38,6 +38,8 @@ pub(super) struct Attack {
 
 impl Attack {
     pub(super) fn run(&self) -> io::Result<()> {
+        // Real attackers do not share the server's processors; these must, and step back a little.
+        nice(10)?;
         let files = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: files, maximum: files })?;
         scope(|scope| {
