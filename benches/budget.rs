@@ -6,6 +6,7 @@
 
 mod corpus;
 mod cursor;
+mod front;
 mod measure;
 mod process;
 
@@ -26,7 +27,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, gigabyte
+    /// cursor, front, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]
@@ -37,6 +38,7 @@ struct Arguments {
 #[argh(subcommand)]
 enum Command {
     Corpus(corpus::Corpus),
+    Front(front::Front),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     };
     let done = match &arguments.command {
         Some(Command::Corpus(corpus)) => write_corpus(corpus),
+        Some(Command::Front(front)) => front.run().map(|()| true),
         // `cargo test` runs bench targets too, and must not wait for this one.
         None if !is_bench => Ok(true),
         None => budget(&arguments),

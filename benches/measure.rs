@@ -28,7 +28,7 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 9] = [
+pub(crate) const ALL: [(&str, bool, Measure); 10] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
@@ -37,6 +37,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 9] = [
     ("search", false, search),
     ("resume", false, resume),
     ("cursor", true, cursor),
+    ("front", false, crate::front::measure),
     ("gigabyte", true, gigabyte),
 ];
 

@@ -79,6 +79,11 @@ impl Running {
         Ok(status(self.0.id(), "VmRSS:")? * 1024)
     }
 
+    /// The largest resident memory so far.
+    pub(crate) fn peak(&self) -> io::Result<u64> {
+        Ok(status(self.0.id(), "VmHWM:")? * 1024)
+    }
+
     /// Bytes handed to write calls, and bytes that went on to storage.
     pub(crate) fn written(&self) -> io::Result<(u64, u64)> {
         let text = fs::read_to_string(format!("/proc/{}/io", self.0.id()))?;

@@ -4,6 +4,7 @@
 //! cli, daemon  →  capture, export  →  tools, store, security  →  model  →  id, error
 //! cli, daemon  →  capture, search, export  →  tools, store  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store, security  →  model  →  id, error
+//! cli, daemon, server  →  capture, export  →  tools, store  →  model  →  id, error
 //! ```
 //!
 //! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`], [`search`] and [`export`]

@@ -5,14 +5,17 @@ use super::arguments::size;
 use super::ui;
 use crate::error::{Error, Result};
 use crate::server::accounts::{Account, Signup};
-use crate::server::api::{Api, Policy};
+use crate::server::api::{self, Api, Policy};
 use crate::server::audit::Query;
-use crate::server::{Front, backup};
+use crate::server::{Limits, Options, Server, backup};
 use argh::{ArgsInfo, FromArgs};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// Requests that are answered at one time: each works on its own account, two on one wait for each other.
+const WORKERS: usize = 8;
 
 /// Run the sync server: push from every machine, pull on any
 #[derive(FromArgs, ArgsInfo)]
@@ -190,7 +193,7 @@ impl Serve {
         let outer = outer.map_or_else(|| context.home.data.join("server"), PathBuf::from);
         let data = |own: &Option<PathBuf>| own.clone().unwrap_or_else(|| outer.clone());
         match &self.command {
-            None => self.serve(&outer),
+            None => self.serve(context, &outer),
             Some(ServeCommand::Backup(command)) => command.run(context, &data(&command.data)),
             Some(ServeCommand::Users(command)) => command.run(context, &data(&command.data)),
             Some(ServeCommand::Invite(command)) => command.run(context, &data(&command.data)),
@@ -201,10 +204,11 @@ impl Serve {
         }
     }
 
-    fn serve(&self, data: &Path) -> Result<()> {
-        let front = self.front()?;
-        let api = Api::open(data, self.policy()?)?;
-        crate::server::serve(&front, Arc::new(api))
+    fn serve(&self, context: &Context, data: &Path) -> Result<()> {
+        let api = Arc::new(Api::open(data, self.policy()?)?);
+        let server = Server::open(self.options(data)?, api)?;
+        context.ui.line(&format!("Listening on http://{}, data in {}", server.address(), data.display()))?;
+        server.run()
     }
 
     fn policy(&self) -> Result<Policy> {
@@ -220,30 +224,32 @@ impl Serve {
                 .transpose()
         };
         let max_upload = bytes(given(self.max_upload.clone(), "MAX_UPLOAD"), "--max-upload")?;
-        let cors_origin = given(self.cors_origin.clone(), "CORS_ORIGIN");
-        if let Some(origin) = cors_origin.as_deref().filter(|origin| !is_origin(origin)) {
-            return Err(wrong("--cors-origin", origin, "scheme and host, such as https://example.com"));
-        }
         Ok(Policy {
             signup,
             max_upload: max_upload.unwrap_or(standard.max_upload),
             quota: bytes(given(self.quota.clone(), "QUOTA"), "--quota")?,
-            cors_origin,
+            rate: parsed(given(self.rate.clone(), "RATE"), "--rate", "a number of requests a minute")?
+                .unwrap_or(standard.rate),
         })
     }
 
-    fn front(&self) -> Result<Front> {
-        Ok(Front {
-            listen: parsed(
-                given(self.listen.clone(), "LISTEN"),
-                "--listen",
-                "an address and a port, such as 127.0.0.1:8800",
-            )?
-            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8800))),
-            rate: parsed(given(self.rate.clone(), "RATE"), "--rate", "a number of requests a minute")?.unwrap_or(600),
-            trusted_proxy: given(self.trusted_proxy.clone(), "TRUSTED_PROXY")
-                .map(|text| network(&text).ok_or_else(|| wrong("--trusted-proxy", &text, "such as 10.0.0.0/8")))
-                .transpose()?,
+    fn options(&self, data: &Path) -> Result<Options> {
+        let cors_origin = given(self.cors_origin.clone(), "CORS_ORIGIN");
+        if let Some(origin) = cors_origin.as_deref().filter(|origin| !is_origin(origin)) {
+            return Err(wrong("--cors-origin", origin, "scheme and host, such as https://example.com"));
+        }
+        let listen = given(self.listen.clone(), "LISTEN");
+        let listen = parsed(listen, "--listen", "an address and a port, such as 127.0.0.1:8800")?;
+        let proxy = given(self.trusted_proxy.clone(), "TRUSTED_PROXY");
+        Ok(Options {
+            listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8800))),
+            folder: data.to_owned(),
+            workers: WORKERS,
+            health: api::health().to_string(),
+            trusted_proxies: parsed(proxy, "--trusted-proxy", "such as 10.0.0.0/8")?.into_iter().collect(),
+            cors_origins: cors_origin.into_iter().collect(),
+            limits: Limits::default(),
+            log: Arc::new(|entry| ui::Ui::log(entry)),
         })
     }
 }
@@ -259,15 +265,6 @@ fn wrong(option: &str, value: &str, valid: &str) -> Error {
 
 fn parsed<T: FromStr>(text: Option<String>, option: &str, valid: &str) -> Result<Option<T>> {
     text.map(|text| text.parse().map_err(|_| wrong(option, &text, valid))).transpose()
-}
-
-/// An address, or a network: address and length of its prefix.
-fn network(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-    let address: IpAddr = address.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Some(most), |length| length.parse().ok())?;
-    (length <= most).then_some((address, length))
 }
 
 fn is_origin(text: &str) -> bool {

@@ -102,6 +102,11 @@ impl Ui {
         tell(&format!("{}\n", printable(text)));
     }
 
+    /// One line of a server's log, with its time.
+    pub fn log(line: &impl std::fmt::Display) {
+        tell(&format!("{} {}\n", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"), printable(&line.to_string())));
+    }
+
     /// Shows progress on a terminal; `None` clears it.
     pub fn progress(&self, text: Option<&str>) {
         if std::io::stderr().is_terminal() {

@@ -4,17 +4,23 @@ use super::accounts::{Accounts, Caller, Denied, Signup, now};
 use super::archives::Archives;
 use super::audit::{Entry, Event, Refusals};
 use super::exchange::{Request, Response, Service};
+use super::network::household;
 use super::query::MAX_JSON;
+use super::rate::{Limiter, Rate, RetryAfter};
 use super::reply::{Answer, Refusal, json};
-use super::{admin, keys, sessions, transfer};
+use super::{admin, delta, keys, sessions, transfer};
 use crate::error::{Context, Error, Result};
-use crate::id::SessionId;
-use serde_json::json;
+use crate::id::{Hash, SessionId};
+use serde_json::{Value, json};
 use std::fs::{self, DirBuilder, File};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+/// So many clients' shares are remembered.
+const CLIENTS: usize = 10_000;
 /// What a form adds to the file in it.
 const FORM: u64 = 64 << 10;
 
@@ -27,13 +33,13 @@ pub struct Policy {
     pub max_upload: u64,
     /// Bytes that an account's archive may have.
     pub quota: Option<u64>,
-    /// The one other origin whose pages may call the API.
-    pub cors_origin: Option<String>,
+    /// Requests a minute from one key, or from one address that shows none that is known.
+    pub rate: u32,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, cors_origin: None }
+        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, rate: 600 }
     }
 }
 
@@ -45,6 +51,8 @@ pub struct Api {
     /// For what is on its way in or out.
     pub(super) scratch: PathBuf,
     refusals: Mutex<Refusals>,
+    keys: Limiter<[u8; 32]>,
+    addresses: Limiter<IpAddr>,
     /// Held as long as the server runs.
     _lock: File,
 }
@@ -81,9 +89,11 @@ impl Api {
         Ok(Api {
             accounts: Accounts::open(&accounts_database(data))?,
             archives: Archives::new(&accounts_folder(data)),
-            policy,
             scratch,
             refusals: Mutex::default(),
+            keys: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
+            addresses: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
+            policy,
             _lock: lock,
         })
     }
@@ -105,8 +115,8 @@ impl Api {
             return Err(Refusal::new(405, "Method Not Allowed").header("Allow", route.methods().join(", ")));
         }
         match route {
-            Route::Health => Ok(health()),
-            Route::Signup => keys::sign_up(self, request),
+            Route::Health => Ok(json(200, &health())),
+            Route::Signup => self.limit_address(request).and_then(|()| keys::sign_up(self, request)),
             _ => {
                 let caller = self.caller(request)?;
                 Call { api: self, request, caller }.answer(&route)
@@ -118,11 +128,14 @@ impl Api {
         let unauthorised = |message: &str| Refusal::new(401, message).header("WWW-Authenticate", "Bearer");
         let header = request.header("authorization").and_then(|value| value.split_once(' '));
         let Some((_, key)) = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+            self.limit_address(request)?;
             return Err(unauthorised("Missing or invalid Authorization header"));
         };
+        limited(self.keys.take(&Hash::of(key.trim().as_bytes()).0, Instant::now()))?;
         match self.accounts.authenticate(key.trim())? {
             Ok(caller) => Ok(caller),
             Err(denied) => {
+                self.limit_address(request)?;
                 let entry = Entry { detail: request.path.clone(), ..Entry::of(Event::AuthFailed) };
                 self.note_refusal(request, entry);
                 Err(match denied {
@@ -131,6 +144,10 @@ impl Api {
                 })
             }
         }
+    }
+
+    fn limit_address(&self, request: &Request) -> Result<(), Refusal> {
+        limited(self.addresses.take(&household(request.client), Instant::now()))
     }
 
     /// Records what anybody can cause as often as he likes.
@@ -142,56 +159,40 @@ impl Api {
             let _ = self.accounts.record(&Entry { address: Some(request.client), detail, ..entry });
         }
     }
-
-    /// Lets the pages of the one configured origin read the answer.
-    fn share(&self, request: &Request, response: Response) -> Response {
-        let origin = self.policy.cors_origin.as_deref();
-        let Some(origin) = origin.filter(|origin| request.header("origin") == Some(origin)) else { return response };
-        response
-            .with("Access-Control-Allow-Origin", origin)
-            .with("Access-Control-Expose-Headers", "ETag, Retry-After")
-            .with("Vary", "Origin")
-    }
-
-    fn preflight(&self, request: &Request) -> Option<Response> {
-        let is_asked = request.method == "OPTIONS" && request.header("access-control-request-method").is_some();
-        let is_allowed =
-            self.policy.cors_origin.is_some() && request.header("origin") == self.policy.cors_origin.as_deref();
-        (is_asked && is_allowed).then(|| {
-            Response::empty(204)
-                .with("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-                .with("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match")
-                .with("Access-Control-Max-Age", "600")
-        })
-    }
 }
 
 impl Service for Api {
     fn body_limit(&self, method: &str, path: &str) -> u64 {
         match (method, Route::of(path)) {
             ("PUT", Some(Route::Sync(_))) | ("POST", Some(Route::Sessions)) => self.policy.max_upload + FORM,
+            ("POST", Some(Route::DeltaPush)) => delta::MAX_MESSAGE,
+            ("POST", Some(Route::DeltaPull | Route::DeltaHasChunks)) => delta::MAX_QUESTION,
             _ => MAX_JSON,
         }
     }
 
     fn answer(&self, request: &mut Request) -> Response {
-        let answer = match self.preflight(request) {
-            Some(response) => Ok(response),
-            None => self.dispatch(request),
-        };
-        let response = answer.unwrap_or_else(|refusal| {
+        let response = self.dispatch(request).unwrap_or_else(|refusal| {
             if let Some(cause) = &refusal.cause {
                 let detail = format!("{} {}: {cause}", request.method, request.path);
                 self.note_refusal(request, Entry { detail, ..Entry::of(Event::Error) });
             }
             refusal.response()
         });
-        self.share(request, response).with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff")
+        response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff")
     }
 }
 
-fn health() -> Response {
-    json(200, &json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "service": "sessionfs-api"}))
+/// What `GET /health` answers; the network front says it by itself.
+pub fn health() -> Value {
+    let version = env!("CARGO_PKG_VERSION");
+    json!({"status": "healthy", "version": version, "service": "sessionfs-api", "sync": crate::sync::wire::VERSION})
+}
+
+fn limited(outcome: Result<(), RetryAfter>) -> Result<(), Refusal> {
+    outcome.map_err(|RetryAfter(seconds)| {
+        Refusal::new(429, "Rate limit exceeded").header("Retry-After", seconds.to_string())
+    })
 }
 
 /// Where a request goes. What stands in a path's place for an id is not checked yet.
@@ -211,6 +212,12 @@ enum Route<'p> {
     Workspace(&'p str),
     Tools(&'p str),
     Restore(&'p str),
+    DeltaChanges,
+    DeltaSession(&'p str),
+    DeltaHasChunks,
+    DeltaChunks,
+    DeltaPull,
+    DeltaPush,
     Audit,
     Users,
     Invites,
@@ -237,6 +244,12 @@ impl<'p> Route<'p> {
             ["sessions", id, "workspace"] => Route::Workspace(id),
             ["sessions", id, "tools"] => Route::Tools(id),
             ["sessions", id, "restore"] => Route::Restore(id),
+            ["delta", "changes"] => Route::DeltaChanges,
+            ["delta", "sessions", id] => Route::DeltaSession(id),
+            ["delta", "has-chunks"] => Route::DeltaHasChunks,
+            ["delta", "chunks"] => Route::DeltaChunks,
+            ["delta", "pull"] => Route::DeltaPull,
+            ["delta", "push"] => Route::DeltaPush,
             ["admin", "audit"] => Route::Audit,
             ["admin", "users"] => Route::Users,
             ["admin", "invites"] => Route::Invites,
@@ -246,7 +259,14 @@ impl<'p> Route<'p> {
 
     fn methods(&self) -> &'static [&'static str] {
         match self {
-            Route::Signup | Route::Reindex | Route::Restore(_) | Route::Invites => &["POST"],
+            Route::Signup
+            | Route::Reindex
+            | Route::Restore(_)
+            | Route::Invites
+            | Route::DeltaHasChunks
+            | Route::DeltaChunks
+            | Route::DeltaPull
+            | Route::DeltaPush => &["POST"],
             Route::Keys | Route::Sessions => &["GET", "POST"],
             Route::Key(_) => &["DELETE"],
             Route::Session(_) => &["GET", "PATCH", "DELETE"],
@@ -293,6 +313,12 @@ impl Call<'_> {
             Route::Workspace(id) => sessions::document(self, &session_id(id)?, "workspace"),
             Route::Tools(id) => sessions::document(self, &session_id(id)?, "tools"),
             Route::Restore(id) => sessions::restore(self, &session_id(id)?),
+            Route::DeltaChanges => delta::changes(self),
+            Route::DeltaSession(id) => delta::session(self, session_id(id)?.as_str()),
+            Route::DeltaHasChunks => delta::has_chunks(self),
+            Route::DeltaChunks => delta::chunks(self),
+            Route::DeltaPull => delta::pull(self),
+            Route::DeltaPush => delta::push(self),
         }
     }
 

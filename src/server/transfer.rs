@@ -141,7 +141,7 @@ fn stored(id: &SessionId, etag: &str, bytes: u64, when: &str) -> Value {
     json!({"session_id": id.as_str(), "etag": etag, "blob_size_bytes": bytes, when: now})
 }
 
-fn check_quota(call: &Call<'_>, store: &Store, bytes: u64) -> Result<(), Refusal> {
+pub(super) fn check_quota(call: &Call<'_>, store: &Store, bytes: u64) -> Result<(), Refusal> {
     match call.api.policy.quota {
         Some(quota) if store.size()? + bytes > quota => {
             let details = json!({"quota_bytes": quota, "used_bytes": store.size()?});

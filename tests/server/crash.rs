@@ -5,7 +5,7 @@
 
 use super::{Server, files_of, id, packed, session};
 use crate::clients::skip;
-use sessionfs::server::api::{Api, Policy};
+use sessionfs::server::api::Api;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 const FOLDER: &str = "SESSIONFS_TEST_SERVER";
 
 fn open(folder: &Path) -> Server {
-    Server { api: Api::open(&folder.join("data"), Policy::default()).unwrap(), folder: tempfile::tempdir().unwrap() }
+    Server { api: Api::open(&folder.join("data"), super::policy()).unwrap(), folder: tempfile::tempdir().unwrap() }
 }
 
 /// Runs the test `name` of this file as the last words of `command`, as another process.

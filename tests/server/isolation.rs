@@ -193,13 +193,13 @@ fn who_may_sign_up_is_the_operators_choice() {
     let often = sign_up(&open, json!({"email": "more@example.com"}));
     assert_eq!((often.status, often.header("retry-after")), (429, Some("3600")));
     for policy in [Signup::Closed, Signup::Invite] {
-        let server = Server::with(Policy { signup: Signup::Open, ..Policy::default() });
+        let server = Server::with(Policy { signup: Signup::Open, ..super::policy() });
         server.sign_up("alice@example.com");
         let folder = server.folder;
         drop(server.api);
         let api = sessionfs::server::api::Api::open(
             &folder.path().join("data"),
-            Policy { signup: policy, ..Policy::default() },
+            Policy { signup: policy, ..super::policy() },
         );
         let server = Server { folder, api: api.unwrap() };
         let (known, unknown) = (
@@ -226,5 +226,5 @@ fn what_is_stored_is_its_owners_only() {
         let wanted = if entry.file_type().is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode, wanted, "{}", entry.path().display());
     }
-    assert!(sessionfs::server::api::Api::open(&data, Policy::default()).is_err(), "a second server on one folder");
+    assert!(sessionfs::server::api::Api::open(&data, super::policy()).is_err(), "a second server on one folder");
 }

@@ -1,10 +1,15 @@
-//! The sync server: its API without a network in between. What the published client does over one: `python_client`.
+//! The sync server: its API without a network in between, its front over real connections (`front`, `hostile`, `lifecycle`),
+//! and what the published client does over one (`python_client`).
 
 mod crash;
+mod front;
+mod hostile;
 mod isolation;
+mod lifecycle;
 mod operator;
 mod python_client;
 mod sessions;
+mod stand;
 mod wire;
 
 use serde_json::{Value, json};
@@ -19,6 +24,11 @@ pub const BOUNDARY: &str = "4c78920546c901a4ff72bffb7828a3be";
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub api: Api,
+}
+
+/// What an operator who limits nobody decides.
+pub fn policy() -> Policy {
+    Policy { rate: 1_000_000, ..Policy::default() }
 }
 
 /// An answer, read to its end.
@@ -112,7 +122,7 @@ pub fn form(name: &str, content: &[u8]) -> Vec<u8> {
 
 impl Server {
     pub fn new() -> Server {
-        Server::with(Policy::default())
+        Server::with(policy())
     }
 
     pub fn with(policy: Policy) -> Server {

@@ -3,7 +3,7 @@
 use super::{Ask, Server, files_of, id, packed, session};
 use crate::support::home::{Run, TestHome};
 use serde_json::{Value, json};
-use sessionfs::server::api::{Api, Policy};
+use sessionfs::server::api::Api;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn a_backup_of_a_running_server_brings_everything_back() {
     let run = serve(&home, &restored, &["check"]);
     assert_eq!((run.code, run.stdout.starts_with("3 accounts, 3 sessions, ")), (Some(0), true), "{run}");
     let etag = |server: &Server| server.detail(&alice, &id(1))["etag"].clone();
-    let second = Server { api: Api::open(&restored, Policy::default()).unwrap(), folder: tempfile::tempdir().unwrap() };
+    let second = Server { api: Api::open(&restored, super::policy()).unwrap(), folder: tempfile::tempdir().unwrap() };
     assert_eq!(etag(&second), etag(&server));
     assert!(files_of(&second.sync(&alice, &id(1)).body) == session(&id(1), 60));
     assert!(files_of(&second.sync(&bob, &id(3)).body) == session(&id(3), 50));

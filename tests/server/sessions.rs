@@ -311,7 +311,7 @@ fn two_clients_that_name_one_session_in_two_ways_keep_both() {
 
 #[test]
 fn bad_uploads_are_refused_and_leave_nothing() {
-    let server = Server::with(Policy { max_upload: 10_000, ..Policy::default() });
+    let server = Server::with(Policy { max_upload: 10_000, ..super::policy() });
     let key = server.sign_up("alice@example.com");
     let path = format!("/api/v1/sessions/{}/sync", id(1));
     let whole = packed(&session(&id(1), 2));
@@ -349,7 +349,7 @@ fn bad_uploads_are_refused_and_leave_nothing() {
 
 #[test]
 fn a_quota_is_kept() {
-    let server = Server::with(Policy { quota: Some(400_000), ..Policy::default() });
+    let server = Server::with(Policy { quota: Some(400_000), ..super::policy() });
     let key = server.sign_up("alice@example.com");
     let noise = |n: u32| -> Vec<u8> {
         (0..60_000u32)
@@ -379,7 +379,7 @@ fn a_quota_is_kept() {
 
 #[test]
 fn who_looks_after_the_server_sees_what_happened() {
-    let server = Server::with(Policy { signup: Signup::Open, ..Policy::default() });
+    let server = Server::with(Policy { signup: Signup::Open, ..super::policy() });
     let (admin, other) = (server.sign_up("admin@example.com"), server.sign_up("bob@example.com"));
     server.put(&other, &id(1), &packed(&session(&id(1), 1)), None);
     server.put(&other, &id(1), &packed(&session(&id(1), 2)), None);
@@ -402,26 +402,6 @@ fn who_looks_after_the_server_sees_what_happened() {
     }
 }
 
-#[test]
-fn pages_of_other_origins_are_let_in_where_it_is_configured_only() {
-    let origin = "https://dashboard.example.com";
-    let preflight = |server: &Server, origin: &str| {
-        let ask = Ask::new("OPTIONS", "/api/v1/sessions", "").header("origin", origin);
-        server.ask(ask.header("access-control-request-method", "PUT"))
-    };
-    let closed = Server::new();
-    let refused = preflight(&closed, origin);
-    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (405, None));
-    let open = Server::with(Policy { cors_origin: Some(origin.into()), ..Policy::default() });
-    let reply = preflight(&open, origin);
-    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, Some(origin)));
-    assert!(reply.header("access-control-allow-headers").unwrap().contains("If-Match"));
-    assert_eq!(preflight(&open, "https://evil.example.com").header("access-control-allow-origin"), None);
-    let health = open.ask(Ask::new("GET", "/health", "").header("origin", origin));
-    assert_eq!((health.status, health.header("access-control-allow-origin")), (200, Some(origin)));
-}
-
-/// What a client of ours exports has the session's own bytes in it; other clients carry them along and add their own.
 #[test]
 fn a_sessions_own_bytes_are_archived_and_come_back_with_everything_beside_them() {
     let home = TestHome::with(&["claude/multi"]);
