@@ -783,7 +783,7 @@ fn peak_memory(process: u32) -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn messages_as_json_are_never_all_in_memory() {
-    const MESSAGES: u32 = 400;
+    const MESSAGES: u32 = 600;
     let home = TestHome::new();
     let text = "word ".repeat(20_000);
     let lines = (0..MESSAGES).map(|n| format!("{}\n", claude_line(&id(1), n, "user", &text)));

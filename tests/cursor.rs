@@ -447,7 +447,7 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     home.sfs(&["import"]);
     insta::assert_snapshot!(home.sfs(&["resume", "last"]), @r"
     ---- stderr
-    error: Cursor can only be captured, not written
+    error: sessions can't be written for "cursor", the tool of this one
     hint: sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
     ---- exit Some(2)
     ");

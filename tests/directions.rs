@@ -13,6 +13,7 @@ use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
 use sessionfs::export::ArchivedSession;
 use sessionfs::home::Home;
+use sessionfs::model::conversation::NO_RESULT;
 use sessionfs::model::message::Block;
 use sessionfs::store::Store;
 use std::collections::BTreeMap;
@@ -271,7 +272,7 @@ fn expected_of_cursor(home: &TestHome, session: &Value) -> Received {
                 read.calls.push(Call {
                     name: event["name"].as_str().unwrap().to_owned(),
                     input: event["input"].clone(),
-                    result: results.get(&id).cloned().unwrap_or_default(),
+                    result: results.get(&id).cloned().unwrap_or_else(|| NO_RESULT.to_owned()),
                     images: 0,
                 });
                 read.shape.push('c');

@@ -123,5 +123,7 @@ fn what_a_person_reads() {
                  it has no sessions
     Gemini CLI   by itself it deletes sessions untouched for 30 days at start-up (general.sessionRetention in settings.json); versions up to 0.61 also delete a session at the start after its first resume
                  it has no sessions
+    Cursor       by itself it keeps its sessions; one that a person deletes in it is gone at once
+                 it has no sessions
     "#);
 }

@@ -8,7 +8,7 @@ use crate::security::{Redactor, Severity};
 use crate::store::{Filter, SessionRow, Store};
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// Find secrets (keys, tokens, passwords) in sessions; they are shown masked
 #[derive(FromArgs, ArgsInfo)]
@@ -98,16 +98,23 @@ impl Scan {
         for (number, row) in rows.into_iter().enumerate() {
             context.ui.progress(Some(&format!("{number} of {} scanned", ui::counted(count as u64, "session"))));
             let session = ArchivedSession::open(store, row)?;
-            let mut secrets: BTreeMap<_, (Finding, u64)> = BTreeMap::new();
+            // In the order of their first places.
+            let mut secrets: Vec<(Finding, u64)> = Vec::new();
+            let mut known = HashMap::new();
             self.findings(store, &session, redactor, &mut total, &mut |finding| {
-                let key = (std::cmp::Reverse(finding.severity), finding.kind, finding.fingerprint.clone());
-                secrets.entry(key).or_insert((finding, 0)).1 += 1;
+                let key = (finding.kind, finding.fingerprint.clone());
+                let at = *known.entry(key).or_insert(secrets.len());
+                match secrets.get_mut(at) {
+                    Some((_, places)) => *places += 1,
+                    None => secrets.push((finding, 1)),
+                }
                 Ok(())
             })?;
+            secrets.sort_by_key(|(finding, _)| (std::cmp::Reverse(finding.severity), finding.kind));
             context.ui.progress(None);
             if !secrets.is_empty() {
                 let title = export::title(&session.row, &store.summary(session.row.id)?);
-                print_session(context, &session, title.as_deref(), redactor, secrets.into_values())?;
+                print_session(context, &session, title.as_deref(), redactor, secrets)?;
             }
         }
         let found = ui::counted(total.findings, "finding");
@@ -142,7 +149,7 @@ fn print_session(
     session: &ArchivedSession<'_>,
     title: Option<&str>,
     redactor: &Redactor,
-    secrets: impl Iterator<Item = (Finding, u64)>,
+    secrets: Vec<(Finding, u64)>,
 ) -> Result<()> {
     let ui = &context.ui;
     let title = redactor.text(title.unwrap_or("(untitled)")).copy.into_owned();

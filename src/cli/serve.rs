@@ -205,8 +205,8 @@ impl Serve {
     }
 
     fn serve(&self, context: &Context, data: &Path) -> Result<()> {
-        let api = Arc::new(Api::open(data, self.policy()?)?);
-        let server = Server::open(self.options(data)?, api)?;
+        let (policy, options) = (self.policy()?, self.options(data)?);
+        let server = Server::open(options, Arc::new(Api::open(data, policy)?))?;
         context.ui.line(&format!("Listening on http://{}, data in {}", server.address(), data.display()))?;
         server.run()
     }

@@ -147,9 +147,17 @@ pub fn deed(call: &Call) -> String {
             let first = number("offset").unwrap_or(1).max(1);
             format!("read {} {first} {:?}", text("file_path"), number("limit").map(|lines| first + lines - 1))
         }
-        "read_file" => {
-            let first = number("start_line").unwrap_or(1);
-            format!("read {} {first} {:?}", text("file_path"), number("end_line"))
+        "read_file" | "read_file_v2" => {
+            let path =
+                ["file_path", "target_file", "targetFile", "path"].iter().map(|name| text(name)).collect::<String>();
+            let first = number("start_line").or(number("start_line_one_indexed")).or(number("offset")).unwrap_or(1);
+            let last = number("end_line").or(number("end_line_one_indexed_inclusive"));
+            let last = last.or(number("limit").map(|lines| first + lines - 1));
+            format!("read {path} {first} {last:?}")
+        }
+        "Glob" | "glob" | "glob_file_search" => {
+            let path = ["path", "dir_path", "target_directory"].iter().map(|name| text(name)).collect::<String>();
+            format!("find {}{} in {path:?}", text("pattern"), text("glob_pattern"))
         }
         "Write" | "write_file" => format!("write {} {}", text("file_path"), text("content")),
         "Edit" | "replace" => {

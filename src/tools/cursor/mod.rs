@@ -94,7 +94,7 @@ impl Tool for Cursor {
     }
 
     fn retention(&self, _home: &Home) -> Retention {
-        Retention::keeps("deletes nothing by itself; a session that a person deletes in it is gone at once")
+        Retention::keeps("keeps its sessions; one that a person deletes in it is gone at once")
     }
 }
 
