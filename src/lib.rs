@@ -1,7 +1,7 @@
 //! The map of sessionfs; ARCHITECTURE.md is the long form. Arrows point down:
 //!
 //! ```text
-//! cli, daemon  →  capture, export  →  tools, store  →  model  →  id, error
+//! cli  →  doctor  →  daemon  →  capture, export  →  tools, store  →  model  →  id, error
 //! ```
 //!
 //! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`] and [`export`] are the
@@ -10,6 +10,7 @@
 pub mod capture;
 pub mod cli;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod home;

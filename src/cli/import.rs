@@ -5,6 +5,7 @@ use crate::capture::{self, Capture, Report};
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::settings;
+use crate::store::Store;
 use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
 use std::path::{Path, PathBuf};
@@ -55,18 +56,10 @@ impl Import {
         let mut store = context.open()?;
         let mut total = Report::default();
         for tool in tools {
-            if self.from.is_none() && !settings::captures(&store, tool.id())? {
-                continue;
+            if self.from.is_some() || settings::captures(&store, tool.id())? {
+                total.absorb(capture_all(context, &home, &mut store, tool)?);
             }
-            let mut capture = Capture { home: &home, store: &mut store, tool };
-            let report = capture.all(&mut |report| {
-                let text =
-                    format!("{}: {}, {}", tool.name(), ui::counted(report.files, "file"), ui::bytes(report.bytes));
-                context.ui.progress(Some(&text));
-            })?;
-            total.absorb(report);
         }
-        context.ui.progress(None);
         self.tell(context, &total)
     }
 
@@ -127,4 +120,20 @@ impl Import {
         Err(Error::failed(format!("{} could not be captured", ui::counted(total.errors.len() as u64, "file")))
             .hint("everything else is safe; run `sfs import` again after mending the cause"))
     }
+}
+
+/// Captures everything that `tool` has in `home`.
+pub(super) fn capture_all(
+    context: &Context,
+    home: &Home,
+    store: &mut Store,
+    tool: &'static dyn Tool,
+) -> Result<Report> {
+    let mut capture = Capture { home, store, tool };
+    let report = capture.all(&mut |report| {
+        let text = format!("{}: {}, {}", tool.name(), ui::counted(report.files, "file"), ui::bytes(report.bytes));
+        context.ui.progress(Some(&text));
+    });
+    context.ui.progress(None);
+    report
 }

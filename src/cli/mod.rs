@@ -4,16 +4,22 @@
 mod admin;
 mod arguments;
 mod audit;
+mod completions;
 mod config;
 mod daemon;
+mod definitions;
 mod delete;
+mod doctor;
 mod export;
 mod guard;
 mod import;
+mod init;
 mod list;
+mod man;
 mod overview;
 mod rename;
 mod resume;
+mod service;
 mod show;
 mod tag;
 pub mod ui;
@@ -46,6 +52,7 @@ struct Sfs {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 enum Command {
+    Init(init::Init),
     List(list::List),
     Show(show::Show),
     Resume(resume::Resume),
@@ -61,7 +68,10 @@ enum Command {
     Audit(audit::Audit),
     Config(config::Config),
     Daemon(daemon::Daemon),
+    Doctor(doctor::Doctor),
     Admin(admin::Admin),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// What every command gets.
@@ -119,6 +129,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     let context = Context { home: Home::from_env()?, ui: ui.clone() };
     match sfs.command {
         None => overview::run(&context),
+        Some(Command::Init(command)) => command.run(&context),
         Some(Command::List(command)) => command.run(&context),
         Some(Command::Show(command)) => command.run(&context),
         Some(Command::Resume(command)) => command.run(&context),
@@ -134,7 +145,10 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Audit(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
+        Some(Command::Doctor(command)) => return command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
+        Some(Command::Completions(command)) => command.run(&context),
+        Some(Command::Man(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)
 }

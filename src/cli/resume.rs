@@ -55,7 +55,7 @@ impl Resume {
             })?,
         };
         let project = self.project.as_deref().map(existing_folder).transpose()?;
-        let options = ResumeOptions { project, dry_run: self.dry_run };
+        let options = ResumeOptions { project, dry_run: self.dry_run, ..ResumeOptions::default() };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
         if !self.dry_run {
             let detail = json!({"tool": tool.id(), "native_id": resumed.native_id, "how": resumed.how.as_str()});

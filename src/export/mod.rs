@@ -14,6 +14,7 @@ mod source;
 
 pub use log::for_each_message;
 pub use markdown::markdown;
+pub(crate) use native::write_atomically;
 pub use native::{NativeCopy, export_native, restore};
 pub use resume::{How, ResumeOptions, Resumed, launch, resume, write_conversation};
 pub use sfs::{export_sfs, manifest};

@@ -11,6 +11,7 @@
 //! Settings, prompt history, credentials and `*.key` files are never opened.
 
 mod conversation;
+mod health;
 mod names;
 mod reader;
 mod record;
@@ -59,6 +60,10 @@ impl Tool for ClaudeCode {
         home.tool_variable("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.user.join(".claude"))
     }
 
+    fn variables(&self) -> &'static [&'static str] {
+        &["CLAUDE_CONFIG_DIR"]
+    }
+
     fn folders(&self) -> &'static [&'static str] {
         &["projects"]
     }
@@ -82,6 +87,10 @@ impl Tool for ClaudeCode {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::ClaudeWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
     }
 
     /// Seen in 2.1.330: a number of days from 1 on, 30 by default; what is no such number is refused. The settings of a

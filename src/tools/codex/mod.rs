@@ -3,6 +3,7 @@
 
 mod call;
 mod conversation;
+mod health;
 mod items;
 mod reader;
 mod record;
@@ -39,6 +40,10 @@ impl Tool for Codex {
 
     fn root(&self, home: &Home) -> PathBuf {
         home.tool_variable("CODEX_HOME").unwrap_or_else(|| home.user.join(".codex"))
+    }
+
+    fn variables(&self) -> &'static [&'static str] {
+        &["CODEX_HOME"]
     }
 
     fn folders(&self) -> &'static [&'static str] {
@@ -84,6 +89,14 @@ impl Tool for Codex {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::CodexWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
+    }
+
+    fn listing(&self, home: &Home) -> Result<Option<super::Listing>> {
+        state_db::listing(&self.root(home))
     }
 
     fn retention(&self, _home: &Home) -> Retention {

@@ -4,7 +4,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::model::conversation::About;
-use crate::tools::Plan;
+use crate::tools::{Listing, Plan};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -42,6 +42,44 @@ pub(super) fn unregister(root: &Path, plan: &Plan) -> Result<()> {
     delete().map(drop).map_err(|source| {
         Error::failed(format!("{} still lists session {}", database.display(), plan.native_id)).because(source)
     })
+}
+
+/// Compares the index with the rollouts below `sessions`; archived ones and the files of sub-agents count as listed where
+/// they have a row, and are not missed where they have none. `None`: the client has not made its index yet, and reads all
+/// rollouts when it does.
+pub(super) fn listing(root: &Path) -> Result<Option<Listing>> {
+    let Some(path) = newest(root) else { return Ok(None) };
+    let rows = rows(&path).context(|| format!("{} can't be read", path.display()))?;
+    let mut listing = Listing { listed: rows.len() as u64, path, ..Listing::default() };
+    let listed: HashSet<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
+    let files = walkdir::WalkDir::new(root.join("sessions")).into_iter().flatten();
+    for entry in files.filter(|entry| entry.file_type().is_file()) {
+        let main = unlisted(entry.path(), &listed).filter(|(_, stream)| stream == "main");
+        listing.unlisted.extend(main.map(|(id, _)| id));
+    }
+    listing.unlisted.sort();
+    let is_gone = |file: &str| !Path::new(file).exists() && !Path::new(&format!("{file}.zst")).exists();
+    listing.dangling = rows.iter().filter(|(_, file)| is_gone(file)).map(|(id, _)| id.clone()).collect();
+    Ok(Some(listing))
+}
+
+/// Session and stream, as capture places them, of a rollout that is not `listed`. Mostly the name alone tells that it is.
+fn unlisted(path: &Path, listed: &HashSet<&str>) -> Option<(String, String)> {
+    let stem = path.file_name()?.to_str()?.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
+    if super::uuid_at_end(stem).is_some_and(|(id, _)| listed.contains(id.as_str())) {
+        return None;
+    }
+    let mut line = Vec::new();
+    BufReader::new(crate::tools::foreign::open(path).ok()??).take(4 << 20).read_until(b'\n', &mut line).ok()?;
+    super::thread_of(&line).filter(|(id, _)| !listed.contains(id.as_str()))
+}
+
+/// Id and file of every row, in a database that is only read.
+fn rows(database: &Path) -> rusqlite::Result<Vec<(String, String)>> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(PATIENCE)?;
+    let mut statement = connection.prepare("SELECT id, rollout_path FROM threads ORDER BY id")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// `state_<n>.sqlite` with the highest number; the number counts the client's schema generations.

@@ -14,6 +14,7 @@
 //! file's name. Accounts, credentials and logs of prompts are never opened; of the settings only the retention is read.
 
 mod conversation;
+mod health;
 mod project;
 mod reader;
 mod record;
@@ -60,6 +61,10 @@ impl Tool for Gemini {
     /// The variable replaces the home folder, not the tool's folder in it.
     fn root(&self, home: &Home) -> PathBuf {
         home.tool_variable("GEMINI_CLI_HOME").unwrap_or_else(|| home.user.clone()).join(".gemini")
+    }
+
+    fn variables(&self) -> &'static [&'static str] {
+        &["GEMINI_CLI_HOME"]
     }
 
     fn folders(&self) -> &'static [&'static str] {
@@ -112,6 +117,10 @@ impl Tool for Gemini {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::GeminiWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
     }
 
     fn retention(&self, home: &Home) -> Retention {

@@ -1,0 +1,149 @@
+//! Whether a session's own file is one that its client takes. The repair is a copy: the conversation written anew in the
+//! tool's form, under a new id, as a resume in another tool does it. The sick file stays as it is.
+
+use super::{Check, Options, State, sessions_in_words};
+use crate::capture::Capture;
+use crate::error::{Error, Result};
+use crate::export::{self, ArchivedSession, ResumeOptions};
+use crate::home::Home;
+use crate::store::{Filter, SessionRow, Store};
+use crate::tools::health::{Ailment, Effect};
+use crate::tools::{Source, Tool};
+
+/// So many of a tool's newest sessions are looked at, and about so many bytes of them.
+const SESSIONS: usize = 200;
+const BYTES: u64 = 256 << 20;
+
+/// Looks at a tool's sessions, the newest first.
+pub(super) fn examine(
+    home: &Home,
+    store: &mut Store,
+    tool: &'static dyn Tool,
+    options: Options,
+    tell: &mut dyn FnMut(Check) -> Result<()>,
+) -> Result<()> {
+    let Some(writer) = tool.writer() else { return Ok(()) };
+    let filter = Filter { tool: Some(tool.id().to_owned()), ..Filter::default() };
+    let (mut looked, mut bytes, mut sick, mut old, mut left) = (0, 0, 0, 0, 0);
+    for (row, _) in store.list(&filter)? {
+        // What the tool no longer has, it can't refuse.
+        if !store.native_present(row.id)? {
+            continue;
+        }
+        if !options.all && (looked as usize >= SESSIONS || bytes > BYTES) {
+            left += 1;
+            continue;
+        }
+        let (ailments, accepted) = {
+            let source = ArchivedSession::open(store, row.clone())?;
+            bytes += source.newest("main").map_or(0, |main| main.length);
+            let path = source.newest("main").and_then(|main| source.native_path(main));
+            (tool.ailments(&source)?, writer.accepts_own(&source, path)?)
+        };
+        looked += 1;
+        if ailments.is_empty() {
+            old += u64::from(!accepted);
+            continue;
+        }
+        let check = judge(home, store, tool, &row, &ailments, options)?;
+        sick += u64::from(check.state != State::Ok);
+        tell(check)?;
+    }
+    conclude(tool, [looked, sick, old, left]).into_iter().try_for_each(tell)
+}
+
+/// What the sessions looked at say together.
+fn conclude(tool: &'static dyn Tool, [looked, sick, old, left]: [u64; 4]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if looked > 0 && sick == 0 {
+        let what = format!("no harm found in the files of {}", sessions_in_words(looked));
+        checks.push(Check::new(tool.id(), State::Ok, what));
+    }
+    if old > 0 {
+        let what = format!("{} in a form that the client refuses, deletes or garbles", sessions_in_words(old));
+        checks.push(Check::new(tool.id(), State::Ok, what).hint("sfs resume ID writes it anew"));
+    }
+    if left > 0 {
+        let what = format!("{} not looked at", sessions_in_words(left));
+        checks.push(Check::new(tool.id(), State::Ok, what).hint("sfs doctor --all"));
+    }
+    checks
+}
+
+fn judge(
+    home: &Home,
+    store: &mut Store,
+    tool: &'static dyn Tool,
+    row: &SessionRow,
+    ailments: &[Ailment],
+    options: Options,
+) -> Result<Check> {
+    let refused = ailments.iter().any(|ailment| ailment.effect == Effect::Refused);
+    let what = in_words(tool, ailments);
+    let session = Some(row.public_id.to_string());
+    let check = |state, what: String| Check { session, ..Check::new(tool.id(), state, what) };
+    if let Some(copy) = sound_copy(store, tool, row)? {
+        let what = format!("{}: {what}; a repaired copy is there", row.public_id);
+        return Ok(check(State::Ok, what).hint(format!("sfs resume {}", copy.public_id)));
+    }
+    let state = if refused { State::Fail } else { State::Warn };
+    if !options.fix {
+        return Ok(check(state, format!("{}: {what}", row.public_id)).hint("sfs doctor --fix writes a repaired copy"));
+    }
+    Ok(match repair(home, store, tool, row) {
+        Ok(copy) => check(State::Fixed, format!("{}: {what}; a repaired copy was written", row.public_id))
+            .hint(format!("sfs resume {}", copy.public_id)),
+        Err(error) => {
+            let hint = error.hint_text().unwrap_or("sfs export ID --format sfs").to_owned();
+            check(state, format!("{}: {what}; no copy: {}", row.public_id, error.message())).hint(hint)
+        }
+    })
+}
+
+/// `refused by Codex: 2 × lines without …, first in line 3`.
+fn in_words(tool: &dyn Tool, ailments: &[Ailment]) -> String {
+    let part = |effect, verb: &str| {
+        let of: Vec<String> = ailments
+            .iter()
+            .filter(|ailment| ailment.effect == effect)
+            .map(|ailment| format!("{} (line {}, {} in all)", ailment.what, ailment.line + 1, ailment.count))
+            .collect();
+        (!of.is_empty()).then(|| format!("{} {verb}: {}", tool.name(), of.join(", ")))
+    };
+    let parts = [part(Effect::Refused, "refuses it for"), part(Effect::Lost, "loses in silence")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// A copy that was written for this session's own tool, that the tool still has, and in which nothing is wrong.
+fn sound_copy(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Option<SessionRow>> {
+    for child in store.children(&row.public_id)? {
+        let child = store.resolve(&child)?;
+        if child.tool == tool.id() && store.native_present(child.id)? && is_sound(store, tool, &child)? {
+            return Ok(Some(child));
+        }
+    }
+    Ok(None)
+}
+
+fn is_sound(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<bool> {
+    Ok(tool.ailments(&ArchivedSession::open(store, row.clone())?)?.is_empty())
+}
+
+/// Writes the copy, captures it and looks at it as at any other session.
+fn repair(home: &Home, store: &mut Store, tool: &'static dyn Tool, row: &SessionRow) -> Result<SessionRow> {
+    let options = ResumeOptions { anew: true, ..ResumeOptions::default() };
+    let resumed = export::resume(store, home, row, tool, &options)?;
+    let root = tool.root(home);
+    let resolved = root.canonicalize().unwrap_or_else(|_| root.clone());
+    let files = resumed.files.iter().map(|file| match file.strip_prefix(&root) {
+        Ok(below) => resolved.join(below),
+        Err(_) => file.clone(),
+    });
+    Capture { home, store, tool }.files(files.collect(), &mut |_| {})?;
+    let copy =
+        store.find_native(tool.id(), &resumed.native_id)?.filter(|copy| is_sound(store, tool, copy).unwrap_or(false));
+    copy.ok_or_else(|| {
+        Error::failed(format!("the copy {} is not sound either", resumed.native_id))
+            .hint(format!("sfs resume {} --in another tool", row.public_id))
+    })
+}
