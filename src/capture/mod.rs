@@ -7,6 +7,7 @@
 //! - [`mod@file`] decides what a difference means (growth, rewrite, move) and archives the bytes,
 //! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
 //! - [`mod@purge`] takes a session out of the archive for good,
+//! - [`mod@stray`] takes in a single file from outside every tool's folder,
 //! - [`sfs`] takes in portable folders, which no tool wrote here,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
@@ -17,6 +18,7 @@ mod guard;
 mod purge;
 mod scan;
 mod sfs;
+mod stray;
 
 pub use derive::{REBUILDING, rebuild};
 pub use facts::STREAM as FACTS;
@@ -24,6 +26,7 @@ pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
 pub use sfs::{Imported, import_sfs, sfs_folders};
+pub use stray::stray;
 
 use crate::error::{Error, Result};
 use crate::home::Home;

@@ -16,10 +16,13 @@ use std::path::{Path, PathBuf};
 #[argh(example = "sfs import
 sfs import --from codex
 sfs import /mnt/old-laptop/home/me
+sfs import /mnt/old-laptop/home/me/.codex
 sfs import ses_mxwrb23zcxyg4kq7.sfs
 sfs import ~/.sessionfs/sessions")]
-#[argh(note = "PATH may be another home folder, a .sfs folder, or a folder that holds several of them. Importing twice
-changes nothing.")]
+#[argh(
+    note = "PATH may be another home folder, a tool's folder in one or what is below it, a single session file, a .sfs
+folder, or a folder that holds several of them. Importing twice changes nothing."
+)]
 pub(super) struct Import {
     /// only this tool: claude-code, codex or gemini
     #[argh(option)]
@@ -27,20 +30,24 @@ pub(super) struct Import {
     /// print what was captured as JSON
     #[argh(switch)]
     json: bool,
-    /// another home folder, such as a copy from an old machine, or .sfs folders; your own home by default
+    /// another home folder, such as a copy from an old machine, a session file, or .sfs folders; your own home by default
     #[argh(positional)]
     path: Option<PathBuf>,
 }
 
 impl Import {
     pub(super) fn run(self, context: &Context) -> Result<()> {
+        let asked = self.from.as_deref().map(tools::find).transpose()?;
         let home = match &self.path {
-            Some(path) if !path.is_dir() => {
-                return Err(Error::not_found(format!("{} is not a folder", path.display()))
-                    .hint("give a home folder that has .claude or .codex in it, or a .sfs folder"));
-            }
             Some(path) => {
-                let path = path.canonicalize().map_err(|e| Error::failed("the path can't be read").because(e))?;
+                let path = path.canonicalize().map_err(|_| nothing_at(path))?;
+                if let Some((tool, home)) = inside(context, &path) {
+                    return self.part(context, &home, tool, asked, &path);
+                }
+                if !path.is_dir() {
+                    let report = capture::stray(&mut context.open()?, &context.home, &path, asked)?;
+                    return self.tell(context, &report);
+                }
                 let home = Home::at(&path, &context.home.data);
                 if !tools::ALL.iter().any(|tool| tool.root(&home).exists()) {
                     return self.portable(context, &path);
@@ -49,10 +56,7 @@ impl Import {
             }
             None => context.home.clone(),
         };
-        let tools: Vec<&'static dyn Tool> = match &self.from {
-            Some(name) => vec![tools::find(name)?],
-            None => tools::ALL.to_vec(),
-        };
+        let tools = asked.map_or_else(|| tools::ALL.to_vec(), |tool| vec![tool]);
         let mut store = context.open()?;
         let mut total = Report::default();
         for tool in tools {
@@ -61,6 +65,36 @@ impl Import {
             }
         }
         self.tell(context, &total)
+    }
+
+    /// `path` is a tool's folder in some home, or a file or folder below one.
+    fn part(
+        &self,
+        context: &Context,
+        home: &Home,
+        tool: &'static dyn Tool,
+        asked: Option<&'static dyn Tool>,
+        path: &Path,
+    ) -> Result<()> {
+        if asked.is_some_and(|asked| asked.id() != tool.id()) {
+            return Err(Error::usage(format!("{} belongs to {}", path.display(), tool.name()))
+                .hint(format!("sfs import {}", path.display())));
+        }
+        let mut store = context.open()?;
+        if path == tool.root(home) {
+            return self.tell(context, &capture_all(context, home, &mut store, tool)?);
+        }
+        let mut capture = Capture { home, store: &mut store, tool };
+        let mut scan = capture.scan_folder(path)?;
+        // A session's folder beside its file has what belongs to it, such as sub-agents.
+        if path.is_file() {
+            let beside = capture.scan_folder(&path.with_extension(""))?;
+            scan.changed.extend(beside.changed);
+        }
+        let mut report = capture.files(scan.changed, &mut |_| {})?;
+        report.errors.extend(scan.errors);
+        capture.read_indexes()?;
+        self.tell(context, &report)
     }
 
     /// `path` is a .sfs folder or holds some. One that can't be imported does not stop the others.
@@ -136,4 +170,18 @@ pub(super) fn capture_all(
     });
     context.ui.progress(None);
     report
+}
+
+/// The tool in whose folder `path` is, and the home that this folder is in.
+fn inside(context: &Context, path: &Path) -> Option<(&'static dyn Tool, Home)> {
+    path.ancestors().find_map(|root| {
+        let home = Home::at(root.parent()?, &context.home.data);
+        let tool = tools::ALL.iter().find(|tool| tool.root(&home) == root)?;
+        Some((*tool, home))
+    })
+}
+
+fn nothing_at(path: &Path) -> Error {
+    Error::not_found(format!("{} does not exist", path.display()))
+        .hint("give a home folder that has .claude or .codex in it, a session file, or a .sfs folder")
 }

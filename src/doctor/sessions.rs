@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::store::{Filter, SessionRow, Store};
 use crate::tools::health::{Ailment, Effect};
 use crate::tools::{Source, Tool};
+use std::path::{Path, PathBuf};
 
 /// So many of a tool's newest sessions are looked at, and about so many bytes of them.
 const SESSIONS: usize = 200;
@@ -23,11 +24,12 @@ pub(super) fn examine(
     tell: &mut dyn FnMut(Check) -> Result<()>,
 ) -> Result<()> {
     let Some(writer) = tool.writer() else { return Ok(()) };
+    let root = resolved(&tool.root(home));
     let filter = Filter { tool: Some(tool.id().to_owned()), ..Filter::default() };
     let (mut looked, mut bytes, mut sick, mut old, mut left) = (0, 0, 0, 0, 0);
     for (row, _) in store.list(&filter)? {
         // What the tool no longer has, it can't refuse.
-        if !store.native_present(row.id)? {
+        if !is_here(store, &root, &row)? {
             continue;
         }
         if !options.all && (looked as usize >= SESSIONS || bytes > BYTES) {
@@ -82,7 +84,7 @@ fn judge(
     let what = in_words(tool, ailments);
     let session = Some(row.public_id.to_string());
     let check = |state, what: String| Check { session, ..Check::new(tool.id(), state, what) };
-    if let Some(copy) = sound_copy(store, tool, row)? {
+    if let Some(copy) = sound_copy(home, store, tool, row)? {
         let what = format!("{}: {what}; a repaired copy is there", row.public_id);
         return Ok(check(State::Ok, what).hint(format!("sfs resume {}", copy.public_id)));
     }
@@ -115,14 +117,27 @@ fn in_words(tool: &dyn Tool, ailments: &[Ailment]) -> String {
 }
 
 /// A copy that was written for this session's own tool, that the tool still has, and in which nothing is wrong.
-fn sound_copy(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Option<SessionRow>> {
+fn sound_copy(home: &Home, store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Option<SessionRow>> {
+    let root = resolved(&tool.root(home));
     for child in store.children(&row.public_id)? {
         let child = store.resolve(&child)?;
-        if child.tool == tool.id() && store.native_present(child.id)? && is_sound(store, tool, &child)? {
+        if child.tool == tool.id() && is_here(store, &root, &child)? && is_sound(store, tool, &child)? {
             return Ok(Some(child));
         }
     }
     Ok(None)
+}
+
+/// The tool of this home has the session's main file; one of another home may be captured, too.
+fn is_here(store: &Store, root: &Path, row: &SessionRow) -> Result<bool> {
+    let Some(main) = store.newest_stream(row.id, "main")? else { return Ok(false) };
+    let files = store.native_files_of(main.id)?;
+    Ok(files.iter().any(|file| file.gone_at.is_none() && Path::new(&file.path).starts_with(root)))
+}
+
+/// The tool's folder may be a symbolic link; captured paths are below the real one.
+fn resolved(root: &Path) -> PathBuf {
+    root.canonicalize().unwrap_or_else(|_| root.to_owned())
 }
 
 fn is_sound(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<bool> {
@@ -134,9 +149,8 @@ fn repair(home: &Home, store: &mut Store, tool: &'static dyn Tool, row: &Session
     let options = ResumeOptions { anew: true, ..ResumeOptions::default() };
     let resumed = export::resume(store, home, row, tool, &options)?;
     let root = tool.root(home);
-    let resolved = root.canonicalize().unwrap_or_else(|_| root.clone());
     let files = resumed.files.iter().map(|file| match file.strip_prefix(&root) {
-        Ok(below) => resolved.join(below),
+        Ok(below) => resolved(&root).join(below),
         Err(_) => file.clone(),
     });
     Capture { home, store, tool }.files(files.collect(), &mut |_| {})?;

@@ -95,6 +95,11 @@ pub trait Tool: Sync {
     /// Decides what the file at `relative` (to the root) is. `head` reads the file's beginning, as much of it as
     /// [`Tool::head`] says; it is only called where the path alone does not tell.
     fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// Where below the root the tool would keep a session file of this name and beginning that lies elsewhere; `None`
+    /// where it is none of this tool's.
+    fn place_of_stray(&self, _name: &str, _head: &[u8]) -> Option<PathBuf> {
+        None
+    }
     /// How much of a file [`Tool::place`] wants to see.
     fn head(&self, _relative: &Path) -> Head {
         Head::FirstLine

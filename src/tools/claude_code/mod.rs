@@ -77,6 +77,21 @@ impl Tool for ClaudeCode {
         }
     }
 
+    /// The first record that names its session and its folder tells.
+    fn place_of_stray(&self, _name: &str, head: &[u8]) -> Option<PathBuf> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Told {
+            session_id: String,
+            cwd: String,
+            uuid: String,
+        }
+        let told = head.split(|byte| *byte == b'\n').find_map(|line| serde_json::from_slice::<Told>(line).ok())?;
+        let file = format!("{}.jsonl", told.session_id);
+        let is_record = is_session_id(&told.session_id) && !told.uuid.is_empty() && Path::new(&told.cwd).is_absolute();
+        is_record.then(|| Path::new("projects").join(folder_of(Path::new(&told.cwd))).join(file))
+    }
+
     fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {
         Box::new(ClaudeReader::new(stream, state))
     }

@@ -1,5 +1,6 @@
 //! What Codex does not take in its own files. Seen with 0.50.0 to 0.169.0.
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::tools::Source;
 use crate::tools::health::{Ailment, Ailments, BYTE_ORDER_MARK, Effect, is_plain_word};
@@ -18,6 +19,10 @@ pub(super) fn ailments(source: &dyn Source) -> Result<Vec<Ailment>> {
             };
             if mark && line.number == 0 {
                 look.found.add(Effect::Refused, "a byte order mark before the first line", 0);
+            }
+            // Of the oldest form nothing is taken: its writer's `accepts_own` knows.
+            if line.number == 0 && matches!(record::parse(bytes), Ok(Record::BareMeta(_))) {
+                return Ok(ControlFlow::Break(()));
             }
             if let Ok(record) = serde_json::from_slice(bytes) {
                 look.record(&record, line.number);

@@ -15,6 +15,8 @@ use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
 use crate::model::observation::{Observation, TitleRank};
+use jiff::civil;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +79,21 @@ impl Tool for Codex {
         let named = lines.filter(|named| !named.thread_name.is_empty());
         let last: std::collections::BTreeMap<_, _> = named.map(|named| (named.id, named.thread_name)).collect();
         last.into_iter().map(|(id, title)| (id, Observation::Title(TitleRank::Chosen, title))).collect()
+    }
+
+    /// A name of the client's own is kept; another one is made from the first line.
+    fn place_of_stray(&self, name: &str, head: &[u8]) -> Option<PathBuf> {
+        let line = head.split(|byte| *byte == b'\n').next()?;
+        let (id, stream) = thread_of(line)?;
+        let own = stream.rsplit('/').next().filter(|own| *own != "main").unwrap_or(&id);
+        let is_own = name.starts_with("rollout-") && Path::new(name).extension().is_some_and(|e| e == "jsonl");
+        let at = name
+            .get(8..27)
+            .filter(|_| is_own)
+            .and_then(|text| civil::DateTime::strptime("%Y-%m-%dT%H-%M-%S", text).ok());
+        let at = at.or_else(|| Some(record::time_of(line)?.to_zoned(TimeZone::system()).datetime()))?;
+        let file = format!("rollout-{}-{own}.jsonl", at.strftime("%Y-%m-%dT%H-%M-%S"));
+        Some(Path::new("sessions").join(at.strftime("%Y/%m/%d").to_string()).join(file))
     }
 
     fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {

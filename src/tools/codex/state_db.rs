@@ -53,12 +53,18 @@ pub(super) fn listing(root: &Path) -> Result<Option<Listing>> {
     let mut listing = Listing { listed: rows.len() as u64, path, ..Listing::default() };
     let listed: HashSet<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
     let files = walkdir::WalkDir::new(root.join("sessions")).into_iter().flatten();
+    let mut found = HashSet::new();
     for entry in files.filter(|entry| entry.file_type().is_file()) {
+        found.extend(entry.path().file_name().map(ToOwned::to_owned));
         let main = unlisted(entry.path(), &listed).filter(|(_, stream)| stream == "main");
         listing.unlisted.extend(main.map(|(id, _)| id));
     }
     listing.unlisted.sort();
-    let is_gone = |file: &str| !Path::new(file).exists() && !Path::new(&format!("{file}.zst")).exists();
+    // A home that was moved has the file in its own folder still.
+    let is_gone = |file: &str| {
+        let is_there = Path::new(file).exists() || Path::new(&format!("{file}.zst")).exists();
+        !is_there && Path::new(file).file_name().is_none_or(|name| !found.contains(name))
+    };
     listing.dangling = rows.iter().filter(|(_, file)| is_gone(file)).map(|(id, _)| id.clone()).collect();
     Ok(Some(listing))
 }

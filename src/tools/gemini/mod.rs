@@ -101,6 +101,19 @@ impl Tool for Gemini {
         }
     }
 
+    /// Which project it was in, only the old folder's name tells: it is the hash in the file.
+    fn place_of_stray(&self, name: &str, head: &[u8]) -> Option<PathBuf> {
+        let id = record::session_id(head).filter(|id| is_id(id))?;
+        let text = record::text_of(head);
+        let hash = text.split_once("\"projectHash\"")?.1.split('"').nth(1).filter(|hash| is_id(hash))?;
+        let is_document = Path::new(name).extension().is_some_and(|extension| extension == "json");
+        let file = match session_format(name) {
+            Some(_) => name.to_owned(),
+            None => format!("session-{id}.{}", if is_document { "json" } else { "jsonl" }),
+        };
+        Some(Path::new("tmp").join(hash).join("chats").join(file))
+    }
+
     fn project(&self, root: &Path, relative: &Path) -> Option<String> {
         let parts = plain_parts(relative)?;
         let ["tmp", folder, ..] = parts.as_slice() else { return None };
