@@ -17,6 +17,7 @@ mod guard;
 mod metadata;
 mod purge;
 mod resume;
+mod setup;
 mod sfs;
 mod support;
 mod watch;

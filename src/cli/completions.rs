@@ -264,3 +264,45 @@ complete -c sfs -f
     );
     script
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_and_option_is_completed_in_every_shell() {
+        let commands = definitions::all();
+        let (bash, zsh, fish) = (bash(&commands), zsh(&commands), fish(&commands));
+        let line_of = |script: &str, start: &str| {
+            let line = script.lines().find(|line| line.trim_start().starts_with(start) && line.contains("--help"));
+            line.unwrap_or_else(|| panic!("no line {start:?}")).to_owned()
+        };
+        for command in &commands {
+            let key = key(command);
+            let (in_bash, in_zsh) = (line_of(&bash, &format!("'{key}')")), line_of(&zsh, &format!("('{key}')")));
+            let in_fish: Vec<&str> =
+                fish.lines().filter(|line| line.contains(&format!("__sfs_at \\'{key}\\''"))).collect();
+            for flag in command.flags() {
+                let long = flag.long.trim_start_matches('-');
+                assert!(in_bash.contains(&format!("--{long} ")), "{key} --{long}: {in_bash}");
+                assert!(in_zsh.contains(&format!("'--{long}:")), "{key} --{long}: {in_zsh}");
+                assert!(in_fish.iter().any(|line| line.contains(&format!(" -l {long} "))), "{key} --{long}");
+            }
+            for below in &command.info.commands {
+                assert!(
+                    in_bash.contains(below.name) && in_zsh.contains(&format!("'{}:", below.name)),
+                    "{}",
+                    below.name
+                );
+                assert!(in_fish.iter().any(|line| line.contains(&format!(" -a {} ", below.name))), "{}", below.name);
+            }
+        }
+        assert!(commands.len() > 20, "only {} commands", commands.len());
+    }
+
+    #[test]
+    fn words_of_a_description_are_only_words() {
+        assert_eq!(quoted("it's $(x) `y` \\ z", "zsh"), r"'it'\''s $(x) `y` \ z'");
+        assert_eq!(quoted("it's $(x) `y` \\ z", "fish"), r"'it\'s $(x) `y` \\ z'");
+    }
+}

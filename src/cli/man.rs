@@ -152,3 +152,32 @@ fn literal(page: &mut Roff, text: &str) {
     }
     page.control("fi", []);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_and_option_has_its_place_in_a_page() {
+        let commands = definitions::all();
+        for command in &commands {
+            let page = page(command, &commands);
+            for flag in command.flags() {
+                assert!(page.contains(&flag.long.replace('-', "\\-")), "{}: {}", command.path(), flag.long);
+            }
+            for below in &command.info.commands {
+                assert!(page.contains(&format!("\n\\fB{}\\fR\n", below.name)), "{}: {}", command.path(), below.name);
+            }
+            assert!(page.contains(".SH EXAMPLES"), "{}", command.path());
+        }
+    }
+
+    #[test]
+    fn text_can_not_command() {
+        let mut page = Roff::new();
+        literal(&mut page, ".so /etc/passwd\n'ds x\na\\fBb");
+        let text = page.render();
+        assert!(text.contains("\n\\&.so /etc/passwd\n") && text.contains("a\\\\fBb"), "{text}");
+        assert!(!text.contains("\n'ds"), "{text}");
+    }
+}
