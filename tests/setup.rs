@@ -24,6 +24,7 @@ fn program(name: &str) -> Option<PathBuf> {
 /// A folder of programs that come before all others.
 fn programs(home: &TestHome, scripts: &[(&str, &str)]) -> String {
     let folder = home.path().join("bin");
+    fs::create_dir_all(&folder).unwrap();
     for (name, script) in scripts {
         write(&folder.join(name), format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
@@ -183,7 +184,18 @@ fn the_service_knows_where_the_archive_and_the_tools_are() {
 #[test]
 fn init_on_an_empty_home() {
     let home = TestHome::new();
-    insta::assert_snapshot!(home.sfs(&["init"]), @"");
+    insta::assert_snapshot!(home.sfs(&["init"]), @"
+    Claude Code  not found on this machine
+    Codex        not found on this machine
+    Gemini CLI   not found on this machine
+
+    What keeps capturing in the background: sfs daemon install --now
+
+    Next:
+      sfs import DIR               sessions from another machine's home folder
+      sfs doctor                   whether everything is in order
+      sfs --help                   what else there is
+    ");
 }
 
 #[test]
@@ -191,7 +203,20 @@ fn init_captures_what_is_there_and_can_be_repeated() {
     let home = TestHome::with(&["claude/chat", "codex/chat"]);
     let first = home.sfs(&["init", "--no-service"]);
     assert_eq!(first.code, Some(0), "{first}");
-    insta::assert_snapshot!(first, @"");
+    insta::assert_snapshot!(first, @"
+    Claude Code  1 session (20 kB) in ~/.claude, 1 captured now
+                 by itself it deletes sessions untouched for 30 days at start-up (cleanupPeriodDays in settings.json)
+    Codex        1 session (16 kB) in ~/.codex, 1 captured now
+                 by itself it keeps its sessions; `codex archive` only moves them to another folder
+    Gemini CLI   not found on this machine
+
+    No service, as you wish. What keeps capturing: sfs daemon start
+
+    Next:
+      sfs list                     what you have
+      sfs show last -m             what was said last
+      sfs resume last --in codex   go on in another tool
+    ");
     assert_eq!(sessions(&home).len(), 2);
     let again = home.sfs(&["init", "--no-service"]);
     assert_eq!((again.code, again.stdout.matches("nothing new").count()), (Some(0), 2), "{again}");
@@ -281,12 +306,16 @@ fn a_damaged_archive_is_found() {
     let home = TestHome::with(&["claude/chat"]);
     import(&home);
     let file = home.path().join(".sessionfs/archive.db");
-    let mut bytes = fs::read(&file).unwrap();
-    let length = bytes.len();
-    bytes[length - 2048..].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
+    let database = rusqlite::Connection::open(&file).unwrap();
+    database.execute("UPDATE tail SET data = x'00112233'", []).unwrap();
     let (code, report) = doctor(&home, &[]);
-    assert!(code == Some(1) && checks(&report, "fail").iter().any(|text| text.starts_with("archive: ")), "{report}");
+    let failed = checks(&report, "fail");
+    assert!(code == Some(1) && failed.len() == 1 && failed[0].contains("is damaged"), "{report}");
+    let forget = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'session_by_native'";
+    database.execute_batch(forget).unwrap();
+    drop(database);
+    let (code, report) = doctor(&home, &[]);
+    assert!(code == Some(1) && checks(&report, "fail")[0].starts_with("archive: "), "{report}");
     fs::write(&file, "this is no database, but long enough to be looked at as one").unwrap();
     let (code, report) = doctor(&home, &[]);
     assert_eq!((code, checks(&report, "fail").len()), (Some(1), 1), "{report}");
@@ -540,7 +569,9 @@ fn a_sent_file_never_takes_the_place_of_this_homes_own() {
     }
     assert_eq!(sessions(&home).len(), 1);
     let told = format!("{}", home.json(&["show", "last", "-m", "--json"]));
-    assert!(told.contains("Answer 2") && told.contains("Other answer 2"), "{told}");
+    assert!(told.contains("\"Answer 2\"") && told.contains("\"main~"), "both are kept: {told}");
+    assert_eq!(home.json(&["list", "--json"])[0]["native_present"], true);
+    assert_eq!(home.sfs(&["import", "other.jsonl"]).stdout, "Nothing new.\n");
     assert_eq!(fs::read_to_string(&file).unwrap(), claude_session(&id(1), 2), "this home's file is as it was");
     write(&file, claude_session(&id(1), 4));
     import(&home);

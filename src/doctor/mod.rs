@@ -99,13 +99,21 @@ pub fn examine(home: &Home, options: Options, tell: &mut dyn FnMut(Check) -> Res
         // Without the archive nothing else can be told.
         Err(error) => return tell(Check::of_error("archive", &error)),
     };
-    ours::archive(home, &store, options.all)?.into_iter().try_for_each(&mut *tell)?;
-    let status = daemon::status(home)?;
-    ours::daemon(home, Some(&status)).into_iter().try_for_each(&mut *tell)?;
+    let mut tell_all = |subject, checks: Result<Vec<Check>>| {
+        // What can't be looked at is a finding like any other, and hides nothing else.
+        let checks = checks.unwrap_or_else(|error| vec![Check::of_error(subject, &error)]);
+        checks.into_iter().try_for_each(&mut *tell)
+    };
+    tell_all("archive", ours::archive(home, &store, options.all))?;
+    let status = match daemon::status(home) {
+        Ok(status) => status,
+        Err(error) => return tell_all("daemon", Err(error)),
+    };
+    tell_all("daemon", Ok(ours::daemon(home, Some(&status))))?;
     for (tool, watcher) in tools::ALL.iter().zip(&status.watchers) {
         let capture = capture::Capture { home, store: &mut store, tool: *tool };
-        native::tool(capture, watcher, status.running)?.into_iter().try_for_each(&mut *tell)?;
-        native::listing(home, *tool).into_iter().try_for_each(&mut *tell)?;
+        tell_all(tool.id(), native::tool(capture, watcher, status.running))?;
+        tell_all(tool.id(), Ok(native::listing(home, *tool)))?;
     }
     for tool in tools::ALL {
         sessions::examine(home, &mut store, *tool, options, tell)?;

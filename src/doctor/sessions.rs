@@ -12,10 +12,10 @@ use crate::tools::{Source, Tool};
 use std::path::{Path, PathBuf};
 
 /// So many of a tool's newest sessions are looked at, and about so many bytes of them.
-const SESSIONS: usize = 200;
+const SESSIONS: u64 = 200;
 const BYTES: u64 = 256 << 20;
 
-/// Looks at a tool's sessions, the newest first.
+/// Looks at a tool's sessions, the newest first. One that can't be read does not hide the others.
 pub(super) fn examine(
     home: &Home,
     store: &mut Store,
@@ -23,39 +23,69 @@ pub(super) fn examine(
     options: Options,
     tell: &mut dyn FnMut(Check) -> Result<()>,
 ) -> Result<()> {
-    let Some(writer) = tool.writer() else { return Ok(()) };
     let root = resolved(&tool.root(home));
     let filter = Filter { tool: Some(tool.id().to_owned()), ..Filter::default() };
-    let (mut looked, mut bytes, mut sick, mut old, mut left) = (0, 0, 0, 0, 0);
+    let mut seen = Seen::default();
     for (row, _) in store.list(&filter)? {
         // What the tool no longer has, it can't refuse.
         if !is_here(store, &root, &row)? {
             continue;
         }
-        if !options.all && (looked as usize >= SESSIONS || bytes > BYTES) {
-            left += 1;
+        if !options.all && (seen.looked >= SESSIONS || seen.bytes > BYTES) {
+            seen.left += 1;
             continue;
         }
-        let (ailments, accepted) = {
-            let source = ArchivedSession::open(store, row.clone())?;
-            bytes += source.newest("main").map_or(0, |main| main.length);
-            let path = source.newest("main").and_then(|main| source.native_path(main));
-            (tool.ailments(&source)?, writer.accepts_own(&source, path)?)
+        seen.looked += 1;
+        let check = match look(store, tool, &row) {
+            Ok(look) => {
+                seen.bytes += look.bytes;
+                seen.old += u64::from(look.ailments.is_empty() && !look.accepted);
+                if look.ailments.is_empty() {
+                    continue;
+                }
+                judge(home, store, tool, &row, &look.ailments, options)
+            }
+            Err(error) => Err(error),
         };
-        looked += 1;
-        if ailments.is_empty() {
-            old += u64::from(!accepted);
-            continue;
-        }
-        let check = judge(home, store, tool, &row, &ailments, options)?;
-        sick += u64::from(check.state != State::Ok);
+        let check = check.unwrap_or_else(|error| {
+            let session = Some(row.public_id.to_string());
+            Check { session, ..Check::of_error(tool.id(), &error) }
+        });
+        seen.sick += u64::from(check.state != State::Ok);
         tell(check)?;
     }
-    conclude(tool, [looked, sick, old, left]).into_iter().try_for_each(tell)
+    conclude(tool, &seen).into_iter().try_for_each(tell)
+}
+
+/// What was looked at.
+#[derive(Default)]
+struct Seen {
+    looked: u64,
+    bytes: u64,
+    sick: u64,
+    old: u64,
+    left: u64,
+}
+
+/// What one session is like.
+struct Look {
+    ailments: Vec<Ailment>,
+    /// The client takes the session's own file.
+    accepted: bool,
+    bytes: u64,
+}
+
+fn look(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Look> {
+    let source = ArchivedSession::open(store, row.clone())?;
+    let main = source.newest("main");
+    let path = main.and_then(|main| source.native_path(main));
+    let accepted = tool.writer().map_or(Ok(true), |writer| writer.accepts_own(&source, path))?;
+    Ok(Look { ailments: tool.ailments(&source)?, accepted, bytes: main.map_or(0, |main| main.length) })
 }
 
 /// What the sessions looked at say together.
-fn conclude(tool: &'static dyn Tool, [looked, sick, old, left]: [u64; 4]) -> Vec<Check> {
+fn conclude(tool: &'static dyn Tool, seen: &Seen) -> Vec<Check> {
+    let Seen { looked, sick, old, left, .. } = *seen;
     let mut checks = Vec::new();
     if looked > 0 && sick == 0 {
         let what = format!("no harm found in the files of {}", sessions_in_words(looked));
