@@ -25,8 +25,8 @@ pub fn stray(store: &mut Store, home: &Home, path: &Path, tool: Option<&'static 
     let mut head = Vec::new();
     (&mut open).take(HEAD).read_to_end(&mut head).context(unreadable)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let candidates = tools::ALL.iter().copied().filter(|known| tool.is_none_or(|tool| tool.id() == known.id()));
-    let found = candidates.filter_map(|tool| Some((tool, tool.place_of_stray(name, &head)?))).next();
+    let mut candidates = tools::ALL.iter().copied().filter(|known| tool.is_none_or(|tool| tool.id() == known.id()));
+    let found = candidates.find_map(|tool| Some((tool, tool.place_of_stray(name, &head)?)));
     let Some((tool, relative)) = found else {
         return Err(Error::not_found(format!("{} is no session file that we know", path.display()))
             .hint("give a file that a tool wrote, a folder such as .claude, a home folder, or a .sfs folder"));
@@ -41,7 +41,7 @@ pub fn stray(store: &mut Store, home: &Home, path: &Path, tool: Option<&'static 
     let report = Capture { home: &there, store, tool }.files(vec![copy.clone()], &mut |_| {});
     store.write(|store| {
         store.forget_native_file(&copy.to_string_lossy())?;
-        own.into_iter().try_for_each(|file| keep(store, file))
+        own.iter().try_for_each(|file| keep(store, file))
     })?;
     // Without a native copy to compare with, the file is read again each time; what it has may all be known.
     report.map(|report| if report.bytes == 0 { Report { errors: report.errors, ..Report::default() } } else { report })
@@ -73,9 +73,9 @@ fn own_files(store: &Store, tool: &dyn Tool, root: &Path, copy: &Path) -> Result
 }
 
 /// A longer file took the stream over; as it is nobody's, the stream stays with the file that the tool has.
-fn keep(store: &mut Store, file: NativeFile) -> Result<()> {
+fn keep(store: &mut Store, file: &NativeFile) -> Result<()> {
     let now = store.native_file(&file.path)?;
-    if now.is_some_and(|now| now.stream.is_none()) { store.save_native_file(&file) } else { Ok(()) }
+    if now.is_some_and(|now| now.stream.is_none()) { store.save_native_file(file) } else { Ok(()) }
 }
 
 fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {

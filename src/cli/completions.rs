@@ -132,7 +132,7 @@ _sfs() {{
         let mut words = names(&subcommands(command));
         for positional in command.positionals() {
             match values(positional.name) {
-                Values::Sessions => words.push_str(&format!("last $({SESSIONS})")),
+                Values::Sessions => words.extend(["last $(", SESSIONS, ")"]),
                 Values::Words(more) => words.push_str(&more.join(" ")),
                 Values::Other => {}
             }

@@ -109,7 +109,7 @@ impl Service {
             Installed::No => {}
             Installed::Foreign => return Err(self.foreign()),
             Installed::Current | Installed::Older => {
-                std::fs::remove_file(&self.file).context(|| format!("{} can't be removed", self.file.display()))?
+                std::fs::remove_file(&self.file).context(|| format!("{} can't be removed", self.file.display()))?;
             }
         }
         Ok(before)

@@ -48,7 +48,7 @@ fn mode(home: &Home, path: &Path, fix: bool) -> Option<Check> {
         return Some(Check::new("files", State::Fail, format!("{name} belongs to another user")).hint(hint));
     }
     let (mode, wanted) = (metadata.permissions().mode() & 0o777, if metadata.is_dir() { 0o700 } else { 0o600 });
-    if mode & 0o077 == 0 || metadata.is_symlink() {
+    if mode & 0o700 == mode || metadata.is_symlink() {
         return None;
     }
     let open = format!("{name} has mode {mode:04o}: others may read your sessions");
