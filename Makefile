@@ -1,7 +1,7 @@
 # make            release build                  make test     every test, the real clients included
 # make demo       the main job, end to end       make bench    the budget, measured
 # make check      format, lints, docs, licences  make static   one static file for any Linux
-# make install    the binary and its two names   PREFIX=~/.local
+# make install    the binary, its two names, manual pages   PREFIX=~/.local
 
 PREFIX ?= $(HOME)/.local
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -42,6 +42,7 @@ install: all
 	install -m 755 target/release/sessionfs '$(DESTDIR)$(PREFIX)/bin/sessionfs'
 	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfs'
 	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfsd'
+	target/release/sessionfs man '$(DESTDIR)$(PREFIX)/share/man/man1'
 
 clean:
 	cargo clean

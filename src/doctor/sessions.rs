@@ -6,7 +6,7 @@ use crate::capture::Capture;
 use crate::error::{Error, Result};
 use crate::export::{self, ArchivedSession, ResumeOptions};
 use crate::home::Home;
-use crate::store::{Filter, SessionRow, Store};
+use crate::store::{Event, Filter, SessionRow, Store};
 use crate::tools::health::{Ailment, Effect};
 use crate::tools::{Source, Tool};
 use std::path::{Path, PathBuf};
@@ -183,7 +183,11 @@ fn repair(home: &Home, store: &mut Store, tool: &'static dyn Tool, row: &Session
         Ok(below) => resolved(&root).join(below),
         Err(_) => file.clone(),
     });
-    Capture { home, store, tool }.files(files.collect(), &mut |_| {})?;
+    let files = files.collect();
+    let detail = serde_json::json!({"tool": tool.id(), "native_id": resumed.native_id, "how": resumed.how.as_str()});
+    // What was written stays written, also where that can't be written down.
+    let _ = store.audit(Event::Resumed, &row.public_id, &detail);
+    Capture { home, store, tool }.files(files, &mut |_| {})?;
     let copy =
         store.find_native(tool.id(), &resumed.native_id)?.filter(|copy| is_sound(store, tool, copy).unwrap_or(false));
     copy.ok_or_else(|| {
