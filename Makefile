@@ -1,7 +1,7 @@
 # make            release build                  make test     every test, the real clients included
 # make demo       the main job, end to end       make bench    the budget, measured
 # make check      format, lints, docs, licences  make static   one static file for any Linux
-# make install    the binary, its two names, manual pages   PREFIX=~/.local
+# make install    the binary with its two names and manual pages   PREFIX=~/.local
 
 PREFIX ?= $(HOME)/.local
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
