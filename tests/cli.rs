@@ -287,7 +287,7 @@ fn an_empty_archive_says_what_to_do() {
     ");
     let overview = home.sfs(&[]);
     assert_eq!(overview.code, Some(0));
-    assert!(overview.stdout.contains("Next: sfs import"), "{overview}");
+    assert!(overview.stdout.contains("Next: sfs init"), "{overview}");
 }
 
 #[test]

@@ -572,3 +572,18 @@ fn a_sent_file_never_takes_the_place_of_this_homes_own() {
     assert!(format!("{}", home.json(&["show", "last", "-m", "--json"])).contains("Answer 3"));
     assert_sound(&home);
 }
+
+#[test]
+fn what_was_not_looked_at_is_told() {
+    let home = TestHome::new();
+    let long = claude_line(&id(1), 2, "user", &"word ".repeat(14 << 20));
+    write(&claude_file(&home, &id(1)), format!("{}{long}\n", claude_session(&id(1), 1)));
+    write(&claude_file(&home, &id(2)), claude_session(&id(2), 1));
+    import(&home);
+    let (code, report) = doctor(&home, &[]);
+    let told = checks(&report, "ok");
+    assert_eq!(code, Some(0), "{report}");
+    assert!(told.contains(&"claude-code: no harm found in the files of 1 session".to_owned()), "{told:?}");
+    assert!(told.contains(&"claude-code: 1 session not looked at".to_owned()), "{told:?}");
+    assert!(!format!("{}", doctor(&home, &["--all"]).1).contains("not looked at"));
+}

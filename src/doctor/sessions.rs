@@ -11,9 +11,9 @@ use crate::tools::health::{Ailment, Effect};
 use crate::tools::{Source, Tool};
 use std::path::{Path, PathBuf};
 
-/// So many of a tool's newest sessions are looked at, and about so many bytes of them.
+/// So many of a tool's newest sessions are looked at, and so many bytes of them: a few seconds.
 const SESSIONS: u64 = 200;
-const BYTES: u64 = 256 << 20;
+const BYTES: u64 = 64 << 20;
 
 /// Looks at a tool's sessions, the newest first. One that can't be read does not hide the others.
 pub(super) fn examine(
@@ -28,17 +28,15 @@ pub(super) fn examine(
     let mut seen = Seen::default();
     for (row, _) in store.list(&filter)? {
         // What the tool no longer has, it can't refuse.
-        if !is_here(store, &root, &row)? {
-            continue;
-        }
-        if !options.all && (seen.looked >= SESSIONS || seen.bytes > BYTES) {
+        let Some(bytes) = length_here(store, &root, &row)? else { continue };
+        if !options.all && (seen.looked >= SESSIONS || seen.bytes + bytes > BYTES) {
             seen.left += 1;
             continue;
         }
         seen.looked += 1;
+        seen.bytes += bytes;
         let check = match look(store, tool, &row) {
             Ok(look) => {
-                seen.bytes += look.bytes;
                 seen.old += u64::from(look.ailments.is_empty() && !look.accepted);
                 if look.ailments.is_empty() {
                     continue;
@@ -72,7 +70,6 @@ struct Look {
     ailments: Vec<Ailment>,
     /// The client takes the session's own file.
     accepted: bool,
-    bytes: u64,
 }
 
 fn look(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Look> {
@@ -80,7 +77,7 @@ fn look(store: &Store, tool: &dyn Tool, row: &SessionRow) -> Result<Look> {
     let main = source.newest("main");
     let path = main.and_then(|main| source.native_path(main));
     let accepted = tool.writer().map_or(Ok(true), |writer| writer.accepts_own(&source, path))?;
-    Ok(Look { ailments: tool.ailments(&source)?, accepted, bytes: main.map_or(0, |main| main.length) })
+    Ok(Look { ailments: tool.ailments(&source)?, accepted })
 }
 
 /// What the sessions looked at say together.
@@ -151,18 +148,19 @@ fn sound_copy(home: &Home, store: &Store, tool: &dyn Tool, row: &SessionRow) -> 
     let root = resolved(&tool.root(home));
     for child in store.children(&row.public_id)? {
         let child = store.resolve(&child)?;
-        if child.tool == tool.id() && is_here(store, &root, &child)? && is_sound(store, tool, &child)? {
+        if child.tool == tool.id() && length_here(store, &root, &child)?.is_some() && is_sound(store, tool, &child)? {
             return Ok(Some(child));
         }
     }
     Ok(None)
 }
 
-/// The tool of this home has the session's main file; one of another home may be captured, too.
-fn is_here(store: &Store, root: &Path, row: &SessionRow) -> Result<bool> {
-    let Some(main) = store.newest_stream(row.id, "main")? else { return Ok(false) };
+/// The length of a session's main file, if the tool of this home has it; one of another home may be captured, too.
+fn length_here(store: &Store, root: &Path, row: &SessionRow) -> Result<Option<u64>> {
+    let Some(main) = store.newest_stream(row.id, "main")? else { return Ok(None) };
     let files = store.native_files_of(main.id)?;
-    Ok(files.iter().any(|file| file.gone_at.is_none() && Path::new(&file.path).starts_with(root)))
+    let is_here = files.iter().any(|file| file.gone_at.is_none() && Path::new(&file.path).starts_with(root));
+    Ok(is_here.then_some(main.length))
 }
 
 /// The tool's folder may be a symbolic link; captured paths are below the real one.
