@@ -1,6 +1,7 @@
 //! Setting a machine up and keeping it healthy: init, the service, the doctor, completions, manual pages, and sessions from
 //! elsewhere.
 
+use crate::clients::{Client, ready, receive};
 use crate::support::home::{Run, TestHome, copy_tree, fixture};
 use crate::support::written::{
     assert_sound, claude_file, claude_line, claude_session, codex_file, codex_session, id, import, sessions, write,
@@ -439,6 +440,39 @@ fn what_codex_would_not_take_gets_a_copy_that_it_takes() {
     assert_eq!((code, checks(&report, "fixed").len()), (Some(0), 6), "{report}");
     assert_eq!(doctor(&home, &[]).0, Some(0));
     assert_eq!(sessions(&home).len(), 12);
+}
+
+/// The native id of the copy that the doctor wrote of the session with this native id.
+fn copy_of(home: &TestHome, sick: &str) -> String {
+    let all = home.json(&["list", "--all", "--json"]);
+    let all = all.as_array().unwrap();
+    let parent = &all.iter().find(|session| session["native_id"] == sick).unwrap()["id"];
+    let copy = all.iter().find(|session| session["parent_id"] == *parent).unwrap();
+    copy["native_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_real_clients_refuse_what_the_doctor_finds_and_take_its_copies() {
+    if !ready("the_real_clients_refuse_what_the_doctor_finds", &[Client::ClaudeCode, Client::Codex]) {
+        return;
+    }
+    let home = TestHome::new();
+    let call = json!({"type": "tool_use", "id": "toolu_2", "name": "Bash", "input": "ls"});
+    write(&claude_file(&home, &id(1)), claude_with(&id(1), &[call]));
+    write(&codex_file(&home, &id(2)), format!("\u{feff}{}", codex_session(&id(2))));
+    import(&home);
+    assert_eq!(home.sfs(&["doctor", "--fix"]).code, Some(0));
+    let folder = Path::new("/home/dev/work/project");
+    for (client, sick, turns) in [(Client::ClaudeCode, id(1), 2), (Client::Codex, id(2), 1)] {
+        let refused = receive(client, home.path(), folder, &sick).unwrap();
+        assert!(!refused.rejections.is_empty() || refused.requests == 0, "{client:?}: {refused:?}");
+        let taken = receive(client, home.path(), folder, &copy_of(&home, &sick)).unwrap();
+        assert_eq!((taken.rejections.len(), taken.orphans.len(), taken.exit), (0, 0, Some(0)), "{client:?}: {taken:?}");
+        for turn in 0..turns {
+            assert!(taken.user_texts.iter().any(|text| text.contains(&format!("Question {turn}"))), "{taken:?}");
+            assert!(taken.assistant_texts.iter().any(|text| text.contains(&format!("Answer {turn}"))), "{taken:?}");
+        }
+    }
 }
 
 #[test]
