@@ -355,11 +355,10 @@ fn claude_with(session: &str, blocks: &[Value]) -> String {
     format!("{}{last}\n", claude_session(session, 2))
 }
 
-#[test]
-fn what_claude_code_would_not_take_gets_a_copy_that_it_takes() {
-    let home = TestHome::new();
+/// Last replies of Claude Code sessions by number; the second one the client garbles, the others its model's API refuses.
+fn sick_claude_replies() -> Vec<(u32, Vec<Value>)> {
     let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"command": "ls"}});
-    let sick = [
+    vec![
         (
             1,
             vec![
@@ -369,7 +368,13 @@ fn what_claude_code_would_not_take_gets_a_copy_that_it_takes() {
         ),
         (2, vec![call("toolu_1"), call("toolu_1")]),
         (3, vec![json!({"type": "tool_use", "id": "toolu_2", "name": "Bash", "input": "ls"})]),
-    ];
+    ]
+}
+
+#[test]
+fn what_claude_code_would_not_take_gets_a_copy_that_it_takes() {
+    let home = TestHome::new();
+    let sick = sick_claude_replies();
     for (number, blocks) in &sick {
         write(&claude_file(&home, &id(*number)), claude_with(&id(*number), blocks));
     }
@@ -405,19 +410,18 @@ fn what_claude_code_would_not_take_gets_a_copy_that_it_takes() {
     assert_sound(&home);
 }
 
-#[test]
-fn what_codex_would_not_take_gets_a_copy_that_it_takes() {
-    let home = TestHome::new();
+/// Codex sessions by number, and what is wrong with each: all but the last one the client refuses.
+fn sick_codex_sessions() -> Vec<(u32, String, &'static str)> {
     let item = |payload: &Value| {
         let line = json!({"timestamp": "2026-11-22T10:00:03.000Z", "type": "response_item", "payload": payload});
         format!("{line}\n")
     };
     let call = |id: &str| item(&json!({"type": "function_call", "name": "shell", "arguments": "{}", "call_id": id}));
     let output = |id: &str| item(&json!({"type": "function_call_output", "call_id": id, "output": "done"}));
-    let sick = [
+    vec![
         (1, format!("\u{feff}{}", codex_session(&id(1))), "a byte order mark"),
         (2, codex_session(&id(2)) + &output("a") + &call("a"), "before their call"),
-        (3, codex_session(&id(3)) + &call("a") + &output("a") + &call("a") + &output("a"), "id of another one"),
+        (3, codex_session(&id(3)) + &call("a") + &call("a") + &output("a") + &output("a"), "id of another one"),
         (4, codex_session(&id(4)).replace("\"cli_version\"", "\"version\""), "fields missing"),
         (
             5,
@@ -425,7 +429,13 @@ fn what_codex_would_not_take_gets_a_copy_that_it_takes() {
             "ordinal",
         ),
         (6, codex_session(&id(6)) + &call("a") + &output("b"), "without their call"),
-    ];
+    ]
+}
+
+#[test]
+fn what_codex_would_not_take_gets_a_copy_that_it_takes() {
+    let home = TestHome::new();
+    let sick = sick_codex_sessions();
     for (number, text, _) in &sick {
         write(&codex_file(&home, &id(*number)), text);
     }
@@ -443,10 +453,10 @@ fn what_codex_would_not_take_gets_a_copy_that_it_takes() {
 }
 
 /// The native id of the copy that the doctor wrote of the session with this native id.
-fn copy_of(home: &TestHome, sick: &str) -> String {
+fn copy_of(home: &TestHome, tool: &str, sick: &str) -> String {
     let all = home.json(&["list", "--all", "--json"]);
     let all = all.as_array().unwrap();
-    let parent = &all.iter().find(|session| session["native_id"] == sick).unwrap()["id"];
+    let parent = &all.iter().find(|session| session["tool"] == tool && session["native_id"] == sick).unwrap()["id"];
     let copy = all.iter().find(|session| session["parent_id"] == *parent).unwrap();
     copy["native_id"].as_str().unwrap().to_owned()
 }
@@ -457,17 +467,29 @@ fn the_real_clients_refuse_what_the_doctor_finds_and_take_its_copies() {
         return;
     }
     let home = TestHome::new();
-    let call = json!({"type": "tool_use", "id": "toolu_2", "name": "Bash", "input": "ls"});
-    write(&claude_file(&home, &id(1)), claude_with(&id(1), &[call]));
-    write(&codex_file(&home, &id(2)), format!("\u{feff}{}", codex_session(&id(2))));
+    for (number, blocks) in sick_claude_replies() {
+        write(&claude_file(&home, &id(number)), claude_with(&id(number), &blocks));
+    }
+    for (number, text, _) in sick_codex_sessions() {
+        write(&codex_file(&home, &id(number)), text);
+    }
     import(&home);
     assert_eq!(home.sfs(&["doctor", "--fix"]).code, Some(0));
     let folder = Path::new("/home/dev/work/project");
-    for (client, sick, turns) in [(Client::ClaudeCode, id(1), 2), (Client::Codex, id(2), 1)] {
-        let refused = receive(client, home.path(), folder, &sick).unwrap();
-        assert!(!refused.rejections.is_empty() || refused.requests == 0, "{client:?}: {refused:?}");
-        let taken = receive(client, home.path(), folder, &copy_of(&home, &sick)).unwrap();
-        assert_eq!((taken.rejections.len(), taken.orphans.len(), taken.exit), (0, 0, Some(0)), "{client:?}: {taken:?}");
+    let claude = [(1, true), (2, false), (3, true)]
+        .map(|(number, refused)| (Client::ClaudeCode, "claude-code", number, refused, 2));
+    // Whether the API refuses an id that is used twice (the third one), the mock does not tell.
+    let codex = [1, 2, 4, 5, 6].map(|number| (Client::Codex, "codex", number, number < 6, 1));
+    for (client, tool, number, is_refused, turns) in claude.into_iter().chain(codex) {
+        let sick = receive(client, home.path(), folder, &id(number)).unwrap();
+        let refused = !sick.rejections.is_empty() || sick.requests == 0;
+        assert_eq!(refused, is_refused, "{tool} {number}: {sick:?}");
+        let taken = receive(client, home.path(), folder, &copy_of(&home, tool, &id(number))).unwrap();
+        assert_eq!(
+            (taken.rejections.len(), taken.orphans.len(), taken.exit),
+            (0, 0, Some(0)),
+            "{tool} {number}: {taken:?}"
+        );
         for turn in 0..turns {
             assert!(taken.user_texts.iter().any(|text| text.contains(&format!("Question {turn}"))), "{taken:?}");
             assert!(taken.assistant_texts.iter().any(|text| text.contains(&format!("Answer {turn}"))), "{taken:?}");

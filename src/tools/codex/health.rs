@@ -42,6 +42,8 @@ struct Look {
     continues: bool,
     last: Option<(bool, u64)>,
     calls: HashSet<String>,
+    /// Calls that wait for their output: an id that was answered may be used again.
+    open: HashSet<String>,
     /// Outputs that came before a call of their id, by line.
     early: HashMap<String, u64>,
 }
@@ -92,6 +94,7 @@ impl Look {
             Some(kind @ ("function_call" | "custom_tool_call")) => self.call(kind, item, line),
             Some("function_call_output" | "custom_tool_call_output") => {
                 let id = item["call_id"].as_str().unwrap_or_default();
+                self.open.remove(id);
                 if !self.continues && !self.calls.contains(id) {
                     self.early.entry(id.to_owned()).or_insert(line);
                 }
@@ -113,7 +116,8 @@ impl Look {
         if let Some(line) = self.early.remove(id) {
             self.found.add(Effect::Refused, "tool outputs before their call", line);
         }
-        if !self.calls.insert(id.to_owned()) {
+        self.calls.insert(id.to_owned());
+        if !self.open.insert(id.to_owned()) {
             self.found.add(Effect::Refused, "tool calls with the id of another one", line);
         }
     }
