@@ -2,7 +2,7 @@
 # make demo       the main job, end to end       make bench    the budget, measured
 # make check      format, lints, docs, licences  make static   one static file for any Linux
 # make directions every session in every tool, by the real clients; writes the README's table
-# make install    the binary and its two names   PREFIX=~/.local
+# make install    the binary with its two names and manual pages   PREFIX=~/.local
 
 PREFIX ?= $(HOME)/.local
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -48,6 +48,7 @@ install: all
 	install -m 755 target/release/sessionfs '$(DESTDIR)$(PREFIX)/bin/sessionfs'
 	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfs'
 	ln -sf sessionfs '$(DESTDIR)$(PREFIX)/bin/sfsd'
+	target/release/sessionfs man '$(DESTDIR)$(PREFIX)/share/man/man1'
 
 clean:
 	cargo clean

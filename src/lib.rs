@@ -5,6 +5,7 @@
 //! cli, daemon  →  capture, search, export  →  tools, store  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store, security  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store  →  model  →  id, error
+//! cli  →  doctor  →  daemon  →  capture, export  →  tools, store  →  model  →  id, error
 //! ```
 //!
 //! `model` knows nobody. `tools` never touch the store, the store never names a tool; [`capture`], [`search`] and [`export`]
@@ -13,6 +14,7 @@
 pub mod capture;
 pub mod cli;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod home;

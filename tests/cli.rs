@@ -117,6 +117,7 @@ fn prepare(home: &TestHome, words: &[String]) {
     match words.join(" ").as_str() {
         "undelete" => drop(home.sfs(&["delete", "last"])),
         "tag remove" => drop(home.sfs(&["tag", "add", "last", "todo"])),
+        "daemon uninstall" => drop(home.sfs(&["daemon", "install"])),
         _ => {}
     }
 }
@@ -152,6 +153,11 @@ fn every_example_in_every_help_text_works() {
             let tools = home.path().join("bin");
             fs::create_dir(&tools).unwrap();
             symlink(env!("CARGO_BIN_EXE_sessionfs"), tools.join("sfs")).unwrap();
+            // The system's own services are none of a test's business.
+            for manager in ["systemctl", "launchctl"] {
+                write(&tools.join(manager), "#!/bin/sh\nexit 1\n");
+                fs::set_permissions(tools.join(manager), fs::Permissions::from_mode(0o755)).unwrap();
+            }
             let other = TestHome::with(&["codex/patch"]);
             // Exported sessions: where the published client keeps its own, and under the name that the example has.
             home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
@@ -191,20 +197,7 @@ fn every_command_that_offers_json_gives_one_document() {
         if !help.contains("  --json ") || words == ["watch"] {
             continue;
         }
-        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
-        args.push("--json");
-        let usage = help.lines().next().unwrap();
-        let needed = [
-            ("<id>", "last"),
-            ("<ids...>", "last"),
-            ("<old>", "last"),
-            ("<new>", "."),
-            ("<title>", "A title"),
-            ("<tags...>", "todo"),
-            ("<query...>", "word"),
-            ("<file>", "backup.tar"),
-        ];
-        args.extend(needed.iter().filter(|(sign, _)| usage.contains(sign)).map(|(_, word)| word));
+        let args = with_arguments(&words, &help, &["--json"]);
         let home = captured();
         prepare(&home, &words);
         with_a_server(&home);
@@ -212,6 +205,66 @@ fn every_command_that_offers_json_gives_one_document() {
         done += 1;
     }
     assert!(done > 5, "only {done} commands were found");
+}
+
+/// The command with what its usage line asks for.
+fn with_arguments<'a>(words: &'a [String], help: &str, options: &[&'a str]) -> Vec<&'a str> {
+    let usage = help.lines().next().unwrap();
+    let needed = [
+        ("<id>", "last"),
+        ("<ids...>", "last"),
+        ("<title>", "A title"),
+        ("<tags...>", "todo"),
+        ("<old>", "last"),
+        ("<new>", "."),
+        ("<query...>", "word"),
+        ("<file>", "backup.tar"),
+        ("<email>", "alice@example.com"),
+        ("<shell>", "bash"),
+        ("<folder>", "man1"),
+        ("<key>", "log_level"),
+        ("<value>", "info"),
+    ];
+    let arguments = needed.iter().filter(|(sign, _)| usage.contains(sign)).map(|(_, word)| *word);
+    words.iter().map(String::as_str).chain(options.iter().copied()).chain(arguments).collect()
+}
+
+#[test]
+fn every_command_knows_what_to_do_with_an_empty_archive() {
+    let mut done = 0;
+    for (words, help) in commands(&TestHome::new()) {
+        let path = words.join(" ");
+        if help.contains("<command>") || ["daemon run", "watch"].contains(&path.as_str()) {
+            continue;
+        }
+        for options in [&[][..], &["--json"]].iter().take(1 + usize::from(help.contains("  --json "))) {
+            let home = TestHome::new();
+            let args = with_arguments(&words, &help, options);
+            let run = home.sfs(&args);
+            home.sfs(&["daemon", "stop"]);
+            match run.code {
+                Some(0) if options.is_empty() => {}
+                Some(0) => {
+                    let answer = serde_json::from_str::<Value>(&run.stdout);
+                    assert!(answer.is_ok(), "{args:?}: {run}");
+                }
+                // What needs something that is not there says which command brings it.
+                Some(1..=3) if options.is_empty() => {
+                    assert!(
+                        run.stderr.starts_with("error: ") && run.stderr.contains("\nhint: sfs "),
+                        "{args:?}: {run}"
+                    );
+                }
+                Some(1..=3) => {
+                    let error: Value = serde_json::from_str(&run.stderr).unwrap_or_else(|_| panic!("{args:?}: {run}"));
+                    assert!(error["error"]["hint"].is_string(), "{args:?}: {run}");
+                }
+                _ => panic!("{args:?}: {run}"),
+            }
+            done += 1;
+        }
+    }
+    assert!(done > 30, "only {done} command lines were found");
 }
 
 // What is typed.
@@ -267,7 +320,7 @@ fn an_empty_archive_says_what_to_do() {
     ");
     let overview = home.sfs(&[]);
     assert_eq!(overview.code, Some(0));
-    assert!(overview.stdout.contains("Next: sfs import"), "{overview}");
+    assert!(overview.stdout.contains("Next: sfs init"), "{overview}");
 }
 
 #[test]
@@ -453,8 +506,8 @@ fn what_is_named_and_not_there_is_not_found() {
 
     $ sfs import nowhere
     ---- stderr
-    error: nowhere is not a folder
-    hint: give a home folder that has .claude or .codex in it, or a .sfs folder
+    error: nowhere does not exist
+    hint: give a home folder that has .claude or .codex in it, a session file, or a .sfs folder
     ---- exit Some(3)
 
     $ sfs resume last --project nowhere

@@ -445,12 +445,12 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     let home = TestHome::new();
     Cursor::install(home.path(), "thinking");
     home.sfs(&["import"]);
-    insta::assert_snapshot!(home.sfs(&["resume", "last"]), @r"
+    insta::assert_snapshot!(home.sfs(&["resume", "last"]), @r#"
     ---- stderr
     error: sessions can't be written for "cursor", the tool of this one
     hint: sfs resume ses_ovml3po33xjm7ndz --in claude-code | codex | gemini
     ---- exit Some(2)
-    ");
+    "#);
     insta::assert_snapshot!(home.sfs(&["restore", "last"]), @r"
     ---- stderr
     error: Cursor keeps session ses_ovml3po33xjm7ndz in its database

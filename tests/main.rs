@@ -28,6 +28,7 @@ mod resume;
 mod search;
 mod secrets;
 mod server;
+mod setup;
 mod sfs;
 mod stats;
 mod support;

@@ -875,8 +875,8 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
     fs::create_dir(home.path().join("empty.sfs")).unwrap();
     insta::assert_snapshot!(home.sfs(&["import", "file"]), @r"
     ---- stderr
-    error: file is not a folder
-    hint: give a home folder that has .claude or .codex in it, or a .sfs folder
+    error: $HOME/file is no session file that we know
+    hint: give a file that a tool wrote, a folder such as .claude, a home folder, or a .sfs folder
     ---- exit Some(3)
     ");
     insta::assert_snapshot!(home.sfs(&["import", "empty"]), @r"
@@ -897,8 +897,8 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
     Capture once: everything that your tools have, another home folder, or exported sessions
 
     Positional Arguments:
-      path              another home folder, such as a copy from an old machine, or
-                        .sfs folders; your own home by default
+      path              another home folder, such as a copy from an old machine, a
+                        session file, or .sfs folders; your own home by default
 
     Options:
       --from            only this tool: claude-code, codex, gemini or cursor
@@ -909,13 +909,14 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
       sfs import
       sfs import --from codex
       sfs import /mnt/old-laptop/home/me
+      sfs import /mnt/old-laptop/home/me/.codex
       sfs import ses_mxwrb23zcxyg4kq7.sfs
       sfs import ses_mxwrb23zcxyg4kq7.sfs.tar.gz
       sfs import ~/.sessionfs/sessions
 
     Notes:
-      PATH may be another home folder, a .sfs folder or its .tar.gz, or a folder that holds several .sfs folders.
-      Importing twice changes nothing.
+      PATH may be another home folder, a tool's folder in one or what is below it, a single session file, a .sfs
+      folder or its .tar.gz, or a folder that holds several of them. Importing twice changes nothing.
     ");
 }
 

@@ -44,14 +44,18 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
     let mut sessions = BTreeMap::<String, Vec<Found>>::new();
     let mut known = HashSet::new();
+    let root = scan::resolve(&capture.tool.root(capture.home));
     for file in capture.store.guarded_files(capture.tool.id())? {
         let path = PathBuf::from(&file.path);
+        // The tool here knows nothing of another home's files.
+        if !path.starts_with(&root) {
+            continue;
+        }
         known.insert(path.clone());
         if let Some(found) = Found::of_known(file, changed.contains(&path)) {
             sessions.entry(found.native_id.clone()).or_default().push(found);
         }
     }
-    let root = scan::resolve(&capture.tool.root(capture.home));
     for path in changed.difference(&known) {
         if let Some((native_id, stream)) = file::whose(capture.tool, &root, path) {
             sessions.entry(native_id.clone()).or_default().extend(Found::of_new(native_id, stream, path));

@@ -8,6 +8,7 @@
 //! - [`mod@guard`] says which files their tools will delete next, and whether the archive has them,
 //! - [`mod@purge`] takes a session out of the archive for good,
 //! - [`database`] does both for tools whose sessions are rows of a database,
+//! - [`mod@stray`] takes in a single file from outside every tool's folder,
 //! - [`sfs`] takes in portable folders, which no tool wrote here, [`written`] what we write ourselves,
 //! - [`mod@derive`] reads new lines and fills the derived tables; rebuilding them is the same code over archived bytes.
 
@@ -21,6 +22,7 @@ mod guard;
 mod purge;
 mod scan;
 mod sfs;
+mod stray;
 mod written;
 
 pub use arrival::Arrival;
@@ -30,6 +32,7 @@ pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
 pub use sfs::{Imported, Parcel, Received, import_sfs, sfs_folders};
+pub use stray::stray;
 pub use written::{MovedStream, Unborn, archive_move, archive_session};
 
 use crate::error::{Error, Result};

@@ -25,6 +25,8 @@ impl Capture<'_> {
     pub fn scan(&mut self) -> Result<Scan> {
         let mut known = self.store.known_files(self.tool.id())?;
         let root = resolve(&self.tool.root(self.home));
+        // Files of another home are looked at when that home is imported.
+        known.retain(|path, _| Path::new(path).starts_with(&root));
         let mut scan = Scan::default();
         for folder in self.tool.folders() {
             walk(&root.join(folder), &mut known, &mut scan);

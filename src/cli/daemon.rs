@@ -1,6 +1,7 @@
 //! `sfs daemon`: starting, stopping and looking at the daemon. `sfsd` is `sfs daemon run`.
 
 use super::Context;
+use super::service::{Install, Uninstall};
 use super::ui::{self, Style};
 use crate::daemon::{self, Started, State, Status, Stopped, Watcher};
 use crate::error::Result;
@@ -9,7 +10,8 @@ use argh::{ArgsInfo, FromArgs};
 /// Keep capturing in the background: start, stop, status, logs
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "daemon")]
-#[argh(example = "sfs daemon start
+#[argh(example = "sfs daemon install --now
+sfs daemon start
 sfs daemon status
 sfs daemon logs -f")]
 pub(super) struct Daemon {
@@ -25,6 +27,8 @@ enum DaemonCommand {
     Restart(Restart),
     Status(Look),
     Logs(Logs),
+    Install(Install),
+    Uninstall(Uninstall),
     Run(Run),
 }
 
@@ -85,6 +89,8 @@ impl Daemon {
             DaemonCommand::Restart(_) => stop(context).and_then(|()| start(context)),
             DaemonCommand::Status(look) => look.run(context),
             DaemonCommand::Logs(logs) => logs.run(context),
+            DaemonCommand::Install(install) => install.run(context),
+            DaemonCommand::Uninstall(uninstall) => uninstall.run(context),
             DaemonCommand::Run(_) => run(context),
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::home::Home;
 use crate::security::archive::{self, Limits};
 use crate::settings;
+use crate::store::Store;
 use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
 use std::path::{Path, PathBuf};
@@ -16,12 +17,13 @@ use std::path::{Path, PathBuf};
 #[argh(example = "sfs import
 sfs import --from codex
 sfs import /mnt/old-laptop/home/me
+sfs import /mnt/old-laptop/home/me/.codex
 sfs import ses_mxwrb23zcxyg4kq7.sfs
 sfs import ses_mxwrb23zcxyg4kq7.sfs.tar.gz
 sfs import ~/.sessionfs/sessions")]
 #[argh(
-    note = "PATH may be another home folder, a .sfs folder or its .tar.gz, or a folder that holds several .sfs folders.
-Importing twice changes nothing."
+    note = "PATH may be another home folder, a tool's folder in one or what is below it, a single session file, a .sfs
+folder or its .tar.gz, or a folder that holds several of them. Importing twice changes nothing."
 )]
 pub(super) struct Import {
     /// only this tool: claude-code, codex, gemini or cursor
@@ -30,21 +32,25 @@ pub(super) struct Import {
     /// print what was captured as JSON
     #[argh(switch)]
     json: bool,
-    /// another home folder, such as a copy from an old machine, or .sfs folders; your own home by default
+    /// another home folder, such as a copy from an old machine, a session file, or .sfs folders; your own home by default
     #[argh(positional)]
     path: Option<PathBuf>,
 }
 
 impl Import {
     pub(super) fn run(self, context: &Context) -> Result<()> {
+        let asked = self.from.as_deref().map(tools::find).transpose()?;
         let home = match &self.path {
             Some(path) if archive::is_named(path) && path.is_file() => return self.archive(context, path),
-            Some(path) if !path.is_dir() => {
-                return Err(Error::not_found(format!("{} is not a folder", path.display()))
-                    .hint("give a home folder that has .claude or .codex in it, or a .sfs folder"));
-            }
             Some(path) => {
-                let path = path.canonicalize().map_err(|e| Error::failed("the path can't be read").because(e))?;
+                let path = path.canonicalize().map_err(|_| nothing_at(path))?;
+                if let Some((tool, home)) = inside(context, &path) {
+                    return self.part(context, &home, tool, asked, &path);
+                }
+                if !path.is_dir() {
+                    let report = capture::stray(&mut context.open()?, &context.home, &path, asked)?;
+                    return self.tell(context, &report);
+                }
                 let home = Home::at(&path, &context.home.data);
                 if !tools::ALL.iter().any(|tool| tool.root(&home).exists()) {
                     return self.portable(context, &path);
@@ -53,26 +59,45 @@ impl Import {
             }
             None => context.home.clone(),
         };
-        let tools: Vec<&'static dyn Tool> = match &self.from {
-            Some(name) => vec![tools::find(name)?],
-            None => tools::ALL.to_vec(),
-        };
+        let tools = asked.map_or_else(|| tools::ALL.to_vec(), |tool| vec![tool]);
         let mut store = context.open()?;
         let mut total = Report::default();
         for tool in tools {
-            if self.from.is_none() && !settings::captures(&store, tool.id())? {
-                continue;
+            if self.from.is_some() || settings::captures(&store, tool.id())? {
+                total.absorb(capture_all(context, &home, &mut store, tool)?);
             }
-            let mut capture = Capture { home: &home, store: &mut store, tool };
-            let report = capture.all(&mut |report| {
-                let text =
-                    format!("{}: {}, {}", tool.name(), ui::counted(report.files, "file"), ui::bytes(report.bytes));
-                context.ui.progress(Some(&text));
-            })?;
-            total.absorb(report);
         }
-        context.ui.progress(None);
         self.tell(context, &total)
+    }
+
+    /// `path` is a tool's folder in some home, or a file or folder below one.
+    fn part(
+        &self,
+        context: &Context,
+        home: &Home,
+        tool: &'static dyn Tool,
+        asked: Option<&'static dyn Tool>,
+        path: &Path,
+    ) -> Result<()> {
+        if asked.is_some_and(|asked| asked.id() != tool.id()) {
+            return Err(Error::usage(format!("{} belongs to {}", path.display(), tool.name()))
+                .hint(format!("sfs import {}", path.display())));
+        }
+        let mut store = context.open()?;
+        if path == tool.root(home) {
+            return self.tell(context, &capture_all(context, home, &mut store, tool)?);
+        }
+        let mut capture = Capture { home, store: &mut store, tool };
+        let mut scan = capture.scan_folder(path)?;
+        // A session's folder beside its file has what belongs to it, such as sub-agents.
+        if path.is_file() {
+            let beside = capture.scan_folder(&path.with_extension(""))?;
+            scan.changed.extend(beside.changed);
+        }
+        let mut report = capture.files(scan.changed, &mut |_| {})?;
+        report.errors.extend(scan.errors);
+        capture.read_indexes()?;
+        self.tell(context, &report)
     }
 
     /// `path` is a .sfs folder or holds some.
@@ -162,4 +187,34 @@ impl Import {
 fn not_a_home(path: &Path) -> Error {
     Error::usage("--from chooses from a home folder, and this one is none")
         .hint(format!("sfs import {}", path.display()))
+}
+
+/// Captures everything that `tool` has in `home`.
+pub(super) fn capture_all(
+    context: &Context,
+    home: &Home,
+    store: &mut Store,
+    tool: &'static dyn Tool,
+) -> Result<Report> {
+    let mut capture = Capture { home, store, tool };
+    let report = capture.all(&mut |report| {
+        let text = format!("{}: {}, {}", tool.name(), ui::counted(report.files, "file"), ui::bytes(report.bytes));
+        context.ui.progress(Some(&text));
+    });
+    context.ui.progress(None);
+    report
+}
+
+/// The tool in whose folder `path` is, and the home that this folder is in.
+fn inside(context: &Context, path: &Path) -> Option<(&'static dyn Tool, Home)> {
+    path.ancestors().find_map(|root| {
+        let home = Home::at(root.parent()?, &context.home.data);
+        let tool = tools::ALL.iter().find(|tool| tool.root(&home) == root)?;
+        Some((*tool, home))
+    })
+}
+
+fn nothing_at(path: &Path) -> Error {
+    Error::not_found(format!("{} does not exist", path.display()))
+        .hint("give a home folder that has .claude or .codex in it, a session file, or a .sfs folder")
 }

@@ -5,14 +5,19 @@ mod admin;
 mod arguments;
 mod audit;
 mod checkpoint;
+mod completions;
 mod config;
 mod daemon;
+mod definitions;
 mod delete;
+mod doctor;
 mod export;
 mod fork;
 mod guard;
 mod import;
+mod init;
 mod list;
+mod man;
 mod moved;
 mod overview;
 mod rename;
@@ -20,6 +25,7 @@ mod resume;
 mod scan;
 mod search;
 mod serve;
+mod service;
 mod show;
 mod stats;
 mod tag;
@@ -53,6 +59,7 @@ struct Sfs {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 enum Command {
+    Init(init::Init),
     List(list::List),
     Show(show::Show),
     Search(search::Search),
@@ -74,8 +81,11 @@ enum Command {
     Scan(scan::Scan),
     Config(config::Config),
     Daemon(daemon::Daemon),
+    Doctor(doctor::Doctor),
     Admin(admin::Admin),
     Serve(serve::Serve),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// What every command gets.
@@ -133,6 +143,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     let context = Context { home: Home::from_env()?, ui: ui.clone() };
     match sfs.command {
         None => overview::run(&context),
+        Some(Command::Init(command)) => command.run(&context),
         Some(Command::List(command)) => command.run(&context),
         Some(Command::Show(command)) => command.run(&context),
         Some(Command::Search(command)) => command.run(&context),
@@ -154,8 +165,11 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Scan(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
+        Some(Command::Doctor(command)) => return command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
         Some(Command::Serve(command)) => command.run(&context),
+        Some(Command::Completions(command)) => command.run(&context),
+        Some(Command::Man(command)) => command.run(&context),
     }
     .map(|()| ExitCode::SUCCESS)
 }

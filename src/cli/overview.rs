@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
     context.ui.line(if status.sessions > 0 {
         "Next: sfs list | sfs show last -m | sfs resume last --in codex | sfs --help"
     } else {
-        "Next: sfs import captures what is there; sfs daemon start keeps capturing; sfs --help"
+        "Next: sfs init captures what is there and keeps capturing; sfs --help"
     })
 }
 

@@ -67,7 +67,7 @@ impl Resume {
         };
         let project = self.project.as_deref().map(existing_folder).transpose()?;
         let selection = Selection { at: self.at.clone(), from: self.from.clone(), budget: self.budget };
-        let options = ResumeOptions { project, selection, dry_run: self.dry_run };
+        let options = ResumeOptions { project, selection, dry_run: self.dry_run, ..ResumeOptions::default() };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
         if !self.dry_run {
             let detail = json!({"tool": tool.id(), "native_id": resumed.native_id, "how": resumed.how.as_str()});

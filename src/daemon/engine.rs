@@ -103,7 +103,12 @@ impl<'a> Engine<'a> {
             watch: Watch::new(home, tell),
             works: tools::ALL.iter().map(work).collect(),
             log,
-            saved: Saved { pid: std::process::id(), since, watchers: std::collections::BTreeMap::new() },
+            saved: Saved {
+                pid: std::process::id(),
+                since,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                watchers: std::collections::BTreeMap::new(),
+            },
             archive: identity(&home.database()),
             clocks: (now, SystemTime::now()),
             layout_changed: false,

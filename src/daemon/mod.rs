@@ -4,7 +4,8 @@
 //! - [`pending`] says when what is looked at,
 //! - [`engine`] does it,
 //! - [`mod@status`], [`log`] and [`lock`] are what can be seen from outside,
-//! - [`control`] starts and stops it.
+//! - [`control`] starts and stops it,
+//! - [`mod@service`] makes the system start it at every login.
 //!
 //! The daemon keeps no state of its own: capture stores in one transaction what it read and how far, so a daemon that is
 //! killed at any moment goes on where it was. It does not talk to the server and knows no format of any tool.
@@ -14,10 +15,12 @@ mod engine;
 mod lock;
 mod log;
 mod pending;
+mod service;
 mod status;
 mod watch;
 
 pub use control::{Started, Stopped, detach, follow_log, recent_log, reload, start, stop, tune_memory};
+pub use service::{Installed, Manager, Service, tell_system};
 pub use status::{State, Status, Sync, Watcher, is_running, status};
 
 use crate::error::{Context, Result};

@@ -51,6 +51,8 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Since when it runs.
     pub since: Option<Timestamp>,
+    /// Which version of this program it is.
+    pub version: Option<String>,
     /// Sessions in the archive, of all tools.
     pub sessions: u64,
     /// One for each tool.
@@ -97,6 +99,8 @@ pub(super) const SETTING: &str = "daemon";
 pub(super) struct Saved {
     pub(super) pid: u32,
     pub(super) since: Timestamp,
+    #[serde(default)]
+    pub(super) version: String,
     pub(super) watchers: BTreeMap<String, SavedWatcher>,
 }
 
@@ -128,7 +132,8 @@ pub fn status(home: &Home) -> Result<Status> {
     Ok(Status {
         running,
         pid,
-        since: saved.map(|saved| saved.since),
+        since: saved.as_ref().map(|saved| saved.since),
+        version: saved.map(|saved| saved.version),
         sessions: watchers.iter().map(|watcher| watcher.sessions).sum(),
         watchers,
         sync: Sync { state: "off", pending: 0, last_error: None },

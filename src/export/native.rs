@@ -243,7 +243,7 @@ fn sweep(folder: &Path) {
 }
 
 /// Writes a file of mode 0600 under a name that tools ignore, syncs it and gives it its name. Missing folders are made.
-pub(super) fn write_atomically(
+pub(crate) fn write_atomically(
     path: &Path,
     replace: bool,
     fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,

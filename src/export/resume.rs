@@ -29,6 +29,8 @@ pub struct ResumeOptions {
     pub selection: Selection,
     /// Decide and count, write nothing.
     pub dry_run: bool,
+    /// Write it anew, also where the tool's own file could be used.
+    pub anew: bool,
 }
 
 /// What was done.
@@ -105,6 +107,7 @@ fn resume_captured(
     if tool.id() == session.tool
         && stays
         && options.selection.is_all()
+        && !options.anew
         && let Some(resumed) = resume_own(store, home, session, tool, writer, &cwd, options)?
     {
         return Ok(resumed);

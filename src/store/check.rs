@@ -61,6 +61,13 @@ impl Store {
         Ok(report)
     }
 
+    /// Whether the database is whole, as far as it can be told without looking at what it holds.
+    pub fn check_structure(&self) -> Result<Vec<Damage>> {
+        let mut report = CheckReport::default();
+        self.check_database(&mut report)?;
+        Ok(report.damage)
+    }
+
     fn check_session(
         &self,
         session: &SessionRow,

@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod database;
 pub mod foreign;
 pub mod gemini;
+pub mod health;
 mod lenient;
 pub mod sfs;
 
@@ -89,12 +90,21 @@ pub trait Tool: Sync {
     fn aliases(&self) -> &'static [&'static str];
     /// The tool's folder, such as `~/.claude`; honours the tool's own environment variable.
     fn root(&self, home: &Home) -> PathBuf;
+    /// The environment variables that move [`Tool::root`].
+    fn variables(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Folders below [`Tool::root`] that hold sessions, such as `projects`. Nothing else is ever opened, but for
     /// [`Tool::index_files`].
     fn folders(&self) -> &'static [&'static str];
     /// Decides what the file at `relative` (to the root) is. `head` reads the file's beginning, as much of it as
     /// [`Tool::head`] says; it is only called where the path alone does not tell.
     fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place;
+    /// Where below the root the tool would keep a session file of this name and beginning that lies elsewhere; `None`
+    /// where it is none of this tool's.
+    fn place_of_stray(&self, _name: &str, _head: &[u8]) -> Option<PathBuf> {
+        None
+    }
     /// How much of a file [`Tool::place`] wants to see.
     fn head(&self, _relative: &Path) -> Head {
         Head::FirstLine
@@ -132,6 +142,27 @@ pub trait Tool: Sync {
     }
     /// What this tool deletes by itself, as its settings say.
     fn retention(&self, home: &Home) -> Retention;
+    /// What in the session's own file its client would refuse, or lose in silence.
+    fn ailments(&self, _source: &dyn Source) -> Result<Vec<health::Ailment>> {
+        Ok(Vec::new())
+    }
+    /// The tool's own list of sessions compared with its files; `None` where it keeps no list.
+    fn listing(&self, _home: &Home) -> Result<Option<Listing>> {
+        Ok(None)
+    }
+}
+
+/// A tool's own list of sessions, and what it misses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Where the list is.
+    pub path: PathBuf,
+    /// How many sessions it has.
+    pub listed: u64,
+    /// Sessions whose file is there but that the list has not, by their id in the tool.
+    pub unlisted: Vec<String>,
+    /// Sessions that the list has but whose file is gone, by their id in the tool.
+    pub dangling: Vec<String>,
 }
 
 /// What a tool deletes by itself.

@@ -12,6 +12,7 @@
 
 mod calls;
 mod conversation;
+mod health;
 mod moved;
 mod names;
 mod reader;
@@ -61,6 +62,10 @@ impl Tool for ClaudeCode {
         home.tool_variable("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.user.join(".claude"))
     }
 
+    fn variables(&self) -> &'static [&'static str] {
+        &["CLAUDE_CONFIG_DIR"]
+    }
+
     fn folders(&self) -> &'static [&'static str] {
         &["projects"]
     }
@@ -74,6 +79,21 @@ impl Tool for ClaudeCode {
         }
     }
 
+    /// The first record that names its session and its folder tells.
+    fn place_of_stray(&self, _name: &str, head: &[u8]) -> Option<PathBuf> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Told {
+            session_id: String,
+            cwd: String,
+            uuid: String,
+        }
+        let told = head.split(|byte| *byte == b'\n').find_map(|line| serde_json::from_slice::<Told>(line).ok())?;
+        let file = format!("{}.jsonl", told.session_id);
+        let is_record = is_session_id(&told.session_id) && !told.uuid.is_empty() && Path::new(&told.cwd).is_absolute();
+        is_record.then(|| Path::new("projects").join(folder_of(Path::new(&told.cwd))).join(file))
+    }
+
     fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {
         Box::new(ClaudeReader::new(stream, state))
     }
@@ -84,6 +104,10 @@ impl Tool for ClaudeCode {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::ClaudeWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
     }
 
     /// Seen in 2.1.330: a number of days from 1 on, 30 by default; what is no such number is refused. The settings of a

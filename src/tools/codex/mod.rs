@@ -3,6 +3,7 @@
 
 mod call;
 mod conversation;
+mod health;
 mod items;
 mod moved;
 mod reader;
@@ -15,6 +16,8 @@ use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
 use crate::model::observation::{Observation, TitleRank};
+use jiff::civil;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +43,10 @@ impl Tool for Codex {
 
     fn root(&self, home: &Home) -> PathBuf {
         home.tool_variable("CODEX_HOME").unwrap_or_else(|| home.user.join(".codex"))
+    }
+
+    fn variables(&self) -> &'static [&'static str] {
+        &["CODEX_HOME"]
     }
 
     fn folders(&self) -> &'static [&'static str] {
@@ -75,6 +82,21 @@ impl Tool for Codex {
         last.into_iter().map(|(id, title)| (id, Observation::Title(TitleRank::Chosen, title))).collect()
     }
 
+    /// A name of the client's own is kept; another one is made from the first line.
+    fn place_of_stray(&self, name: &str, head: &[u8]) -> Option<PathBuf> {
+        let line = head.split(|byte| *byte == b'\n').next()?;
+        let (id, stream) = thread_of(line)?;
+        let own = stream.rsplit('/').next().filter(|own| *own != "main").unwrap_or(&id);
+        let is_own = name.starts_with("rollout-") && Path::new(name).extension().is_some_and(|e| e == "jsonl");
+        let at = name
+            .get(8..27)
+            .filter(|_| is_own)
+            .and_then(|text| civil::DateTime::strptime("%Y-%m-%dT%H-%M-%S", text).ok());
+        let at = at.or_else(|| Some(record::time_of(line)?.to_zoned(TimeZone::system()).datetime()))?;
+        let file = format!("rollout-{}-{own}.jsonl", at.strftime("%Y-%m-%dT%H-%M-%S"));
+        Some(Path::new("sessions").join(at.strftime("%Y/%m/%d").to_string()).join(file))
+    }
+
     fn reader(&self, stream: &str, state: Option<&str>) -> Box<dyn Reader> {
         Box::new(reader::RolloutReader::new(stream, state))
     }
@@ -85,6 +107,14 @@ impl Tool for Codex {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::CodexWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
+    }
+
+    fn listing(&self, home: &Home) -> Result<Option<super::Listing>> {
+        state_db::listing(&self.root(home))
     }
 
     fn retention(&self, _home: &Home) -> Retention {

@@ -42,6 +42,16 @@ struct Line<'a> {
     id: Raw<'a>,
 }
 
+/// When a session began, by its first line.
+pub(super) fn time_of(line: &[u8]) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Begun {
+        timestamp: Timestamp,
+    }
+    let (Record::Enveloped { payload, .. } | Record::BareMeta(payload)) = parse(line).ok()? else { return None };
+    serde_json::from_str::<Begun>(payload.get()).ok().map(|begun| begun.timestamp)
+}
+
 /// Takes a line apart; the error says in words why that was not possible.
 pub(super) fn parse(bytes: &[u8]) -> Result<Record<'_>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;

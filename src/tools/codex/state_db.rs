@@ -4,7 +4,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::model::conversation::About;
-use crate::tools::{Moved, Plan};
+use crate::tools::{Listing, Moved, Plan};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
@@ -60,6 +60,50 @@ pub(super) fn move_thread(root: &Path, native_id: &str, moved: &Moved) -> Option
     let note =
         || format!("{} still lists it in the old folder; `codex resume {native_id}` finds it", database.display());
     change().is_err().then(note)
+}
+
+/// Compares the index with the rollouts below `sessions`; archived ones and the files of sub-agents count as listed where
+/// they have a row, and are not missed where they have none. `None`: the client has not made its index yet, and reads all
+/// rollouts when it does.
+pub(super) fn listing(root: &Path) -> Result<Option<Listing>> {
+    let Some(path) = newest(root) else { return Ok(None) };
+    let rows = rows(&path).context(|| format!("{} can't be read", path.display()))?;
+    let mut listing = Listing { listed: rows.len() as u64, path, ..Listing::default() };
+    let listed: HashSet<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
+    let files = walkdir::WalkDir::new(root.join("sessions")).into_iter().flatten();
+    let mut found = HashSet::new();
+    for entry in files.filter(|entry| entry.file_type().is_file()) {
+        found.extend(entry.path().file_name().map(ToOwned::to_owned));
+        let main = unlisted(entry.path(), &listed).filter(|(_, stream)| stream == "main");
+        listing.unlisted.extend(main.map(|(id, _)| id));
+    }
+    listing.unlisted.sort();
+    // A home that was moved has the file in its own folder still.
+    let is_gone = |file: &str| {
+        let is_there = Path::new(file).exists() || Path::new(&format!("{file}.zst")).exists();
+        !is_there && Path::new(file).file_name().is_none_or(|name| !found.contains(name))
+    };
+    listing.dangling = rows.iter().filter(|(_, file)| is_gone(file)).map(|(id, _)| id.clone()).collect();
+    Ok(Some(listing))
+}
+
+/// Session and stream, as capture places them, of a rollout that is not `listed`. Mostly the name alone tells that it is.
+fn unlisted(path: &Path, listed: &HashSet<&str>) -> Option<(String, String)> {
+    let stem = path.file_name()?.to_str()?.strip_prefix("rollout-")?.strip_suffix(".jsonl")?;
+    if super::uuid_at_end(stem).is_some_and(|(id, _)| listed.contains(id.as_str())) {
+        return None;
+    }
+    let mut line = Vec::new();
+    BufReader::new(crate::tools::foreign::open(path).ok()??).take(4 << 20).read_until(b'\n', &mut line).ok()?;
+    super::thread_of(&line).filter(|(id, _)| !listed.contains(id.as_str()))
+}
+
+/// Id and file of every row, in a database that is only read.
+fn rows(database: &Path) -> rusqlite::Result<Vec<(String, String)>> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(PATIENCE)?;
+    let mut statement = connection.prepare("SELECT id, rollout_path FROM threads ORDER BY id")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// `state_<n>.sqlite` with the highest number; the number counts the client's schema generations.

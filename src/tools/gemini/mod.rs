@@ -15,6 +15,7 @@
 
 mod calls;
 mod conversation;
+mod health;
 mod moved;
 mod project;
 mod reader;
@@ -64,6 +65,10 @@ impl Tool for Gemini {
         home.tool_variable("GEMINI_CLI_HOME").unwrap_or_else(|| home.user.clone()).join(".gemini")
     }
 
+    fn variables(&self) -> &'static [&'static str] {
+        &["GEMINI_CLI_HOME"]
+    }
+
     fn folders(&self) -> &'static [&'static str] {
         &["tmp"]
     }
@@ -98,6 +103,19 @@ impl Tool for Gemini {
         }
     }
 
+    /// Which project it was in, only the old folder's name tells: it is the hash in the file.
+    fn place_of_stray(&self, name: &str, head: &[u8]) -> Option<PathBuf> {
+        let id = record::session_id(head).filter(|id| is_id(id))?;
+        let text = super::lenient::text_of(head);
+        let hash = text.split_once("\"projectHash\"")?.1.split('"').nth(1).filter(|hash| is_id(hash))?;
+        let is_document = Path::new(name).extension().is_some_and(|extension| extension == "json");
+        let file = match session_format(name) {
+            Some(_) => name.to_owned(),
+            None => format!("session-{id}.{}", if is_document { "json" } else { "jsonl" }),
+        };
+        Some(Path::new("tmp").join(hash).join("chats").join(file))
+    }
+
     fn project(&self, root: &Path, relative: &Path) -> Option<String> {
         let parts = plain_parts(relative)?;
         let ["tmp", folder, ..] = parts.as_slice() else { return None };
@@ -114,6 +132,10 @@ impl Tool for Gemini {
 
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::GeminiWriter)
+    }
+
+    fn ailments(&self, source: &dyn Source) -> Result<Vec<super::health::Ailment>> {
+        health::ailments(source)
     }
 
     fn retention(&self, home: &Home) -> Retention {
