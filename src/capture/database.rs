@@ -11,9 +11,10 @@ use super::{Capture, Report, STEP, scan};
 use crate::error::{Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
-use crate::store::{NativeFile, NativeRow, NativeRows, SessionRow, Store, Stream, StreamKey};
+use crate::store::{Event, NativeFile, NativeRow, NativeRows, SessionRow, Store, Stream, StreamKey};
 use crate::tools::Format;
 use crate::tools::database::{Database, Depth, Found, Look, Owner, Piece, Rows, Version};
+use serde_json::json;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
@@ -211,7 +212,7 @@ impl Step<'_> {
     }
 
     /// Where the rows go. What was placed once stays there; the same session in another database is a copy, and where it
-    /// says nothing new it goes nowhere (`None`).
+    /// says nothing new it goes nowhere (`None`), like a session that was purged.
     fn target(
         &self,
         store: &mut Store,
@@ -221,7 +222,7 @@ impl Step<'_> {
     ) -> Result<Option<Target>> {
         if let Some(stream) = known.and_then(|known| known.stream) {
             let stream = store.stream(stream)?;
-            let (session, name) = (store.session(stream.session)?, stream.name.clone());
+            let (session, name) = (store.session(stream.session)?, stream.own_name.clone());
             return Ok(Some(Target {
                 session,
                 name,
@@ -232,6 +233,13 @@ impl Step<'_> {
         }
         let Owner { native_id, stream: own_name, format, .. } = rows.owner().clone();
         let session = store.ensure_session(self.tool, &native_id)?;
+        // What was purged does not come back.
+        if session.purged_at.is_some() {
+            return Ok(None);
+        }
+        if store.streams(session.id)?.is_empty() {
+            store.audit(Event::Captured, &session.public_id, &json!({"tool": self.tool, "path": name}))?;
+        }
         let target =
             |name: String, generation, stream| Target { session: session.clone(), name, format, generation, stream };
         let Some(stream) = store.newest_stream(session.id, &own_name)? else {
@@ -366,7 +374,8 @@ impl Intake {
         if let Some(mut derivation) = self.derivation {
             derivation.set_fallback_time(database_time);
             derivation.save(store)?;
-            if self.target.generation > 0 {
+            let is_branch = self.target.stream.as_ref().is_some_and(Stream::is_branch);
+            if self.target.generation > 0 || is_branch {
                 derive::rebuild_session(store, self.target.session.id)?;
             }
         }

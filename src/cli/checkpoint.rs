@@ -3,7 +3,7 @@
 use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export;
-use crate::store::{Checkpoint as Row, SessionRow, Store};
+use crate::store::{Checkpoint as Row, Event, SessionRow, Store};
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 
@@ -58,6 +58,7 @@ impl Checkpoint {
         };
         let checkpoint = export::checkpoint(store, row, &name)?;
         store.write(|store| store.add_checkpoint(row.id, &checkpoint))?;
+        context.audit(store, Event::Checkpoint, &row.public_id, &json!({}));
         if self.json {
             return context.ui.json(&as_json(&checkpoint));
         }

@@ -3,6 +3,7 @@
 use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, ForkOptions};
+use crate::store::Event;
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
@@ -58,6 +59,7 @@ impl Fork {
         let options = ForkOptions { title: self.name, at: at.clone(), project };
         let forked = export::fork(&mut store, &context.home, &row, tool, &options)?;
         let child = &forked.session;
+        context.audit(&mut store, Event::Forked, &row.public_id, &json!({"into": child.public_id.as_str()}));
         if self.json {
             return context.ui.json(&json!({"id": child.public_id.as_str(), "tool": child.tool,
                 "native_id": child.native_id, "parent_id": row.public_id.as_str(), "at": at,

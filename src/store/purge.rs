@@ -42,6 +42,8 @@ impl Store {
                 AND stream IN (SELECT id FROM stream WHERE session = ?1)",
             "UPDATE native_file SET stream = NULL, head = x''
               WHERE stream IN (SELECT id FROM stream WHERE session = ?1)",
+            "DELETE FROM checkpoint WHERE session = ?1",
+            "DELETE FROM receipt WHERE session = ?1",
             "UPDATE session SET parent = NULL, relation = NULL, inherited = 0 WHERE id = ?1",
         ] {
             self.connection.execute(sql, [session.id])?;
@@ -128,6 +130,7 @@ impl Store {
         for sql in [
             "DELETE FROM stream_chunk WHERE stream = ?1",
             "DELETE FROM tail WHERE stream = ?1",
+            "DELETE FROM native_row WHERE stream = ?1",
             "DELETE FROM note WHERE stream = ?1",
             "DELETE FROM reader WHERE stream = ?1",
             "DELETE FROM stream WHERE id = ?1",
