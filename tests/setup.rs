@@ -183,6 +183,7 @@ fn init_on_an_empty_home() {
     Claude Code  not found on this machine
     Codex        not found on this machine
     Gemini CLI   not found on this machine
+    Cursor       not found on this machine
 
     What keeps capturing in the background: sfs daemon install --now
 
@@ -204,6 +205,7 @@ fn init_captures_what_is_there_and_can_be_repeated() {
     Codex        1 session (16 kB) in ~/.codex, 1 captured now
                  by itself it keeps its sessions; `codex archive` only moves them to another folder
     Gemini CLI   not found on this machine
+    Cursor       not found on this machine
 
     No service, as you wish. What keeps capturing: sfs daemon start
 

@@ -67,7 +67,20 @@ fn page(command: &Definition, commands: &[Definition]) -> String {
         environment(&mut page);
     }
     see_also(&mut page, command, commands);
-    page.render()
+    ascii(&page.render())
+}
+
+/// What is no ASCII as roff names it: older readers take it byte by byte.
+fn ascii(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    for c in page.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            out.push_str(&format!("\\[u{:04X}]", u32::from(c)));
+        }
+    }
+    out
 }
 
 fn synopsis(command: &Definition) -> Vec<Inline> {

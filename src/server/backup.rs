@@ -69,7 +69,7 @@ pub fn open_accounts(data: &Path) -> Result<Accounts> {
     let path = accounts_database(data);
     if !path.is_file() {
         return Err(Error::not_found(format!("{} is no server's folder", data.display()))
-            .hint("name it with --data DIR; `sessionfs serve --data DIR` makes one"));
+            .hint("sfs serve --data DIR makes one; for another one than this, give --data DIR"));
     }
     Accounts::open(&path)
 }
