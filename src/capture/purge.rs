@@ -8,6 +8,13 @@ use serde_json::json;
 /// Purges `session`: marks it first, in one transaction, then drops its bytes. Interrupted, the mark holds, and the next
 /// purge of any session drops what is left.
 pub fn purge(store: &mut Store, session: &SessionRow) -> Result<Freed> {
+    store.overwrite_deleted(true)?;
+    let freed = purge_overwriting(store, session);
+    store.overwrite_deleted(false)?;
+    freed
+}
+
+fn purge_overwriting(store: &mut Store, session: &SessionRow) -> Result<Freed> {
     if session.purged_at.is_none() {
         let now = jiff::Timestamp::now().as_millisecond();
         store.write(|store| {

@@ -64,6 +64,9 @@ impl Delete {
             context.ui.note("Nothing was purged.");
             return Ok(());
         }
+        if self.purge {
+            rows.iter().try_for_each(|row| export::forget_attachments(&store, &context.home, row))?;
+        }
         let perform = if self.purge { purge } else { delete };
         let outcomes: Result<Vec<_>> = rows.iter().map(|row| perform(&mut store, row)).collect();
         tell(context, self.json, &outcomes?)

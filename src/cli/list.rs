@@ -62,6 +62,7 @@ pub(super) struct List {
 impl List {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let store = context.open()?;
+        context.tell_if_rebuilding(&store)?;
         let filter = self.filter(&store)?;
         let rows = store.list(&filter)?;
         if self.json {

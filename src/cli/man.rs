@@ -72,15 +72,8 @@ fn page(command: &Definition, commands: &[Definition]) -> String {
 
 /// What is no ASCII as roff names it: older readers take it byte by byte.
 fn ascii(page: &str) -> String {
-    let mut out = String::with_capacity(page.len());
-    for c in page.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            out.push_str(&format!("\\[u{:04X}]", u32::from(c)));
-        }
-    }
-    out
+    let named = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
+    page.chars().map(named).collect()
 }
 
 fn synopsis(command: &Definition) -> Vec<Inline> {

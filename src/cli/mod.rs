@@ -99,6 +99,16 @@ impl Context {
         Store::open(&self.home)
     }
 
+    /// Says so where a rebuild of the index is under way, or was interrupted: until its end sessions are missing in lists.
+    fn tell_if_rebuilding(&self, store: &Store) -> Result<()> {
+        if store.setting::<bool>(crate::capture::REBUILDING)?.is_some() {
+            self.ui.note(
+                "note: the index is not whole: sessions are missing here until `sfs admin reindex --local` is through",
+            );
+        }
+        Ok(())
+    }
+
     /// Writes down what was done. What was done stays done where the archive can't be written, as on a full disk.
     fn audit(&self, store: &mut Store, event: Event, session: &SessionId, detail: &serde_json::Value) {
         if let Err(error) = store.audit(event, session, detail) {

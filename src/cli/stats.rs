@@ -95,6 +95,7 @@ type Rows = Vec<(String, Sum)>;
 impl Stats {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let store = context.open()?;
+        context.tell_if_rebuilding(&store)?;
         match self.by {
             Some(by) => self.table(context, &store, by),
             None => self.overview(context, &store),

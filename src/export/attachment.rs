@@ -6,10 +6,10 @@ use super::for_each_message;
 use super::markdown::{self, Voice};
 use super::native::write_atomically;
 use super::source::ArchivedSession;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::model::ledger::Ledger;
-use crate::store::SessionRow;
+use crate::store::{SessionRow, Store};
 use std::fs::DirBuilder;
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
@@ -21,7 +21,7 @@ const FOR_THE_EYE: &str = "attached as Markdown: for you to read, the model does
 /// Where the attachment of the resumed session `child` lies, if `ledger` tells of sub-agents; from then on the ledger says
 /// that they are attached.
 pub(super) fn claim(home: &Home, child: &str, ledger: &mut Ledger) -> Option<PathBuf> {
-    ledger.attach_sub_agents(FOR_THE_EYE).then(|| home.attachments().join(format!("{child}.md")))
+    ledger.attach_sub_agents(FOR_THE_EYE).then(|| path(home, child))
 }
 
 /// Writes all that the sub-agents of `session` said into the new file at `path`.
@@ -42,6 +42,24 @@ pub(super) fn write(session: &ArchivedSession<'_>, title: &str, path: &std::path
             Ok(ControlFlow::Continue(()))
         })
     })
+}
+
+/// Takes away what was attached to `session` and to those that continue it: it was said by its sub-agents.
+pub fn forget_attachments(store: &Store, home: &Home, session: &SessionRow) -> Result<()> {
+    let children = store.children(&session.public_id)?;
+    for id in children.iter().map(String::as_str).chain([session.public_id.as_str()]) {
+        match std::fs::remove_file(path(home, id)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::failed(format!("{} can't be deleted", path(home, id).display())).because(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn path(home: &Home, id: &str) -> PathBuf {
+    home.attachments().join(format!("{id}.md"))
 }
 
 fn origin(row: &SessionRow) -> String {

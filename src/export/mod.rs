@@ -25,6 +25,7 @@ mod selection;
 mod sfs;
 mod source;
 
+pub use attachment::forget_attachments;
 pub use findings::{Finding, for_each_finding};
 pub use fork::{ForkOptions, Forked, fork};
 pub use html::html;

@@ -120,6 +120,7 @@ impl Store {
         self.connection.execute_batch(
             "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
              PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
+             PRAGMA secure_delete = FAST;
              PRAGMA cache_size = -8192;",
         )?;
         if version < MIGRATIONS.len() {

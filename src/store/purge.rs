@@ -51,14 +51,18 @@ impl Store {
         Ok(())
     }
 
+    /// Whether freed pages are overwritten with zeros. What is freed within a page always is.
+    pub fn overwrite_deleted(&mut self, on: bool) -> Result<()> {
+        let mode = if on { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = FAST" };
+        Ok(self.connection.execute_batch(mode)?)
+    }
+
     /// Drops the streams of all purged sessions, and every chunk that was theirs alone.
     pub fn sweep_purged(&mut self) -> Result<Freed> {
         let mut freed = Freed::default();
-        self.connection.execute_batch("PRAGMA secure_delete = ON")?;
         let before = self.free_bytes()?;
-        let swept = self.sweep(&mut freed.native_bytes).and_then(|()| self.merge_words());
-        self.connection.execute_batch("PRAGMA secure_delete = OFF")?;
-        swept?;
+        self.sweep(&mut freed.native_bytes)?;
+        self.merge_words()?;
         // What was overwritten must not live on in the log; where a reader holds it, the next checkpoint takes it.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         freed.bytes = self.free_bytes()?.saturating_sub(before);
