@@ -18,7 +18,7 @@ mod status;
 mod watch;
 
 pub use control::{Started, Stopped, detach, follow_log, recent_log, reload, start, stop, tune_memory};
-pub use status::{State, Status, Sync, Watcher, is_running, status};
+pub use status::{State, Status, Sync, SyncState, Watcher, is_running, status, sync_status};
 
 use crate::error::{Context, Result};
 use crate::home::Home;
