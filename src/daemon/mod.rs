@@ -3,12 +3,14 @@
 //! - [`watch`] says which folders are watched and what an event means,
 //! - [`pending`] says when what is looked at,
 //! - [`engine`] does it,
+//! - [`autosync`] has the archive synced by a process of its own,
 //! - [`mod@status`], [`log`] and [`lock`] are what can be seen from outside,
 //! - [`control`] starts and stops it.
 //!
 //! The daemon keeps no state of its own: capture stores in one transaction what it read and how far, so a daemon that is
 //! killed at any moment goes on where it was. It does not talk to the server and knows no format of any tool.
 
+mod autosync;
 mod control;
 mod engine;
 mod lock;
