@@ -128,7 +128,10 @@ impl<'a> Engine<'a> {
         let backlog = self.works.iter().any(|work| !work.backlog.is_empty()).then_some(self.clocks.0);
         let pending = self.works.iter().filter_map(|work| work.pending.next()).min();
         let work = backlog.or(pending).map(|at| self.retry.map_or(at, |retry| at.max(retry.at)));
-        [work, self.poll_at, self.rest_at, self.autosync.next()].into_iter().flatten().fold(self.safety_at, Instant::min)
+        [work, self.poll_at, self.rest_at, self.autosync.next()]
+            .into_iter()
+            .flatten()
+            .fold(self.safety_at, Instant::min)
     }
 
     /// Takes note of what the watcher told.
