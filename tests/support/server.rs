@@ -47,9 +47,9 @@ impl SyncServer {
         (home, self.url.trim_start_matches("http://").to_owned())
     }
 
-    /// What was asked so far, such as `POST /api/v1/delta/push`.
+    /// What was asked so far, a line of its log each.
     pub fn requests(&self) -> Vec<String> {
-        self.log.lock().unwrap().iter().filter(|line| line.contains(" /api/")).cloned().collect()
+        self.log.lock().unwrap().iter().filter(|line| line.contains("path=/api/")).cloned().collect()
     }
 
     /// Signs a home up.
