@@ -214,7 +214,7 @@ fn a_server_that_has_no_room_says_so() {
 fn the_environment_counts_before_what_is_stored() {
     let server = SyncServer::start();
     let one = pushed(&server);
-    let key = server.new_key(&one).1;
+    let key = SyncServer::new_key(&one).1;
     let other = TestHome::new();
     let with = |name: &str, value: &str| other.command(&["pull"]).env("SFS_API_KEY", &key).env(name, value).output();
     let run = other.finish(with("SFS_API_URL", &server.url).unwrap());
@@ -342,7 +342,7 @@ fn selective_pushes_what_is_tagged_and_all_of_it() {
     let id = ids(&home, &["list", "--tool", "codex", "--json"]).pop().unwrap();
     good(&home, &["tag", "add", &id, "sync"]);
     good(&home, &["sync", "--auto"]);
-    assert_eq!(there(), [id.clone()]);
+    assert_eq!(there(), std::slice::from_ref(&id));
     let other = second(&server, &home);
     assert_eq!(good(&other, &["show", &id, "-m"]).stdout, good(&home, &["show", &id, "-m"]).stdout);
     // What was left out goes when a person asks for everything.

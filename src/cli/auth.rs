@@ -51,7 +51,7 @@ struct Signup {
     json: bool,
 }
 
-/// Log in with a key: typed, piped in, or from SFS_API_KEY
+/// Log in with a key: typed, piped in, or from `SFS_API_KEY`
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "login")]
 #[argh(example = "sfs auth login --url https://sessions.example.org")]
@@ -171,7 +171,7 @@ impl Signup {
         account.save(&mut store)?;
         tell_daemon(&context.home)?;
         if self.json {
-            return context.ui.json(&described(&account, true));
+            return context.ui.json(&described(&account));
         }
         let (url, email) = (ui::printable(&account.url), account.email.as_deref().unwrap_or_default());
         context.ui.line(&format!("Signed up as {} at {url}.", ui::printable(email)))?;
@@ -198,7 +198,7 @@ impl Login {
         account.save(&mut store)?;
         tell_daemon(&context.home)?;
         if self.json {
-            return context.ui.json(&described(&account, true));
+            return context.ui.json(&described(&account));
         }
         let email = ui::printable(account.email.as_deref().unwrap_or_default());
         context.ui.line(&format!("Logged in as {email} at {}.", ui::printable(&account.url)))
@@ -235,7 +235,7 @@ impl Look {
         let email = verify(&account)?;
         let account = Account { email: Some(email), ..account };
         if self.json {
-            return context.ui.json(&described(&account, true));
+            return context.ui.json(&described(&account));
         }
         let email = ui::printable(account.email.as_deref().unwrap_or_default());
         context.ui.line(&format!("{email} at {}, with the key {}", ui::printable(&account.url), shown(&account.key)))
@@ -258,7 +258,8 @@ fn logout(context: &Context) -> Result<()> {
 
 #[derive(Deserialize)]
 struct Key {
-    key_id: String,
+    #[serde(rename = "key_id")]
+    id: String,
     name: Option<String>,
     #[serde(default)]
     last_used_at: Option<String>,
@@ -299,7 +300,7 @@ fn list(context: &Context, client: &mut Client, as_json: bool) -> Result<()> {
         let key: Key = serde_json::from_value(key).context(|| "the server's answer can't be read")?;
         let name = key.name.as_deref().unwrap_or("(unnamed)");
         let used = key.last_used_at.as_deref().unwrap_or("never");
-        let line = format!("{}  {name}  last used {used}", key.key_id);
+        let line = format!("{}  {name}  last used {used}", key.id);
         context.ui.line(&ui::printable(&line))
     })
 }
@@ -318,8 +319,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn described(account: &Account, signed_in: bool) -> Value {
-    json!({"signed_in": signed_in, "url": account.url, "email": account.email, "key": shown(&account.key)})
+fn described(account: &Account) -> Value {
+    json!({"signed_in": true, "url": account.url, "email": account.email, "key": shown(&account.key)})
 }
 
 /// So much of a key that its owner knows it.

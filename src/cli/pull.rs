@@ -41,7 +41,7 @@ impl Pull {
             passed.extend(link.pull_session(&id)?);
         }
         let outcome = if self.ids.is_empty() { Ok(()) } else { super::sync::all_passed(&passed) };
-        link.tell(context, passed, self.json)?;
+        link.tell(context, &passed, self.json)?;
         outcome
     }
 }

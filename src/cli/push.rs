@@ -32,7 +32,7 @@ impl Push {
         let mut link = Link::open(context, false)?;
         if self.ids.is_empty() && !self.all {
             let passed = link.push(None)?;
-            return link.tell(context, passed, self.json);
+            return link.tell(context, &passed, self.json);
         }
         let mut rows = self.ids.iter().map(|id| Ok(link.store.resolve(id)?.id)).collect::<Result<Vec<_>>>()?;
         if self.all {
@@ -40,7 +40,7 @@ impl Push {
         }
         let passed = link.push(Some(&rows))?;
         let outcome = if self.all { Ok(()) } else { all_passed(&passed) };
-        link.tell(context, passed, self.json)?;
+        link.tell(context, &passed, self.json)?;
         outcome
     }
 }

@@ -36,7 +36,7 @@ impl Sync {
         let outcome = Outcome::of(done.as_ref().err(), link.client.retry_after);
         link.store.write(|store| outcome.save(store))?;
         let done = done?;
-        if self.auto { Ok(()) } else { link.tell(context, done, self.json) }
+        if self.auto { Ok(()) } else { link.tell(context, &done, self.json) }
     }
 }
 
@@ -171,7 +171,7 @@ impl Link {
     }
 
     /// Says what was done.
-    pub(super) fn tell(&self, context: &Context, passed: Vec<Passed>, as_json: bool) -> Result<()> {
+    pub(super) fn tell(&self, context: &Context, passed: &[Passed], as_json: bool) -> Result<()> {
         context.ui.progress(None);
         self.warn(context);
         if as_json {
@@ -182,7 +182,7 @@ impl Link {
             let reason = one.reason.as_deref().unwrap_or_default();
             context.ui.note(&format!("{} {verb}: {}", one.id, ui::printable(reason)));
         }
-        let line = [sentence(&passed, Way::Pushed), sentence(&passed, Way::Pulled)].into_iter().flatten();
+        let line = [sentence(passed, Way::Pushed), sentence(passed, Way::Pulled)].into_iter().flatten();
         let line = line.collect::<Vec<_>>().join(" ");
         context.ui.line(if line.is_empty() { "Nothing new." } else { &line })
     }

@@ -59,14 +59,14 @@ impl SyncServer {
     }
 
     /// Makes a key of the home's account: its id, and the key.
-    pub fn new_key(&self, home: &TestHome) -> (String, String) {
+    pub fn new_key(home: &TestHome) -> (String, String) {
         let key = home.json(&["auth", "keys", "create", "test", "--json"]);
         (key["key_id"].as_str().unwrap().to_owned(), key["raw_key"].as_str().unwrap().to_owned())
     }
 
     /// Logs another home into the account of `owner`.
     pub fn log_in(&self, home: &TestHome, owner: &TestHome) {
-        let key = self.new_key(owner).1;
+        let key = SyncServer::new_key(owner).1;
         let output = home.command(&["auth", "login", "--url", &self.url]).env("SFS_API_KEY", key).output().unwrap();
         assert!(output.status.success(), "{}", home.finish(output));
     }
