@@ -33,8 +33,23 @@ pub fn keys() -> Vec<Key> {
         meaning: "what the daemon logs: error, warn, info or debug".to_owned(),
         kind: Kind::Choice { words: &["error", "warn", "info", "debug"], default: "info" },
     };
-    tools::ALL.iter().map(switch).chain([log_level]).collect()
+    let secrets = Key {
+        name: SECRETS.to_owned(),
+        meaning: "secrets on the way to the server: redact, warn or block".to_owned(),
+        kind: Kind::Choice { words: &["redact", "warn", "block"], default: "redact" },
+    };
+    let auto = Key {
+        name: AUTO.to_owned(),
+        meaning: "what the daemon syncs: off, on or selective (tagged `sync`)".to_owned(),
+        kind: Kind::Choice { words: &["off", "on", "selective"], default: "off" },
+    };
+    tools::ALL.iter().map(switch).chain([log_level, secrets, auto]).collect()
 }
+
+/// What becomes of secrets in sessions that are pushed.
+pub const SECRETS: &str = "sync.secrets";
+/// What the daemon syncs.
+pub const AUTO: &str = "sync.auto";
 
 /// Before a tool's id: the switch for its capture.
 const CAPTURE: &str = "capture.";

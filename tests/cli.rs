@@ -1,6 +1,7 @@
 //! The command line as people and scripts meet it: words, values, ids, exit codes, terminals and closed pipes.
 
 use crate::support::home::{Run, TestHome};
+use crate::support::server::SyncServer;
 use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, sessions, write};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -132,6 +133,20 @@ fn with_a_server(home: &TestHome) -> String {
     data.to_str().unwrap().to_owned()
 }
 
+/// True for the commands that talk to a server.
+fn is_remote(words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    matches!(words[..], ["push" | "pull" | "sync" | "list-remote" | "autosync" | "auth", ..])
+}
+
+/// A running server, with an account of this home in which there is something.
+fn signed_up(home: &TestHome) -> SyncServer {
+    let server = SyncServer::start();
+    server.sign_up(home);
+    home.sfs(&["push"]);
+    server
+}
+
 /// The command lines below `Examples:`, which are all indented alike.
 fn examples(help: &str) -> Vec<&str> {
     let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty());
@@ -162,6 +177,11 @@ fn every_example_in_every_help_text_works() {
             // Exported sessions: where the published client keeps its own, and under the name that the example has.
             home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
             prepare(&home, &words);
+            let server = is_remote(&words).then(|| signed_up(&home));
+            let url = server.as_ref().map_or("", |server| &server.url);
+            let key = server.as_ref().map(|_| SyncServer::new_key(&home));
+            let (key_id, raw_key) = key.unwrap_or_default();
+            let own_key = if words == ["auth", "login"] { &raw_key[..] } else { "" };
             let portable = example.split_whitespace().find(|word| word.split(".sfs").nth(1) == Some(""));
             if let Some(name) = portable {
                 let run = home.sfs(&["export", "last", "-o", "."]);
@@ -178,10 +198,14 @@ fn every_example_in_every_help_text_works() {
                 .replace("/var/lib/sessionfs", &with_a_server(&home))
                 .replace("/var/backups", home.path().to_str().unwrap())
                 .replace("/mnt/old-laptop/home/me", other.path().to_str().unwrap())
+                .replace("https://sessions.example.org", url)
+                .replace("me@example.org", "other@example.org")
+                .replace("KEY_ID", &key_id)
                 .replace("/tmp/copy", home.path().join("copy").to_str().unwrap());
             let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
             let mut shell = Command::new("sh");
             shell.args(["-c", &line]).env_clear().env("PATH", path).env("HOME", home.path());
+            shell.env("SFS_API_KEY", own_key);
             let output = shell.current_dir(home.path()).output().unwrap();
             home.sfs(&["daemon", "stop"]);
             assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
@@ -194,13 +218,20 @@ fn every_command_that_offers_json_gives_one_document() {
     let mut done = 0;
     for (words, help) in commands(&TestHome::new()) {
         // What is watched is told line by line.
-        if !help.contains("  --json ") || words == ["watch"] {
+        if !help.contains("  --json ") || words == ["watch"] || words.last().is_some_and(|word| word == "login") {
             continue;
         }
-        let args = with_arguments(&words, &help, &["--json"]);
+        let mut args = with_arguments(&words, &help, &["--json"]);
         let home = captured();
         prepare(&home, &words);
         with_a_server(&home);
+        let _server = is_remote(&words).then(|| signed_up(&home));
+        if words == ["auth", "signup"] {
+            args.extend(["--email", "other@example.org"]);
+        }
+        if words == ["auth", "keys", "create"] {
+            args.push("laptop");
+        }
         home.json(&args);
         done += 1;
     }

@@ -367,7 +367,10 @@ fn the_command_line_starts_and_stops_it() {
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!((&status["running"], &status["sessions"]), (&true.into(), &1.into()));
     assert_eq!(status["watchers"][0]["state"], "watching");
-    assert_eq!(status["sync"], serde_json::json!({"state": "off", "pending": 0, "last_error": null}));
+    assert_eq!(
+        status["sync"],
+        serde_json::json!({"state": "off", "pending": 0, "last_error": null, "last_sync_at": null})
+    );
     let before = status["pid"].clone();
     assert!(machine.sfs(&["daemon", "restart"]).status.success());
     let status = daemon::status(&machine.home).unwrap();

@@ -10,6 +10,7 @@ mod branches;
 mod capture;
 mod claude_code;
 mod cli;
+mod client;
 mod clients;
 mod codex;
 mod cursor;

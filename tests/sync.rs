@@ -9,6 +9,7 @@ use sessionfs::export::{ArchivedSession, Redaction, for_each_message};
 use sessionfs::home::Home;
 use sessionfs::id::Hash;
 use sessionfs::store::{ChunkCache, SessionRow, Store, StreamKey};
+use sessionfs::sync::gate::Gate;
 use sessionfs::sync::wire::{
     Accepted, Changes, Frame, Part, Push, PushAnswer, SessionState, StreamPlace, Want, pack, unpack,
 };
@@ -144,7 +145,7 @@ impl Device {
         let mut row = self.store.write(|store| store.remote("server")).unwrap();
         if sends {
             let redaction = if self.redacts { Redaction::of(&mut self.store)? } else { Redaction::none() };
-            let report = push(&mut self.store, &mut remote, &mut row, &redaction)?;
+            let report = push(&mut self.store, &mut remote, &mut row, &redaction, &Gate::open())?;
             assert_eq!(report.refused, []);
         } else {
             let pulled = pull(&mut self.store, &mut remote, &mut row)?;
@@ -277,7 +278,7 @@ proptest! {
         devices[0].sync(&mut server, true, None).unwrap();
         let mut row = devices[0].store.write(|store| store.remote("server")).unwrap();
         let mut remote = Server::new(&mut server);
-        push(&mut devices[0].store, &mut remote, &mut row, &Redaction::none()).unwrap();
+        push(&mut devices[0].store, &mut remote, &mut row, &Redaction::none(), &Gate::open()).unwrap();
         prop_assert_eq!(remote.calls, 0);
         pull(&mut devices[0].store, &mut remote, &mut row).unwrap();
         prop_assert_eq!(remote.calls, 1);
@@ -305,7 +306,7 @@ fn only_what_is_new_crosses_the_wire() {
     let sent = |device: &mut Device, server: &mut Store| {
         let mut row = device.store.write(|store| store.remote("server")).unwrap();
         let mut remote = Server::new(server);
-        push(&mut device.store, &mut remote, &mut row, &Redaction::none()).unwrap();
+        push(&mut device.store, &mut remote, &mut row, &Redaction::none(), &Gate::open()).unwrap();
         remote.sent
     };
     let whole = zstd::bulk::compress(&one.file, 6).unwrap().len();

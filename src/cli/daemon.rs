@@ -1,8 +1,8 @@
 //! `sfs daemon`: starting, stopping and looking at the daemon. `sfsd` is `sfs daemon run`.
 
-use super::Context;
 use super::service::{Install, Uninstall};
 use super::ui::{self, Style};
+use super::{Context, autosync};
 use crate::daemon::{self, Started, State, Status, Stopped, Watcher};
 use crate::error::Result;
 use argh::{ArgsInfo, FromArgs};
@@ -170,6 +170,9 @@ fn aligned(rows: &[[String; 5]], row: &[String; 5]) -> String {
 }
 
 fn details(context: &Context, status: &Status) -> Result<()> {
+    if status.sync.state != daemon::SyncState::Off {
+        context.ui.line(&autosync::sentence(&status.sync))?;
+    }
     for watcher in &status.watchers {
         for folder in &watcher.folders {
             let folder = context.home.short(folder.as_ref());

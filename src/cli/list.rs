@@ -51,6 +51,9 @@ pub(super) struct List {
     /// only deleted sessions, which are hidden otherwise; back with `sfs undelete`
     #[argh(switch)]
     deleted: bool,
+    /// what is on the server, and whether it is here
+    #[argh(switch)]
+    remote: bool,
     /// only the ids, one a line
     #[argh(switch, short = 'q')]
     quiet: bool,
@@ -61,6 +64,9 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self, context: &Context) -> Result<()> {
+        if self.remote {
+            return super::remote::list(context, self.json);
+        }
         let store = context.open()?;
         context.tell_if_rebuilding(&store)?;
         let filter = self.filter(&store)?;

@@ -4,6 +4,8 @@
 mod admin;
 mod arguments;
 mod audit;
+mod auth;
+mod autosync;
 mod checkpoint;
 mod completions;
 mod config;
@@ -20,6 +22,9 @@ mod list;
 mod man;
 mod moved;
 mod overview;
+mod pull;
+mod push;
+mod remote;
 mod rename;
 mod resume;
 mod scan;
@@ -28,6 +33,7 @@ mod serve;
 mod service;
 mod show;
 mod stats;
+mod sync;
 mod tag;
 pub mod ui;
 mod watch;
@@ -79,6 +85,12 @@ enum Command {
     Guard(guard::Guard),
     Audit(audit::Audit),
     Scan(scan::Scan),
+    Auth(auth::Auth),
+    Push(push::Push),
+    Pull(pull::Pull),
+    Sync(sync::Sync),
+    ListRemote(remote::ListRemote),
+    Autosync(autosync::Autosync),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Doctor(doctor::Doctor),
@@ -173,6 +185,12 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Guard(command)) => command.run(&context),
         Some(Command::Audit(command)) => command.run(&context),
         Some(Command::Scan(command)) => command.run(&context),
+        Some(Command::Auth(command)) => command.run(&context),
+        Some(Command::Push(command)) => command.run(&context),
+        Some(Command::Pull(command)) => command.run(&context),
+        Some(Command::Sync(command)) => command.run(&context),
+        Some(Command::ListRemote(command)) => command.run(&context),
+        Some(Command::Autosync(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Doctor(command)) => return command.run(&context),

@@ -116,6 +116,7 @@ impl Ui {
 
     /// Prints an error with its hint.
     pub fn error(&self, error: &Error) {
+        self.progress(None);
         if self.json_errors {
             let body = serde_json::json!({"error": {"kind": error.kind().as_str(), "message": error.message(),
                 "hint": error.hint_text()}});

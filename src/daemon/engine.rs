@@ -3,6 +3,7 @@
 //! Everything happens on one thread: the archive has one writer anyway, memory is given back as a whole, and nothing is
 //! ever cancelled in the middle of a transaction.
 
+use super::autosync::Autosync;
 use super::log::{Level, Log};
 use super::pending::{Item, Pending};
 use super::status::{SETTING, Saved, SavedWatcher, State};
@@ -64,6 +65,7 @@ pub(super) struct Engine<'a> {
     rest_at: Option<Instant>,
     retry: Option<Retry>,
     tally: Tally,
+    autosync: Autosync,
 }
 
 /// The archive can't be written (a full disk, another process that holds it): nothing is tried before `at`.
@@ -120,7 +122,9 @@ impl<'a> Engine<'a> {
             rest_at: None,
             retry: None,
             tally: Tally { begun: None, files: 0, bytes: 0 },
+            autosync: Autosync::default(),
         };
+        engine.autosync.reload(&engine.store, now);
         engine.log.line(Level::Info, &format!("started, pid {}, archive {}", std::process::id(), home.data.display()));
         engine.scan_everything();
         engine.tell_state();
@@ -132,7 +136,10 @@ impl<'a> Engine<'a> {
         let backlog = self.works.iter().any(|work| !work.backlog.is_empty()).then_some(self.clocks.0);
         let pending = self.works.iter().filter_map(|work| work.pending.next()).min();
         let work = backlog.or(pending).map(|at| self.retry.map_or(at, |retry| at.max(retry.at)));
-        [work, self.poll_at, self.rest_at].into_iter().flatten().fold(self.safety_at, Instant::min)
+        [work, self.poll_at, self.rest_at, self.autosync.next()]
+            .into_iter()
+            .flatten()
+            .fold(self.safety_at, Instant::min)
     }
 
     /// Takes note of what the watcher told.
@@ -153,6 +160,7 @@ impl<'a> Engine<'a> {
     /// Compares everything at the next opportunity.
     pub(super) fn scan_soon(&mut self) {
         self.safety_at = Instant::now();
+        self.autosync.reload(&self.store, self.safety_at);
     }
 
     /// The archive that we write into is no longer the one in its place.
@@ -178,6 +186,7 @@ impl<'a> Engine<'a> {
         if self.rest_at.is_some_and(|at| at <= now) {
             self.rest();
         }
+        self.autosync.turn(self.home, &self.store, now, &mut self.log);
         self.tell_state();
     }
 

@@ -3,6 +3,7 @@
 //! - [`watch`] says which folders are watched and what an event means,
 //! - [`pending`] says when what is looked at,
 //! - [`engine`] does it,
+//! - [`autosync`] has the archive synced by a process of its own,
 //! - [`mod@status`], [`log`] and [`lock`] are what can be seen from outside,
 //! - [`control`] starts and stops it,
 //! - [`mod@service`] makes the system start it at every login.
@@ -10,6 +11,7 @@
 //! The daemon keeps no state of its own: capture stores in one transaction what it read and how far, so a daemon that is
 //! killed at any moment goes on where it was. It does not talk to the server and knows no format of any tool.
 
+mod autosync;
 mod control;
 mod engine;
 mod lock;
@@ -21,7 +23,7 @@ mod watch;
 
 pub use control::{Started, Stopped, detach, follow_log, recent_log, reload, start, stop, tune_memory};
 pub use service::{Installed, Manager, Service, tell_system};
-pub use status::{State, Status, Sync, Watcher, is_running, status};
+pub use status::{State, Status, Sync, SyncState, Watcher, is_running, status, sync_status};
 
 use crate::error::{Context, Result};
 use crate::home::Home;

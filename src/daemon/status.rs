@@ -5,6 +5,8 @@ use super::lock::{self, Holder};
 use crate::error::Result;
 use crate::home::Home;
 use crate::store::Store;
+use crate::sync::client::Account;
+use crate::sync::outcome::{self, Auto, Outcome};
 use crate::tools::{self, Tool};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -83,12 +85,46 @@ pub struct Watcher {
 /// Sending the archive elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sync {
-    /// `off`.
-    pub state: &'static str,
+    /// Whether the daemon does it.
+    pub state: SyncState,
     /// Sessions that wait to be sent.
     pub pending: u64,
     /// Why they could not be sent.
     pub last_error: Option<String>,
+    /// When everything was through last.
+    pub last_sync_at: Option<Timestamp>,
+}
+
+/// Whether the daemon sends the archive elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncState {
+    /// The setting `sync.auto` is `off`.
+    Off,
+    /// Until the person wants it again.
+    Paused,
+    /// There is no account.
+    SignedOut,
+    /// The last try failed.
+    Failing,
+    /// Something waits to be sent.
+    Pending,
+    /// All is there.
+    Idle,
+}
+
+impl SyncState {
+    /// The word on screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SyncState::Off => "off",
+            SyncState::Paused => "paused",
+            SyncState::SignedOut => "signed out",
+            SyncState::Failing => "failing",
+            SyncState::Pending => "pending",
+            SyncState::Idle => "idle",
+        }
+    }
 }
 
 /// The setting under which a running daemon leaves what can't be seen from outside.
@@ -136,8 +172,32 @@ pub fn status(home: &Home) -> Result<Status> {
         version: saved.map(|saved| saved.version),
         sessions: watchers.iter().map(|watcher| watcher.sessions).sum(),
         watchers,
-        sync: Sync { state: "off", pending: 0, last_error: None },
+        sync: store.as_ref().map_or(Ok(OFF), sync_status)?,
     })
+}
+
+const OFF: Sync = Sync { state: SyncState::Off, pending: 0, last_error: None, last_sync_at: None };
+
+/// How far the server is behind the archive in `store`.
+pub fn sync_status(store: &Store) -> Result<Sync> {
+    let Outcome { last_sync_at, last_error, .. } = Outcome::last(store)?;
+    let account = Account::of(store).ok();
+    let remote = account.as_ref().map(|account| store.known_remote(&account.remote_name())).transpose()?.flatten();
+    let pending = store.count_changed(remote.map_or(0, |remote| remote.pushed))?;
+    let state = if Auto::of(store)? == Auto::Off {
+        return Ok(Sync { last_sync_at, ..OFF });
+    } else if account.is_none() {
+        SyncState::SignedOut
+    } else if outcome::is_paused(store)? {
+        SyncState::Paused
+    } else if last_error.is_some() {
+        SyncState::Failing
+    } else if pending > 0 {
+        SyncState::Pending
+    } else {
+        SyncState::Idle
+    };
+    Ok(Sync { state, pending, last_error, last_sync_at })
 }
 
 /// What the last daemon left.

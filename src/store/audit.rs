@@ -23,11 +23,13 @@ pub enum Event {
     Purged,
     Forked,
     Checkpoint,
+    Pushed,
+    Pulled,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 12] = [
+    pub const ALL: [Event; 14] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -40,6 +42,8 @@ impl Event {
         Event::Purged,
         Event::Forked,
         Event::Checkpoint,
+        Event::Pushed,
+        Event::Pulled,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -57,6 +61,8 @@ impl Event {
             Event::Purged => "purged",
             Event::Forked => "forked",
             Event::Checkpoint => "checkpoint",
+            Event::Pushed => "pushed",
+            Event::Pulled => "pulled",
         }
     }
 

@@ -66,6 +66,18 @@ pub struct Unsent {
     pub reason: String,
 }
 
+impl Unsent {
+    /// It was kept back here, and never tried.
+    pub fn is_held(&self) -> bool {
+        self.attempts == 0
+    }
+
+    /// The server refused it, for good.
+    pub fn is_refused(&self) -> bool {
+        self.attempts > 0 && self.retry_at.is_none()
+    }
+}
+
 /// The hash that a stream with certain bytes has ([`Stream::hash`]), for bytes that come piece by piece.
 #[derive(Default)]
 pub struct StreamHasher {
@@ -236,6 +248,23 @@ impl Store {
         let row = statement
             .query_row([name], |row| Ok(RemoteRow { id: row.get(0)?, pushed: row.get(1)?, pulled: row.get(2)? }))?;
         Ok(row)
+    }
+
+    /// How far a server is, if anything was ever said to it.
+    pub fn known_remote(&self, name: &str) -> Result<Option<RemoteRow>> {
+        let mut statement = self.connection.prepare_cached("SELECT id, pushed, pulled FROM remote WHERE name = ?1")?;
+        let row = statement
+            .query_row([name], |row| Ok(RemoteRow { id: row.get(0)?, pushed: row.get(1)?, pulled: row.get(2)? }));
+        Ok(row.optional()?)
+    }
+
+    /// How many sessions changed after number `since`.
+    pub fn count_changed(&self, since: i64) -> Result<u64> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT session FROM stream WHERE changed > ?1
+               UNION SELECT session FROM register WHERE changed > ?1)",
+        )?;
+        Ok(statement.query_row([since], |row| row.get(0))?)
     }
 
     /// Remembers how far a server is.

@@ -99,6 +99,10 @@ pub struct Client {
     pub sent: u64,
     /// Bytes of bodies, both ways.
     pub received: u64,
+    /// Seconds after which to ask again, as the server said last.
+    pub retry_after: Option<u64>,
+    /// Is told bytes sent and received after every exchange.
+    pub progress: Option<Box<dyn FnMut(u64, u64)>>,
 }
 
 /// What a server answered.
@@ -130,7 +134,15 @@ impl Client {
             .timeout_send_body(Some(Duration::from_secs(300)))
             .user_agent(concat!("sessionfs/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Client { agent: config.into(), url: normal_url(url)?, key: None, sent: 0, received: 0 })
+        Ok(Client {
+            agent: config.into(),
+            url: normal_url(url)?,
+            key: None,
+            sent: 0,
+            received: 0,
+            retry_after: None,
+            progress: None,
+        })
     }
 
     /// The account.
@@ -186,6 +198,10 @@ impl Client {
         let mut body = Vec::new();
         response.into_body().into_reader().take(MAX_ANSWER).read_to_end(&mut body)?;
         self.received += body.len() as u64;
+        self.retry_after = retry_after;
+        if let Some(progress) = &mut self.progress {
+            progress(self.sent, self.received);
+        }
         Ok(Reply { status, retry_after, body })
     }
 

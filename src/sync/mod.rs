@@ -7,11 +7,15 @@
 //!
 //! - [`wire`]: what is said, and how it is framed,
 //! - [`answer`]: the server's side, on an archive,
-//! - [`push`] and [`pull`]: the client's side, on an archive and a [`Remote`],
+//! - [`push()`] and [`pull()`]: the client's side, on an archive and a [`Remote`],
+//! - [`gate`]: what may leave this device, and how,
+//! - [`outcome`]: what the daemon is to sync, and how that went,
 //! - [`client`]: that remote over HTTP, and the account.
 
 pub mod answer;
 pub mod client;
+pub mod gate;
+pub mod outcome;
 mod outgoing;
 mod pull;
 mod push;

@@ -7,6 +7,7 @@ use super::{BATCH, Remote};
 use crate::capture::Arrival;
 use crate::error::{Error, Result};
 use crate::store::{Acknowledged, RemoteRow, SessionRow, Store, Stream};
+use std::collections::BTreeMap;
 
 /// Streams in one message.
 const WANTS: usize = 500;
@@ -16,8 +17,8 @@ const WANTS: usize = 500;
 pub struct Pulled {
     /// Rows of sessions that came, or of which something came.
     pub sessions: Vec<i64>,
-    /// Bytes of streams that were new here.
-    pub bytes: u64,
+    /// Bytes of streams that were new here, by session.
+    pub bytes: BTreeMap<i64, u64>,
     /// Sessions that could not be taken in, by their id there, and why.
     pub problems: Vec<(String, String)>,
 }
@@ -166,7 +167,7 @@ fn fetch_large(
         }
         piece.truncate((end - at) as usize);
         at += piece.len() as u64;
-        pulled.bytes += piece.len() as u64;
+        *pulled.bytes.entry(session.id).or_default() += piece.len() as u64;
         store.write(|store| {
             let mut stream = store.ensure_stream_of(&state.origin, key(session, state))?;
             if stream.length + piece.len() as u64 == at {
@@ -218,7 +219,8 @@ fn fetch(
             let why = missing.map_or_else(String::new, |want| differs(&want.stream).message());
             pulled.problems.push((incoming.state.id.clone(), why));
         }
-        pulled.bytes += got.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        *pulled.bytes.entry(incoming.row.id).or_default() +=
+            got.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         store.write(|store| {
             let mut arrival = Arrival::new(incoming.row.clone());
             for (got, bytes) in got {

@@ -1,5 +1,6 @@
 //! From this archive to a server: streams from the byte on that it is known to have, and what was said of sessions.
 
+use super::gate::Gate;
 use super::outgoing::Outgoing;
 use super::wire::{Accepted, Part, Push, PushAnswer, SessionState, StreamState};
 use super::{BATCH, Remote};
@@ -7,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::export::Redaction;
 use crate::id::Hash;
 use crate::store::{Acknowledged, ChangedSession, RemoteRow, Store, Stream, StreamHasher, Unsent, whole_chunks};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// From so many bytes on the other side is asked which chunks it has.
 pub(super) const LARGE: u64 = 256 << 10;
@@ -19,18 +20,31 @@ const SESSIONS: usize = 200;
 pub struct Pushed {
     /// Rows of sessions that the server took, or had.
     pub sessions: Vec<i64>,
-    /// Bytes of streams that were new to the server.
-    pub bytes: u64,
+    /// Bytes of streams that were new to the server, by session.
+    pub bytes: BTreeMap<i64, u64>,
     /// Sessions that the server does not want, and why.
     pub refused: Vec<(i64, String)>,
+    /// Sessions that were kept back here, and why.
+    pub held: Vec<(i64, String)>,
 }
 
-/// Sends everything that changed since the last push.
-pub fn push(store: &mut Store, remote: &mut dyn Remote, row: &mut RemoteRow, redaction: &Redaction) -> Result<Pushed> {
+/// Sends everything that changed since the last push and that the gate lets out, and what it kept back before and lets out
+/// now. What the server refused for good is not sent again.
+pub fn push(
+    store: &mut Store,
+    remote: &mut dyn Remote,
+    row: &mut RemoteRow,
+    redaction: &Redaction,
+    gate: &Gate,
+) -> Result<Pushed> {
     let mut sender = Sender::new(remote, row.id, redaction);
+    let unsent: HashMap<i64, Unsent> = store.unsent(row.id)?.into_iter().map(|one| (one.session, one)).collect();
+    let reopened = unsent.values().filter(|one| one.is_held() && gate.reopens(&one.reason)).map(|one| one.session);
+    let reopened = reopened.map(|session| store.whole_session(session)).collect::<Result<_>>()?;
+    sender.admit(store, reopened, &unsent, gate)?;
     loop {
         let changes = store.changes(row.pushed, 1000)?;
-        sender.send(store, changes.sessions.into())?;
+        sender.admit(store, changes.sessions, &unsent, gate)?;
         row.pushed = changes.number;
         store.write(|store| store.save_remote(row))?;
         if !changes.more {
@@ -39,18 +53,26 @@ pub fn push(store: &mut Store, remote: &mut dyn Remote, row: &mut RemoteRow, red
     }
 }
 
-/// Sends these sessions, whole.
+/// Sends these sessions, whole, unless the gate keeps them back; also what the server refused before.
 pub fn push_sessions(
     store: &mut Store,
     remote: &mut dyn Remote,
     row: &RemoteRow,
     redaction: &Redaction,
+    gate: &Gate,
     sessions: &[i64],
 ) -> Result<Pushed> {
     let mut sender = Sender::new(remote, row.id, redaction);
     let sessions = sessions.iter().map(|session| store.whole_session(*session)).collect::<Result<_>>()?;
-    sender.send(store, sessions)?;
+    sender.admit(store, sessions, &HashMap::new(), gate)?;
     Ok(sender.pushed)
+}
+
+impl Pushed {
+    /// Bytes of streams that were new to the server.
+    pub fn total(&self) -> u64 {
+        self.bytes.values().sum()
+    }
 }
 
 struct Sender<'a> {
@@ -84,6 +106,35 @@ impl<'a> Sender<'a> {
         Sender { remote, row, outgoing, known: HashMap::new(), pushed: Pushed::default() }
     }
 
+    /// Sends what the gate lets out; remembers what it does not. A session of which something did not leave before leaves
+    /// whole.
+    fn admit(
+        &mut self,
+        store: &mut Store,
+        sessions: Vec<ChangedSession>,
+        unsent: &HashMap<i64, Unsent>,
+        gate: &Gate,
+    ) -> Result<()> {
+        let mut waiting = VecDeque::new();
+        for changed in sessions {
+            let session = changed.session.id;
+            let before = unsent.get(&session);
+            if before.is_some_and(Unsent::is_refused) {
+                continue;
+            }
+            match gate.hold(store, &changed.session)? {
+                Some(reason) => {
+                    let held = Unsent { session, attempts: 0, retry_at: None, reason: reason.clone() };
+                    store.write(|store| store.set_unsent(self.row, &held))?;
+                    self.pushed.held.push((session, reason));
+                }
+                None if before.is_some() => waiting.push_back(store.whole_session(session)?),
+                None => waiting.push_back(changed),
+            }
+        }
+        self.send(store, waiting)
+    }
+
     fn send(&mut self, store: &mut Store, mut waiting: VecDeque<ChangedSession>) -> Result<()> {
         let mut stalls = 0;
         while !waiting.is_empty() {
@@ -92,9 +143,9 @@ impl<'a> Sender<'a> {
             if answer.sessions.len() != batch.sessions.len() {
                 return Err(Error::failed("the server's answer does not fit what was sent"));
             }
-            let before = (waiting.len(), self.pushed.bytes);
+            let before = (waiting.len(), self.pushed.total());
             store.write(|store| self.settle(store, batch, answer, &mut waiting))?;
-            stalls = if (waiting.len(), self.pushed.bytes) == before { stalls + 1 } else { 0 };
+            stalls = if (waiting.len(), self.pushed.total()) == before { stalls + 1 } else { 0 };
             // The same answer to the same question, again: it will not change.
             if stalls > 2 {
                 return Err(
@@ -183,8 +234,13 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// What the server is believed to have of a stream.
+    /// What the server is believed to have of a stream. Of one that it has as it is, no copy without secrets is made: as a
+    /// rule it came from there.
     fn has(&self, store: &Store, stream: &Stream) -> Result<Acknowledged> {
+        let exact = store.acknowledged(self.row, stream.id, 0)?.filter(|exact| exact.length == stream.length);
+        if let Some(exact) = exact {
+            return Ok(exact);
+        }
         let nothing = Acknowledged { length: 0, remote_length: 0, remote_hash: StreamHasher::default().hash() };
         Ok(store.acknowledged(self.row, stream.id, self.outgoing.rules())?.unwrap_or(nothing))
     }
@@ -203,7 +259,7 @@ impl<'a> Sender<'a> {
             let session = changed.session.id;
             let problem = match accepted {
                 Accepted::Refused(why) => Some(why),
-                Accepted::Streams(lengths) => self.acknowledge(store, &sent, &lengths)?,
+                Accepted::Streams(lengths) => self.acknowledge(store, session, &sent, &lengths)?,
             };
             if let Some(reason) = problem {
                 let unsent = Unsent { session, attempts: 1, retry_at: None, reason: reason.clone() };
@@ -222,7 +278,13 @@ impl<'a> Sender<'a> {
     }
 
     /// Takes over how far the server is with each stream; the answer is why it can't go on.
-    fn acknowledge(&mut self, store: &mut Store, sent: &[Sent], told: &[(u64, Hash)]) -> Result<Option<String>> {
+    fn acknowledge(
+        &mut self,
+        store: &mut Store,
+        session: i64,
+        sent: &[Sent],
+        told: &[(u64, Hash)],
+    ) -> Result<Option<String>> {
         for (sent, (length, hash)) in sent.iter().zip(told) {
             let has = if *length == sent.after.remote_length && self.outgoing.rules() > 0 {
                 Some(Acknowledged { remote_hash: *hash, ..sent.after })
@@ -233,7 +295,7 @@ impl<'a> Sender<'a> {
                 let name = &sent.stream.own_name;
                 return Ok(Some(format!("the server has other bytes of stream {name} of this device")));
             };
-            self.pushed.bytes += has.length.saturating_sub(sent.before);
+            *self.pushed.bytes.entry(session).or_default() += has.length.saturating_sub(sent.before);
             store.acknowledge(self.row, sent.stream.id, self.outgoing.rules(), &has)?;
         }
         Ok(None)

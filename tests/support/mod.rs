@@ -4,4 +4,5 @@ pub mod cursor;
 pub mod file_source;
 pub mod home;
 pub mod schema;
+pub mod server;
 pub mod written;

@@ -1,0 +1,232 @@
+//! `sfs sync`, and what `sfs push` and `sfs pull` share with it: this device's turn with its server, and how it is told.
+
+use super::{Context, ui};
+use crate::error::{Error, Kind, Result};
+use crate::home::Home;
+use crate::store::{Event, RemoteRow, Store};
+use crate::sync::client::{Account, Client};
+use crate::sync::gate::Gate;
+use crate::sync::outcome::{Auto, Outcome};
+use crate::sync::{self, Pulled, Pushed};
+use argh::{ArgsInfo, FromArgs};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Push what is new here, then pull what is new on the server
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "sync")]
+#[argh(example = "sfs sync
+sfs sync --json")]
+#[argh(note = "It can be interrupted and repeated at any time. To have it done by the daemon: sfs autosync on")]
+pub(super) struct Sync {
+    /// do as the daemon does: what `sfs autosync` says, told by `sfs daemon status` only
+    #[argh(switch)]
+    auto: bool,
+    /// print as a JSON array
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Sync {
+    pub(super) fn run(self, context: &Context) -> Result<()> {
+        let only_tagged = self.auto && Auto::of(&context.open()?)? == Auto::Selective;
+        let mut link = Link::open(context, only_tagged)?;
+        let done = link.both();
+        let outcome = Outcome::of(done.as_ref().err(), link.client.retry_after);
+        link.store.write(|store| outcome.save(store))?;
+        let done = done?;
+        if self.auto { Ok(()) } else { link.tell(context, &done, self.json) }
+    }
+}
+
+/// This device, its server, and what may pass between them.
+pub(super) struct Link {
+    pub(super) store: Store,
+    pub(super) client: Client,
+    pub(super) row: RemoteRow,
+    gate: Gate,
+    /// Secrets that were taken out on the way.
+    replaced: u64,
+}
+
+/// What became of one session.
+#[derive(Debug, Serialize)]
+pub(super) struct Passed {
+    id: String,
+    result: Way,
+    bytes_sent: u64,
+    bytes_received: u64,
+    /// Of the contract's archive transfer, which this is not.
+    etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    Pushed,
+    Pulled,
+    /// Kept back here.
+    Held,
+    /// The server does not want it, or sent what can't be taken in.
+    Refused,
+}
+
+impl Link {
+    /// With the account that is signed in.
+    pub(super) fn open(context: &Context, only_tagged: bool) -> Result<Link> {
+        let mut store = context.open()?;
+        let account = Account::of(&store)?;
+        let mut client = Client::of(&account)?;
+        let ui = context.ui.clone();
+        client.progress = Some(Box::new(move |sent, received| {
+            ui.progress(Some(&format!("{} sent, {} received", ui::bytes(sent), ui::bytes(received))));
+        }));
+        let row = store.write(|store| store.remote(&account.remote_name()))?;
+        let gate = Gate::of(&mut store, only_tagged)?;
+        Ok(Link { store, client, row, gate, replaced: 0 })
+    }
+
+    /// Pushes what changed, or these sessions.
+    pub(super) fn push(&mut self, sessions: Option<&[i64]>) -> Result<Vec<Passed>> {
+        let redaction = self.gate.redaction(&mut self.store)?;
+        let pushed = match sessions {
+            None => sync::push(&mut self.store, &mut self.client, &mut self.row, &redaction, &self.gate)?,
+            Some(rows) => {
+                sync::push_sessions(&mut self.store, &mut self.client, &self.row, &redaction, &self.gate, rows)?
+            }
+        };
+        self.replaced += redaction.replaced();
+        self.audit(Event::Pushed, &pushed.bytes)?;
+        let Pushed { sessions, bytes, refused, held } = pushed;
+        let mut passed = Vec::new();
+        for session in sessions {
+            let bytes_sent = bytes.get(&session).copied().unwrap_or_default();
+            passed.push(self.passed(session, Way::Pushed, None)?.with(bytes_sent, 0));
+        }
+        for (way, list) in [(Way::Refused, refused), (Way::Held, held)] {
+            for (session, reason) in list {
+                passed.push(self.passed(session, way, Some(reason))?);
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Pulls what changed there.
+    pub(super) fn pull(&mut self) -> Result<Vec<Passed>> {
+        let pulled = sync::pull(&mut self.store, &mut self.client, &mut self.row)?;
+        self.pulled(pulled)
+    }
+
+    /// Pulls one session, whole.
+    pub(super) fn pull_session(&mut self, id: &str) -> Result<Vec<Passed>> {
+        let pulled = sync::pull_session(&mut self.store, &mut self.client, &self.row, id)?;
+        self.pulled(pulled)
+    }
+
+    fn pulled(&mut self, pulled: Pulled) -> Result<Vec<Passed>> {
+        self.audit(Event::Pulled, &pulled.bytes)?;
+        let Pulled { sessions, bytes, problems } = pulled;
+        let mut passed = Vec::new();
+        for session in sessions {
+            let received = bytes.get(&session).copied().unwrap_or_default();
+            passed.push(self.passed(session, Way::Pulled, None)?.with(0, received));
+        }
+        passed.extend(problems.into_iter().map(|(id, reason)| Passed {
+            id,
+            result: Way::Refused,
+            bytes_sent: 0,
+            bytes_received: 0,
+            etag: None,
+            reason: Some(reason),
+        }));
+        Ok(passed)
+    }
+
+    fn both(&mut self) -> Result<Vec<Passed>> {
+        let mut passed = self.push(None)?;
+        passed.extend(self.pull()?);
+        Ok(passed)
+    }
+
+    fn passed(&self, session: i64, result: Way, reason: Option<String>) -> Result<Passed> {
+        let id = self.store.session(session)?.public_id.to_string();
+        Ok(Passed { id, result, bytes_sent: 0, bytes_received: 0, etag: None, reason })
+    }
+
+    /// In one transaction: a first push may be of thousands of sessions.
+    fn audit(&mut self, event: Event, bytes: &BTreeMap<i64, u64>) -> Result<()> {
+        if bytes.values().all(|bytes| *bytes == 0) {
+            return Ok(());
+        }
+        self.store.write(|store| {
+            for (session, bytes) in bytes.iter().filter(|(_, bytes)| **bytes > 0) {
+                let id = store.session(*session)?.public_id;
+                store.audit(event, &id, &json!({"bytes": bytes}))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Says what was done.
+    pub(super) fn tell(&self, context: &Context, passed: &[Passed], as_json: bool) -> Result<()> {
+        context.ui.progress(None);
+        self.warn(context);
+        if as_json {
+            return context.ui.json(&passed);
+        }
+        for one in passed.iter().filter(|one| matches!(one.result, Way::Held | Way::Refused)) {
+            let verb = if one.result == Way::Held { "stays here" } else { "refused" };
+            let reason = one.reason.as_deref().unwrap_or_default();
+            context.ui.note(&format!("{} {verb}: {}", one.id, ui::printable(reason)));
+        }
+        let line = [sentence(passed, Way::Pushed), sentence(passed, Way::Pulled)].into_iter().flatten();
+        let line = line.collect::<Vec<_>>().join(" ");
+        context.ui.line(if line.is_empty() { "Nothing new." } else { &line })
+    }
+
+    /// What a person has to know of secrets.
+    fn warn(&self, context: &Context) {
+        if self.replaced > 0 {
+            let secrets = ui::counted(self.replaced, "secret");
+            context.ui.note(&format!(
+                "note: {secrets} replaced in what was sent: the server's copy is not a full backup, the exact one is here"
+            ));
+        }
+        if self.gate.found() > 0 {
+            let secrets = ui::counted(self.gate.found(), "secret");
+            context.ui.note(&format!(
+                "warning: {secrets} sent as they are; to change that: sfs config set sync.secrets redact"
+            ));
+        }
+    }
+}
+
+impl Passed {
+    fn with(self, bytes_sent: u64, bytes_received: u64) -> Passed {
+        Passed { bytes_sent, bytes_received, ..self }
+    }
+}
+
+fn sentence(passed: &[Passed], way: Way) -> Option<String> {
+    let those = || passed.iter().filter(|one| one.result == way);
+    let count = those().count() as u64;
+    let bytes: u64 = those().map(|one| one.bytes_sent + one.bytes_received).sum();
+    let verb = if way == Way::Pushed { "Pushed" } else { "Pulled" };
+    (count > 0).then(|| format!("{verb} {} ({} new).", ui::counted(count, "session"), ui::bytes(bytes)))
+}
+
+/// Sessions that were named by a person must have passed.
+pub(super) fn all_passed(passed: &[Passed]) -> Result<()> {
+    let Some(one) = passed.iter().find(|one| one.reason.is_some()) else { return Ok(()) };
+    let reason = one.reason.as_deref().unwrap_or_default();
+    let error = Error::new(Kind::Conflict, format!("session {} did not pass: {reason}", one.id));
+    Err(if one.result == Way::Held { error.hint(format!("sfs scan {}", one.id)) } else { error })
+}
+
+/// A daemon that runs takes the new account and settings to heart.
+pub(super) fn tell_daemon(home: &Home) -> Result<()> {
+    crate::daemon::reload(home).map(drop)
+}

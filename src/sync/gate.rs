@@ -1,0 +1,95 @@
+//! What may leave this device: which sessions, and what becomes of the secrets in them.
+
+use crate::error::{Context, Result};
+use crate::export::{ArchivedSession, Redaction, for_each_finding};
+use crate::security::Redactor;
+use crate::settings;
+use crate::store::{SessionRow, Store};
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+
+/// Whoever tags a session so wants it synced where not everything is.
+pub const TAG: &str = "sync";
+
+/// Why a session stays here; the reasons that are kept begin so.
+const UNTAGGED: &str = "it is not tagged `sync`";
+const SECRETS: &str = "it holds secrets";
+
+/// What becomes of secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Secrets {
+    /// They are taken out of the copy that leaves.
+    Redact,
+    /// They leave with the session; how many is told.
+    Warn,
+    /// A session that holds some stays here.
+    Block,
+}
+
+impl Secrets {
+    /// What the person wants.
+    pub fn of(store: &Store) -> Result<Secrets> {
+        Ok(store.setting(settings::SECRETS)?.unwrap_or(Secrets::Redact))
+    }
+}
+
+/// See the module's description.
+pub struct Gate {
+    only_tagged: bool,
+    secrets: Secrets,
+    /// Needed where secrets are looked for.
+    redactor: Option<Redactor>,
+    found: Cell<u64>,
+}
+
+impl Gate {
+    /// Everything passes as it is.
+    pub fn open() -> Gate {
+        Gate { only_tagged: false, secrets: Secrets::Redact, redactor: None, found: Cell::default() }
+    }
+
+    /// As the person wants it.
+    pub fn of(store: &mut Store, only_tagged: bool) -> Result<Gate> {
+        let secrets = Secrets::of(store).context(|| "what to do with secrets can't be read")?;
+        let redactor = match secrets {
+            Secrets::Redact => None,
+            Secrets::Warn | Secrets::Block => Some(Redactor::new(store.write(Store::redaction_key)?)),
+        };
+        Ok(Gate { only_tagged, secrets, redactor, found: Cell::default() })
+    }
+
+    /// How sessions leave that may.
+    pub fn redaction(&self, store: &mut Store) -> Result<Redaction> {
+        if self.secrets == Secrets::Redact { Redaction::of(store) } else { Ok(Redaction::none()) }
+    }
+
+    /// Secrets that were found in sessions that left as they are.
+    pub fn found(&self) -> u64 {
+        self.found.get()
+    }
+
+    /// Why a session stays here, if it does.
+    pub fn hold(&self, store: &Store, session: &SessionRow) -> Result<Option<String>> {
+        if self.only_tagged && !store.tags(session.id)?.iter().any(|tag| tag == TAG) {
+            return Ok(Some(UNTAGGED.to_owned()));
+        }
+        let Some(redactor) = &self.redactor else { return Ok(None) };
+        let mut found = 0;
+        for_each_finding(store, &ArchivedSession::open(store, session.clone())?, redactor, &mut |_| {
+            found += 1;
+            Ok(())
+        })?;
+        if self.secrets == Secrets::Block && found > 0 {
+            return Ok(Some(format!("{SECRETS}: {found}, and sync.secrets is block")));
+        }
+        self.found.set(self.found.get() + found);
+        Ok(None)
+    }
+
+    /// True where a session that was kept back for `reason` may pass today without having changed.
+    pub fn reopens(&self, reason: &str) -> bool {
+        (reason.starts_with(UNTAGGED) && !self.only_tagged)
+            || (reason.starts_with(SECRETS) && self.secrets != Secrets::Block)
+    }
+}

@@ -1,0 +1,351 @@
+//! The sync client against the real server, each a process of its own.
+
+use crate::support::home::{Run, TestHome, copy_tree, fixture};
+use crate::support::server::SyncServer;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// No test says how fast something is, only that it comes about.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A home with a captured Codex session, signed up.
+fn pushed(server: &SyncServer) -> TestHome {
+    let home = TestHome::with(&["codex/patch"]);
+    home.sfs(&["import"]);
+    server.sign_up(&home);
+    good(&home, &["push"]);
+    home
+}
+
+fn good(home: &TestHome, args: &[&str]) -> Run {
+    let run = home.sfs(args);
+    assert_eq!(run.code, Some(0), "{args:?}: {run}");
+    run
+}
+
+fn second(server: &SyncServer, owner: &TestHome) -> TestHome {
+    let home = TestHome::new();
+    server.log_in(&home, owner);
+    good(&home, &["pull"]);
+    home
+}
+
+/// The one rollout below a home.
+fn rollout(home: &TestHome) -> PathBuf {
+    let files = walkdir::WalkDir::new(home.path().join(".codex/sessions")).into_iter().flatten();
+    let mut files: Vec<PathBuf> = files.map(walkdir::DirEntry::into_path).filter(|path| path.is_file()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.pop().unwrap()
+}
+
+fn said(text: &str, time: &str) -> String {
+    let line = json!({"timestamp": format!("2026-11-22T{time}.000Z"), "type": "response_item", "payload":
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}});
+    format!("{line}\n")
+}
+
+fn append(path: &Path, text: &str) {
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn ids(home: &TestHome, args: &[&str]) -> Vec<String> {
+    let list = home.json(args);
+    list.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Everything that the server's files hold, decompressed by the server itself.
+fn texts_there(home: &TestHome) -> String {
+    let other = home.json(&["list", "--remote", "--json"]);
+    let listed = other.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned());
+    listed.map(|id| good(home, &["show", &id, "-m", "--json"]).stdout).collect()
+}
+
+#[test]
+fn a_session_goes_through_the_server_to_another_machine_and_on_in_another_tool() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    assert_eq!(good(&one, &["push"]).stdout, "Nothing new.\n");
+
+    let other = TestHome::new();
+    server.log_in(&other, &one);
+    let listed = other.json(&["list", "--remote", "--json"]);
+    assert_eq!((&listed[0]["place"], &listed[0]["tool"]), (&json!("there"), &json!("codex")), "{listed}");
+    // By the beginning of its id, which only the server knows.
+    let id = listed[0]["id"].as_str().unwrap();
+    let pulled = other.json(&["pull", &id[..9], "--json"]);
+    assert_eq!((&pulled[0]["id"], &pulled[0]["result"]), (&json!(id), &json!("pulled")), "{pulled}");
+    assert!(pulled[0]["bytes_received"].as_u64().unwrap() > 1000, "{pulled}");
+    assert_eq!(other.json(&["list", "--remote", "--json"])[0]["place"], "both");
+    assert_eq!(good(&other, &["show", id, "-m"]).stdout, good(&one, &["show", id, "-m"]).stdout);
+    assert_eq!(ids(&other, &["search", "patch", "--json"])[0], id);
+    let project = other.path().to_str().unwrap();
+    let resumed = other.json(&["resume", "last", "--in", "gemini", "--project", project, "--json"]);
+    assert!(resumed["files"][0].as_str().unwrap().contains("/.gemini/"), "{resumed}");
+    assert!(good(&one, &["audit", "--event", "pushed"]).stdout.contains(&id[..12]));
+}
+
+#[test]
+fn only_the_bytes_of_a_new_line_travel() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let line = said("one more thing", "23:00:00");
+    append(&rollout(&one), &line);
+    good(&one, &["import"]);
+    let report = one.json(&["push", "--json"]);
+    assert_eq!(report[0]["bytes_sent"], line.len(), "{report}");
+    let other = second(&server, &one);
+    append(&rollout(&one), &said("and another", "23:00:01"));
+    good(&one, &["import"]);
+    good(&one, &["sync"]);
+    let report = other.json(&["sync", "--json"]);
+    let pulled = report.as_array().unwrap().iter().find(|one| one["result"] == "pulled").unwrap();
+    assert_eq!(pulled["bytes_received"], said("and another", "23:00:01").len(), "{report}");
+    assert!(good(&other, &["show", "last", "-m"]).stdout.contains("and another"));
+}
+
+#[test]
+fn two_machines_that_continue_one_session_keep_both_tails() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let other = TestHome::with(&["codex/patch"]);
+    server.log_in(&other, &one);
+    append(&rollout(&one), &said("said on the first machine", "23:00:00"));
+    append(&rollout(&other), &said("said on the second machine", "23:00:05"));
+    for home in [&one, &other, &one, &other] {
+        good(home, &["import"]);
+        good(home, &["sync"]);
+    }
+    let shown = good(&one, &["show", "last", "-m"]).stdout;
+    for text in ["said on the first machine", "said on the second machine"] {
+        assert_eq!(shown.matches(text).count(), 1, "{shown}");
+    }
+    assert_eq!(shown, good(&other, &["show", "last", "-m"]).stdout);
+    assert_eq!(ids(&one, &["list", "--json"]).len(), 1);
+}
+
+#[test]
+fn secrets_do_not_arrive_unless_they_are_let_through() {
+    let secret = "ghp_Zr81kVq0mT5sWc3yXb7nLd2fGh4jKa9eQuPo";
+    let server = SyncServer::start();
+    let one = TestHome::with(&["codex/patch"]);
+    append(&rollout(&one), &said(&format!("export TOKEN={secret}"), "23:00:00"));
+    good(&one, &["import"]);
+    server.sign_up(&one);
+
+    good(&one, &["config", "set", "sync.secrets", "block"]);
+    let run = good(&one, &["push"]);
+    assert!(run.stderr.contains("stays here: it holds secrets"), "{run}");
+    assert_eq!(one.json(&["list", "--remote", "--json"]), json!([]));
+    let run = one.sfs(&["push", "last"]);
+    assert_eq!(run.code, Some(4), "{run}");
+    assert!(good(&one, &["autosync", "status"]).stdout.contains("stays here: it holds secrets"));
+
+    good(&one, &["config", "set", "sync.secrets", "redact"]);
+    let run = good(&one, &["push"]);
+    assert!(run.stderr.contains("not a full backup"), "{run}");
+    let other = second(&server, &one);
+    let there = texts_there(&other);
+    assert!(there.contains("export TOKEN=[redacted:") && !there.contains(secret), "{there}");
+    assert!(good(&one, &["show", "last", "-m"]).stdout.contains(secret), "here it stays exact");
+
+    good(&one, &["config", "set", "sync.secrets", "warn"]);
+    append(&rollout(&one), &said("no secret", "23:00:01"));
+    good(&one, &["import"]);
+    let run = good(&one, &["push"]);
+    assert!(run.stderr.contains("sent as they are"), "{run}");
+    good(&other, &["pull"]);
+    assert!(texts_there(&other).contains(secret));
+}
+
+#[test]
+fn what_goes_wrong_says_what_to_do() {
+    let server = SyncServer::start();
+    let home = TestHome::with(&["codex/patch"]);
+    home.sfs(&["import"]);
+    for command in ["push", "pull", "sync", "list-remote"] {
+        let run = home.sfs(&[command]);
+        assert_eq!((run.code, run.stderr.contains("hint: sfs auth login")), (Some(5), true), "{run}");
+    }
+    // A key that the server refuses is not stored.
+    let mut login = home.command(&["auth", "login", "--url", &server.url]);
+    let mut login = login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    login.stdin.take().unwrap().write_all(b"sk_sfs_00000000000000000000000000000000\n").unwrap();
+    let run = home.finish(login.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(5), "{run}");
+    assert_eq!(home.json(&["auth", "status", "--json"]), json!({"signed_in": false}));
+
+    server.sign_up(&home);
+    let key = home.json(&["auth", "keys", "--json"])[0]["key_id"].as_str().unwrap().to_owned();
+    good(&home, &["auth", "keys", "revoke", &key]);
+    let run = home.sfs(&["push"]);
+    assert_eq!((run.code, run.stderr.contains("hint: sfs auth login")), (Some(5), true), "{run}");
+    assert!(!good(&home, &["config", "show", "--json"]).stdout.contains("sk_sfs_"));
+    drop(server);
+    let run = home.sfs(&["push"]);
+    assert_eq!((run.code, run.stderr.contains("does not answer")), (Some(1), true), "{run}");
+
+    let run = home.sfs(&["auth", "login", "--url", "http://sessions.example.org", "--key", "sk_sfs_1"]);
+    assert_eq!((run.code, run.stderr.contains("not encrypted")), (Some(2), true), "{run}");
+}
+
+#[test]
+fn a_server_that_has_no_room_says_so() {
+    let server = SyncServer::with(&["--quota", "1K"]);
+    let home = TestHome::with(&["codex/patch"]);
+    home.sfs(&["import"]);
+    server.sign_up(&home);
+    let run = home.sfs(&["push"]);
+    assert_eq!((run.code, run.stderr.contains("more room")), (Some(1), true), "{run}");
+}
+
+#[test]
+fn the_environment_counts_before_what_is_stored() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let key = SyncServer::new_key(&one).1;
+    let other = TestHome::new();
+    let with = |name: &str, value: &str| other.command(&["pull"]).env("SFS_API_KEY", &key).env(name, value).output();
+    let run = other.finish(with("SFS_API_URL", &server.url).unwrap());
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(ids(&other, &["list", "--json"]).len(), 1);
+    let run = other.finish(with("SFS_API_URL", "").unwrap());
+    assert_eq!((run.code, run.stderr.contains("set SFS_API_URL too")), (Some(2), true), "{run}");
+    assert!(
+        !fs::read(other.path().join(".sessionfs/archive.db")).unwrap().windows(key.len()).any(|w| w == key.as_bytes())
+    );
+}
+
+/// Many small sessions of Codex.
+fn many(home: &TestHome, count: usize) {
+    let folder = home.path().join(".codex/sessions/2026/11/22");
+    fs::create_dir_all(&folder).unwrap();
+    for number in 0..count {
+        let id = format!("019a0000-0000-7000-8000-{number:012}");
+        let meta = json!({"timestamp": "2026-11-22T10:00:00.000Z", "type": "session_meta", "payload":
+            {"id": id, "timestamp": "2026-11-22T10:00:00.000Z", "cwd": "/w", "originator": "codex_cli_rs"}});
+        let text = format!("{meta}\n{}", said(&format!("prompt {number}"), "10:00:01"));
+        fs::write(folder.join(format!("rollout-2026-11-22T10-00-00-{id}.jsonl")), text).unwrap();
+    }
+    good(home, &["import"]);
+}
+
+#[test]
+fn a_push_that_is_killed_is_completed_by_the_next() {
+    let server = SyncServer::start();
+    let home = TestHome::new();
+    many(&home, 1500);
+    server.sign_up(&home);
+    let mut push = home.command(&["push"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("a push", || server.requests().iter().any(|line| line.contains("/delta/push")));
+    push.kill().unwrap();
+    push.wait().unwrap();
+    good(&home, &["push"]);
+    assert_eq!(home.json(&["list", "--remote", "--json"]).as_array().unwrap().len(), 1500);
+    let other = second(&server, &home);
+    assert_eq!(ids(&other, &["list", "--json"]).len(), 1500);
+    let check = other.json(&["admin", "check", "--json"]);
+    assert_eq!(check["damage"], json!([]), "{check}");
+}
+
+#[test]
+fn a_sync_of_many_sessions_without_news_is_one_request() {
+    let server = SyncServer::start();
+    let home = TestHome::new();
+    many(&home, 10_000);
+    server.sign_up(&home);
+    good(&home, &["sync"]);
+    good(&home, &["sync"]);
+    let before = server.requests().len();
+    assert_eq!(good(&home, &["sync"]).stdout, "Nothing new.\n");
+    eventually("the request", || server.requests().len() > before);
+    let asked = server.requests().split_off(before);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].contains("/api/v1/delta/changes"), "{asked:?}");
+}
+
+/// What the daemon says of its syncing.
+fn sync_of(home: &TestHome) -> Value {
+    home.json(&["daemon", "status", "--json"])["sync"].clone()
+}
+
+/// Stops the daemon, also where a test fails.
+struct Daemon<'a>(&'a TestHome);
+
+impl<'a> Daemon<'a> {
+    fn start(home: &'a TestHome) -> Daemon<'a> {
+        good(home, &["daemon", "start"]);
+        Daemon(home)
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        self.0.sfs(&["daemon", "stop"]);
+    }
+}
+
+#[test]
+fn the_daemon_pushes_what_is_captured() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let other = second(&server, &one);
+    let _daemon = Daemon::start(&one);
+    assert_eq!(sync_of(&one)["state"], "off");
+    good(&one, &["autosync", "on"]);
+    append(&rollout(&one), &said("pushed by itself", "23:00:00"));
+    eventually("the line is there", || {
+        good(&other, &["pull"]);
+        good(&other, &["show", "last", "-m"]).stdout.contains("pushed by itself")
+    });
+    eventually("it is told", || !sync_of(&one)["last_sync_at"].is_null() && sync_of(&one)["state"] == "idle");
+
+    // Paused, nothing goes; a server that is away is an error that is told and passes.
+    good(&one, &["autosync", "pause"]);
+    assert_eq!(sync_of(&one)["state"], "paused");
+    let (folder, address) = server.stop();
+    good(&one, &["autosync", "resume"]);
+    append(&rollout(&one), &said("while it was away", "23:00:01"));
+    eventually("the failure is told", || sync_of(&one)["state"] == "failing");
+    assert!(sync_of(&one)["last_error"].as_str().unwrap().contains("does not answer"));
+    let _server = SyncServer::at(folder, &address, &[]);
+    // As a person who mended it would.
+    good(&one, &["autosync", "on"]);
+    eventually("it is well again", || sync_of(&one)["state"] == "idle");
+    good(&other, &["pull"]);
+    assert!(good(&other, &["show", "last", "-m"]).stdout.contains("while it was away"));
+}
+
+#[test]
+fn selective_pushes_what_is_tagged_and_all_of_it() {
+    let server = SyncServer::start();
+    let home = TestHome::new();
+    copy_tree(&fixture("codex/patch"), home.path());
+    copy_tree(&fixture("claude/chat"), home.path());
+    home.sfs(&["import"]);
+    server.sign_up(&home);
+    good(&home, &["autosync", "selective"]);
+    let there = || ids(&home, &["list", "--remote", "--json"]);
+    good(&home, &["sync", "--auto"]);
+    assert!(there().is_empty());
+    let id = ids(&home, &["list", "--tool", "codex", "--json"]).pop().unwrap();
+    good(&home, &["tag", "add", &id, "sync"]);
+    good(&home, &["sync", "--auto"]);
+    assert_eq!(there(), std::slice::from_ref(&id));
+    let other = second(&server, &home);
+    assert_eq!(good(&other, &["show", &id, "-m"]).stdout, good(&home, &["show", &id, "-m"]).stdout);
+    // What was left out goes when a person asks for everything.
+    good(&home, &["sync"]);
+    assert_eq!(there().len(), 2);
+}
