@@ -94,16 +94,14 @@ impl Live {
         assert_eq!(run.code, Some(0), "{run}");
     }
 
-    /// SIGKILL, or SIGTERM and its code; and the folder.
+    /// Ends it; gives its code.
     fn ended(&mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
         self.process.wait().unwrap().code()
     }
 
-    /// Killed, and started again on the same folder.
-    fn killed_and_back(&mut self) {
-        self.ended(Signal::KILL);
-        self.assert_sound();
+    /// Started again on the same folder.
+    fn back(&mut self) {
         let home = std::mem::replace(&mut self.home, TestHome::new());
         *self = Live::on(home, self.data.clone());
     }
@@ -198,7 +196,8 @@ fn a_server_that_is_killed_during_five_hundred_pushes_has_every_acknowledged_one
                 }
             }
         });
-        server.killed_and_back();
+        server.assert_sound();
+        server.back();
         for (id, (turns, etag)) in &acknowledged {
             let detail = server.detail(&key, id);
             // One more of each client may have been stored and not acknowledged.
@@ -231,15 +230,12 @@ fn a_full_disk_is_told_over_the_network_and_loses_nothing() {
         return skip("server::live", "no file system can be mounted here");
     }
     let script = format!("{mount} && head -c 2000000 /dev/zero > {}/ballast && exec \"$@\"", small.display());
-    let inner = home.command(&Live::words(&small.join("data")));
+    let data = small.join("data");
+    let inner = home.command(&Live::words(&data));
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script, "sh"]).arg(inner.get_program()).args(inner.get_args());
     command.env("HOME", home.path()).stdin(Stdio::null());
-    let mut server = Live::started(command, home, PathBuf::new());
-    // The same file system, as seen from here.
-    let small =
-        Path::new("/proc").join(server.process.id().to_string()).join("root").join(small.strip_prefix("/").unwrap());
-    server.data = small.join("data");
+    let server = Live::started(command, home, data.clone());
     let key = server.sign_up("alice@example.com");
     let (mut seed, mut stored, mut refused) = (1u32, Vec::new(), Vec::new());
     let mut noise = |length: usize| -> Vec<u8> {
@@ -260,13 +256,20 @@ fn a_full_disk_is_told_over_the_network_and_loses_nothing() {
     }
     assert!(stored.len() > 3 && refused.len() > 3, "{} {refused:?}", stored.len());
     assert!(refused.iter().all(|(status, _)| *status == 507), "{refused:?}");
-    std::fs::remove_file(small.join("ballast")).unwrap();
+    // The same file system, as seen from here.
+    let root = Path::new("/proc").join(server.process.id().to_string()).join("root");
+    std::fs::remove_file(root.join(small.strip_prefix("/").unwrap()).join("ballast")).unwrap();
     for (id, files) in &stored {
         assert!(server.files(&key, id) == *files, "{id}");
     }
     let listed = server.get("/api/v1/sessions", &key).json();
     assert_eq!(listed["total"], stored.len());
-    server.assert_sound();
+    let check = server.home.command(&["serve", "check", "--data", data.to_str().unwrap()]);
+    let mut inside = Command::new("nsenter");
+    inside.args(["--target", &server.process.id().to_string(), "--user", "--mount", "--preserve-credentials"]);
+    let output = inside.arg(check.get_program()).args(check.get_args()).env("HOME", server.home.path()).output();
+    let run = server.home.finish(output.unwrap());
+    assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(server.put(&key, &id(500), &packed(&session(&id(500), 1)), None).unwrap().status, 201, "it goes on");
 }
 
@@ -290,21 +293,21 @@ fn sigterm_lets_a_push_finish() {
     client.send(&body[100..]);
     assert_eq!(client.answer().unwrap().status, 201);
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
-    let (home, data) = (std::mem::replace(&mut server.home, TestHome::new()), server.data.clone());
-    let again = Live::on(home, data);
-    assert!(again.files(&key, &id(1)) == session(&id(1), 9));
+    server.back();
+    assert!(server.files(&key, &id(1)) == session(&id(1), 9));
 }
 
 #[test]
 fn an_upload_of_somebody_unknown_is_refused_before_its_body_comes() {
     let server = Live::new();
-    let key = server.sign_up("alice@example.com");
+    server.sign_up("alice@example.com");
+    let disabled = server.sign_up("bob@example.com");
+    server.serve(&["disable", "bob@example.com"]);
     for (method, path, lines, status) in [
         ("PUT", "/api/v1/sessions/ses_0000000000000001/sync", String::new(), 401),
         ("PUT", "/api/v1/sessions/ses_0000000000000001/sync", bearer("sk_sfs_no"), 401),
         ("POST", "/api/v1/delta/push", bearer("sk_sfs_no"), 401),
-        ("PUT", "/api/v1/sessions/ses_0000000000000001", bearer(&key), 405),
-        ("PUT", "/api/v1/nothing", bearer(&key), 404),
+        ("POST", "/api/v1/sessions", bearer(&disabled), 403),
     ] {
         let mut client = stand::Client::from(TcpStream::connect(server.address).unwrap());
         client.say(&format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n{lines}\r\n"));
