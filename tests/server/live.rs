@@ -274,6 +274,19 @@ fn a_full_disk_is_told_over_the_network_and_loses_nothing() {
 }
 
 #[test]
+fn the_service_file_starts_a_server() {
+    let unit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sessionfs.service")).unwrap();
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/sessionfs ")).unwrap();
+    let home = TestHome::new();
+    let data = home.path().join("data");
+    let words = line.replace("/var/lib/sessionfs", data.to_str().unwrap()).replace("127.0.0.1:8800", "127.0.0.1:0");
+    let command = home.command(&words.split(' ').collect::<Vec<_>>());
+    let server = Live::started(command, home, data);
+    let key = server.sign_up("alice@example.com");
+    assert_eq!(server.get("/api/v1/auth/me", &key).json()["email"], "alice@example.com");
+}
+
+#[test]
 fn sigterm_lets_a_push_finish() {
     let mut server = Live::new();
     let key = server.sign_up("alice@example.com");
