@@ -58,7 +58,8 @@ fn client(address: SocketAddr, number: u8, end: Instant) -> io::Result<Vec<Durat
     while Instant::now() < end {
         for turn in 0..5 {
             let text = format!("{number} {turn} {:x?}", Instant::now()).repeat(20);
-            messages += &format!("{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":{text:?}}}]}}\n");
+            let message = serde_json::json!({"role": "user", "content": [{"type": "text", "text": text}]});
+            messages.extend([message.to_string().as_str(), "\n"]);
         }
         let lines = format!("{key}{etag}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
         let form = form(&messages)?;

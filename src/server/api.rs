@@ -164,7 +164,7 @@ impl Api {
     }
 
     /// The answer that a refusal is; records what went wrong here.
-    fn refused(&self, opening: &Opening, refusal: Refusal) -> Response {
+    fn refused(&self, opening: &Opening, refusal: &Refusal) -> Response {
         if let Some(cause) = &refusal.cause {
             let detail = format!("{} {}: {cause}", opening.method, opening.path);
             self.note_refusal(opening.client, Entry { detail, ..Entry::of(Event::Error) });
@@ -195,12 +195,12 @@ impl Service for Api {
 
     fn deny(&self, opening: &Opening) -> Option<Response> {
         let refusal = self.welcome(opening).err()?;
-        Some(plain(self.refused(opening, refusal)))
+        Some(plain(self.refused(opening, &refusal)))
     }
 
     fn answer(&self, request: &mut Request) -> Response {
         let response = self.dispatch(request);
-        plain(response.unwrap_or_else(|refusal| self.refused(&request.opening(), refusal)))
+        plain(response.unwrap_or_else(|refusal| self.refused(&request.opening(), &refusal)))
     }
 }
 

@@ -66,8 +66,10 @@ fn restore(program: &Path, replica: &str, data: &Path) -> std::process::Output {
     command.output().unwrap()
 }
 
-/// Everything that the server says of its sessions: ETag and files.
-fn all(server: &Live, keys: &[String], sessions: u32) -> Vec<(String, Vec<(String, Vec<u8>)>)> {
+/// What the server says of a session: its `ETag`, and its files.
+type Told = (String, Vec<(String, Vec<u8>)>);
+
+fn all(server: &Live, keys: &[String], sessions: u32) -> Vec<Told> {
     let each = (0..sessions).flat_map(|number| keys.iter().map(move |key| (key, id(number))));
     each.map(|(key, id)| (server.detail(key, &id)["etag"].as_str().unwrap().to_owned(), server.files(key, &id)))
         .collect()

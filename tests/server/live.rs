@@ -149,7 +149,7 @@ fn put(address: SocketAddr, key: &str, id: &str, archive: &[u8], etag: Option<&s
     ask(address, "PUT", &format!("/api/v1/sessions/{id}/sync"), &lines, &form("file", archive))
 }
 
-/// The last push of a session that was acknowledged: its turns, and its ETag.
+/// The last push of a session that was acknowledged: its turns, and its `ETag`.
 type Acknowledged = BTreeMap<String, (usize, String)>;
 
 /// Pushes the ten sessions of client `number` in turn, each time longer by one, until the server is gone.
