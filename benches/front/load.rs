@@ -26,6 +26,16 @@ pub(super) struct Figures {
     pub(super) failed: usize,
 }
 
+impl Figures {
+    /// Of requests that took `times`, all of them together `took`.
+    pub(super) fn of(mut times: Vec<Duration>, took: Duration, failed: usize) -> Figures {
+        times.sort();
+        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
+        let per_second = times.len() as f64 / took.as_secs_f64();
+        Figures { per_second, p99_ms: p99.as_secs_f64() * 1000.0, failed }
+    }
+}
+
 impl Load {
     pub(super) fn run(&self) -> io::Result<()> {
         let lasts = Duration::from_secs(self.seconds);
@@ -40,12 +50,7 @@ impl Load {
                 _ => failed += 1,
             }
         }
-        let took = begin.elapsed();
-        times.sort();
-        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
-        let per_second = times.len() as f64 / took.as_secs_f64();
-        let figures = Figures { per_second, p99_ms: p99.as_secs_f64() * 1000.0, failed };
-        println!("{}", serde_json::to_string(&figures)?);
+        println!("{}", serde_json::to_string(&Figures::of(times, begin.elapsed(), failed))?);
         Ok(())
     }
 }

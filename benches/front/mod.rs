@@ -3,6 +3,8 @@
 
 mod attack;
 mod load;
+mod push;
+mod real;
 mod service;
 
 use crate::measure::Bench;
@@ -35,6 +37,7 @@ enum Part {
     Serve(service::Serve),
     Attack(attack::Attack),
     Load(load::Load),
+    Push(push::Push),
 }
 
 impl Front {
@@ -43,6 +46,7 @@ impl Front {
             Part::Serve(serve) => serve.run(),
             Part::Attack(attack) => attack.run(),
             Part::Load(load) => load.run(),
+            Part::Push(push) => push.run(),
         }
     }
 }
@@ -69,6 +73,18 @@ impl Stand {
     }
 }
 
+/// Attackers of one kind, until this is dropped.
+struct Attackers {
+    _process: Running,
+}
+
+impl Attackers {
+    fn start(bench: &Bench, kind: &str, address: SocketAddr) -> io::Result<Attackers> {
+        let log = bench.scratch.join("attack.log");
+        Ok(Attackers { _process: Running::start(&mut part(&["attack", kind, &address.to_string()]), &log)? })
+    }
+}
+
 /// This program again, as one of [`Part`].
 fn part(words: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap_or_default());
@@ -89,14 +105,12 @@ fn eventually<T>(look: impl Fn() -> Option<T>) -> io::Result<T> {
 
 pub(crate) fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let stand = Stand::start(bench, 1024)?;
-    let (_, slowest) = watch(&stand, Duration::from_secs(2));
+    let (_, slowest) = watch(stand.address, Duration::from_secs(2));
     report.line("front: GET /health, left in peace: slowest", ms(slowest), "ms", Limit::Free);
     for kind in attack::ALL.map(|(name, _)| name).into_iter().chain(["together"]) {
         let lasts = if kind == "together" { TOGETHER } else { ONE };
-        let log = bench.scratch.join("attack.log");
-        let address = stand.address.to_string();
-        let _attackers = Running::start(&mut part(&["attack", kind, &address]), &log)?;
-        let (median, slowest) = watch(&stand, lasts);
+        let _attackers = Attackers::start(bench, kind, stand.address)?;
+        let (median, slowest) = watch(stand.address, lasts);
         let what = format!("front: GET /health under {kind}: median");
         report.line(&what, ms(median), "ms", Limit::Free);
         report.line(&what.replace("median", "slowest"), ms(slowest), "ms", Limit::Below(200.0));
@@ -119,7 +133,8 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
             report.line(&format!("{what}: failed"), figures.failed as f64, "", Limit::Below(1.0));
         }
     }
-    Ok(())
+    drop(stand);
+    real::measure(bench, report)
 }
 
 fn ms(time: Duration) -> f64 {
@@ -127,12 +142,12 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// Asks for the server's health on fresh connections; the median and the slowest. A failure counts as [`PATIENCE`].
-fn watch(stand: &Stand, lasts: Duration) -> (Duration, Duration) {
+fn watch(address: SocketAddr, lasts: Duration) -> (Duration, Duration) {
     let end = Instant::now() + lasts;
     let mut times = Vec::new();
     while Instant::now() < end {
         let begin = Instant::now();
-        let time = health(stand.address).map_or(PATIENCE, |()| begin.elapsed());
+        let time = health(address).map_or(PATIENCE, |()| begin.elapsed());
         times.push(time);
         sleep(Duration::from_millis(10));
     }

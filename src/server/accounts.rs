@@ -124,7 +124,9 @@ impl Accounts {
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         let (application, tables): (i32, u32) = connection
             .query_row(
-                "SELECT a.application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id a",
+                "SELECT a.application_id,
+                    (SELECT count(*) FROM sqlite_schema WHERE name NOT GLOB '_litestream_*')
+                 FROM pragma_application_id a",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )

@@ -3,7 +3,7 @@
 use super::accounts::{Accounts, Caller, Denied, Signup, now};
 use super::archives::Archives;
 use super::audit::{Entry, Event, Refusals};
-use super::exchange::{Request, Response, Service};
+use super::exchange::{Opening, Request, Response, Service};
 use super::network::household;
 use super::query::MAX_JSON;
 use super::rate::{Limiter, Rate, RetryAfter};
@@ -110,34 +110,38 @@ impl Api {
 
     fn dispatch(&self, request: &mut Request) -> Answer {
         let path = request.path.clone();
-        let route = Route::of(&path).ok_or_else(|| Refusal::new(404, "Not Found"))?;
-        if !route.methods().contains(&&request.method[..]) {
-            return Err(Refusal::new(405, "Method Not Allowed").header("Allow", route.methods().join(", ")));
-        }
-        match route {
+        match Route::open(&request.method, &path)? {
             Route::Health => Ok(json(200, &health())),
-            Route::Signup => self.limit_address(request).and_then(|()| keys::sign_up(self, request)),
-            _ => {
-                let caller = self.caller(request)?;
+            Route::Signup => self.limit_address(request.client).and_then(|()| keys::sign_up(self, request)),
+            route => {
+                let caller = self.caller(&request.opening())?;
                 Call { api: self, request, caller }.answer(&route)
             }
         }
     }
 
-    fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
-        let unauthorised = |message: &str| Refusal::new(401, message).header("WWW-Authenticate", "Bearer");
-        let header = request.header("authorization").and_then(|value| value.split_once(' '));
-        let Some((_, key)) = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            self.limit_address(request)?;
-            return Err(unauthorised("Missing or invalid Authorization header"));
-        };
-        limited(self.keys.take(&Hash::of(key.trim().as_bytes()).0, Instant::now()))?;
-        match self.accounts.authenticate(key.trim())? {
+    fn caller(&self, opening: &Opening) -> Result<Caller, Refusal> {
+        let key = self.key(opening)?;
+        limited(self.keys.take(&Hash::of(key.as_bytes()).0, Instant::now()))?;
+        self.authenticated(opening, key)
+    }
+
+    fn key<'o>(&self, opening: &'o Opening) -> Result<&'o str, Refusal> {
+        let header = opening.authorization.as_deref().and_then(|value| value.split_once(' '));
+        if let Some((_, key)) = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+            return Ok(key.trim());
+        }
+        self.limit_address(opening.client)?;
+        Err(unauthorised("Missing or invalid Authorization header"))
+    }
+
+    fn authenticated(&self, opening: &Opening, key: &str) -> Result<Caller, Refusal> {
+        match self.accounts.authenticate(key)? {
             Ok(caller) => Ok(caller),
             Err(denied) => {
-                self.limit_address(request)?;
-                let entry = Entry { detail: request.path.clone(), ..Entry::of(Event::AuthFailed) };
-                self.note_refusal(request, entry);
+                self.limit_address(opening.client)?;
+                let entry = Entry { detail: opening.path.clone(), ..Entry::of(Event::AuthFailed) };
+                self.note_refusal(opening.client, entry);
                 Err(match denied {
                     Denied::Unknown => unauthorised("Invalid API key"),
                     Denied::Disabled => Refusal::new(403, "Account is disabled"),
@@ -146,17 +150,35 @@ impl Api {
         }
     }
 
-    fn limit_address(&self, request: &Request) -> Result<(), Refusal> {
-        limited(self.addresses.take(&household(request.client), Instant::now()))
+    /// Whether a request is one of somebody whom we know, or needs not be. Counts for nobody but those whom we don't know: the
+    /// request itself is still to come.
+    fn welcome(&self, opening: &Opening) -> Result<(), Refusal> {
+        match Route::open(&opening.method, &opening.path)? {
+            Route::Health | Route::Signup => Ok(()),
+            _ => self.key(opening).and_then(|key| self.authenticated(opening, key)).map(|_| ()),
+        }
+    }
+
+    fn limit_address(&self, client: IpAddr) -> Result<(), Refusal> {
+        limited(self.addresses.take(&household(client), Instant::now()))
+    }
+
+    /// The answer that a refusal is; records what went wrong here.
+    fn refused(&self, opening: &Opening, refusal: &Refusal) -> Response {
+        if let Some(cause) = &refusal.cause {
+            let detail = format!("{} {}: {cause}", opening.method, opening.path);
+            self.note_refusal(opening.client, Entry { detail, ..Entry::of(Event::Error) });
+        }
+        refusal.response()
     }
 
     /// Records what anybody can cause as often as he likes.
-    fn note_refusal(&self, request: &Request, entry: Entry) {
+    fn note_refusal(&self, client: IpAddr, entry: Entry) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusals.is_first(request.client, now()) {
+        if refusals.is_first(client, now()) {
             let detail = entry.detail.chars().take(500).collect();
             // The answer is the same whether it could be recorded or not.
-            let _ = self.accounts.record(&Entry { address: Some(request.client), detail, ..entry });
+            let _ = self.accounts.record(&Entry { address: Some(client), detail, ..entry });
         }
     }
 }
@@ -171,16 +193,24 @@ impl Service for Api {
         }
     }
 
-    fn answer(&self, request: &mut Request) -> Response {
-        let response = self.dispatch(request).unwrap_or_else(|refusal| {
-            if let Some(cause) = &refusal.cause {
-                let detail = format!("{} {}: {cause}", request.method, request.path);
-                self.note_refusal(request, Entry { detail, ..Entry::of(Event::Error) });
-            }
-            refusal.response()
-        });
-        response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff")
+    fn deny(&self, opening: &Opening) -> Option<Response> {
+        let refusal = self.welcome(opening).err()?;
+        Some(plain(self.refused(opening, &refusal)))
     }
+
+    fn answer(&self, request: &mut Request) -> Response {
+        let response = self.dispatch(request);
+        plain(response.unwrap_or_else(|refusal| self.refused(&request.opening(), &refusal)))
+    }
+}
+
+/// What every answer says.
+fn plain(response: Response) -> Response {
+    response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff")
+}
+
+fn unauthorised(message: &str) -> Refusal {
+    Refusal::new(401, message).header("WWW-Authenticate", "Bearer")
 }
 
 /// What `GET /health` answers; the network front says it by itself.
@@ -255,6 +285,15 @@ impl<'p> Route<'p> {
             ["admin", "invites"] => Route::Invites,
             _ => return None,
         })
+    }
+
+    /// Where a request with that method goes.
+    fn open(method: &str, path: &'p str) -> Result<Route<'p>, Refusal> {
+        let route = Route::of(path).ok_or_else(|| Refusal::new(404, "Not Found"))?;
+        if route.methods().contains(&method) {
+            return Ok(route);
+        }
+        Err(Refusal::new(405, "Method Not Allowed").header("Allow", route.methods().join(", ")))
     }
 
     fn methods(&self) -> &'static [&'static str] {

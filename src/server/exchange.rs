@@ -1,7 +1,7 @@
 //! One request and its answer, as the server's parts see them: no module but `http.rs` knows which library spoke HTTP.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Seek};
 use std::net::IpAddr;
 
 /// A whole, bounded request: its head was checked and its body has a known length within [`Service::body_limit`].
@@ -29,6 +29,26 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+
+    /// The part that is known before the body.
+    pub fn opening(&self) -> Opening {
+        Opening {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            authorization: self.header("authorization").map(str::to_owned),
+            client: self.client,
+        }
+    }
+}
+
+/// What is known of a request before a byte of its body was read; the same as in [`Request`].
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "see Request")]
+pub struct Opening {
+    pub method: String,
+    pub path: String,
+    pub authorization: Option<String>,
+    pub client: IpAddr,
 }
 
 /// What is answered.
@@ -49,6 +69,26 @@ pub enum Body {
     Bytes(Cursor<Vec<u8>>),
     /// A temporary file, from its beginning, and its length.
     File(File, u64),
+}
+
+impl Body {
+    /// All of it; blocks.
+    pub fn into_bytes(self) -> io::Result<Vec<u8>> {
+        match self {
+            Body::Bytes(bytes) => Ok(bytes.into_inner()),
+            Body::File(mut file, length) => {
+                let mut bytes = Vec::new();
+                file.rewind()?;
+                file.take(length).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+/// A header's value, which can't break out of its line whatever a service put there.
+pub(super) fn one_line(value: &str) -> String {
+    value.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
 }
 
 impl Response {
@@ -75,6 +115,11 @@ impl Response {
 pub trait Service: Send + Sync {
     /// How many bytes the body of this request may have; asked before a byte of it is read. More is refused with 413.
     fn body_limit(&self, method: &str, path: &str) -> u64;
+    /// Refuses a request with a large body before that is read; none lets it come. Blocks, and is not asked for small ones:
+    /// [`Service::answer`] must refuse by itself.
+    fn deny(&self, _opening: &Opening) -> Option<Response> {
+        None
+    }
     /// Answers.
     fn answer(&self, request: &mut Request) -> Response;
 }

@@ -4,7 +4,7 @@
 //! That library must never meet a client: it believes any length, takes heads without end, and a false length ends the process.
 //! The door lets through only what can't harm it, and gives every request a connection of its own.
 
-use super::exchange::{Body, Request, Response, Service};
+use super::exchange::{Body, Request, Response, Service, one_line};
 use super::{Entry, Log, envelope};
 use crate::error::{Error, Result};
 use std::fs::{self, Permissions};
@@ -160,8 +160,11 @@ fn native_response<R: Read>(
     tiny_http::Response::new(status, headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
 }
 
-/// A value can't break out of its line, whatever the service put there.
 fn header(name: &str, value: &str) -> Option<Header> {
-    let value: String = value.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect();
-    Header::from_bytes(name, value).ok()
+    Header::from_bytes(name, one_line(value)).ok()
+}
+
+/// The words for a status in the first line of an answer.
+pub(super) fn reason(status: u16) -> &'static str {
+    StatusCode(status).default_reason_phrase()
 }

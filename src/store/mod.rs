@@ -96,9 +96,11 @@ impl Store {
         self.connection.set_prepared_statement_cache_capacity(64);
         // A statement's plan does not depend on the values bound to it: otherwise it is planned anew for every row.
         self.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // In one statement: another process may be making the archive at this moment.
+        // In one statement: another process may be making the archive at this moment. What replicates a database (Litestream)
+        // keeps tables of its own in it, and may come before ours.
         let seen = self.connection.query_row(
-            "SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_schema)
+            "SELECT a.application_id, v.user_version,
+                (SELECT count(*) FROM sqlite_schema WHERE name NOT GLOB '_litestream_*')
              FROM pragma_application_id a, pragma_user_version v",
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),

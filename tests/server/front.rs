@@ -99,6 +99,28 @@ fn who_asks_first_is_told_to_go_on() {
 }
 
 #[test]
+fn a_large_body_that_nobody_wants_is_refused_before_it_comes() {
+    let stand = Stand::new();
+    let put = |lines: &str| {
+        let mut client = stand.client();
+        client.say(&format!("PUT /members HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n{lines}\r\n"));
+        client
+    };
+    for lines in ["", "Expect: 100-continue\r\n", "Authorization: Bearer else\r\n"] {
+        let mut stranger = put(lines);
+        let answer = stranger.answer().unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (401, "members only"), "{lines}");
+        assert_eq!((answer.header("X-Split"), answer.header("X")), (Some("a??X: b"), None));
+        assert_eq!(answer.header("Connection"), Some("close"));
+        assert!(stranger.is_closed());
+    }
+    assert_eq!(stand.service.asked().len(), 0);
+    let mut member = put("Authorization: Bearer member\r\n");
+    member.send(&pattern(1_000_000));
+    assert_eq!(member.answer().unwrap().text(), "hello");
+}
+
+#[test]
 fn five_hundred_kept_connections_are_all_answered_at_once() {
     let stand = Stand::with(|options| options.limits.share = 1);
     let answered = AtomicUsize::new(0);

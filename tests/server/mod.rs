@@ -1,11 +1,14 @@
 //! The sync server: its API without a network in between, its front over real connections (`front`, `hostile`, `lifecycle`),
-//! and what the published client does over one (`python_client`).
+//! and the process itself over the network (`live`): killed, out of room, copied by Litestream (`litestream`), and met by the
+//! published client (`python_client`).
 
 mod crash;
 mod front;
 mod hostile;
 mod isolation;
 mod lifecycle;
+mod litestream;
+mod live;
 mod operator;
 mod python_client;
 mod sessions;

@@ -1,16 +1,13 @@
-//! The published Python client, against our API over a plain HTTP loop: signing up, pushing, listing, pulling, and a conflict.
+//! The published Python client against the real server, a process of its own: signing up, pushing, listing, pulling, and a conflict.
 //! `setup.sh` installs it.
 
-use super::{Reply, Server};
+use super::live::Live;
 use crate::clients::skip;
 use crate::support::home::{TestHome, fixture};
 use crate::support::written;
 use serde_json::Value;
-use sessionfs::server::api::Api;
-use sessionfs::server::exchange::{Body, Request, Service};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 /// The first one, and a newer one, which runs with what the first one needs.
 const FIRST: [&str; 1] = ["0.1.0"];
@@ -25,69 +22,6 @@ fn client(versions: &[&str]) -> Option<String> {
     let works = Command::new("python3").env("PYTHONPATH", &path).args(["-c", "import sessionfs.cli.main"]).output();
     let is_there = versions.iter().all(|version| clients.join(version).exists());
     (is_there && works.is_ok_and(|output| output.status.success())).then_some(path)
-}
-
-/// Answers on a port of the loopback until it goes away.
-struct Loop {
-    http: Arc<tiny_http::Server>,
-    worker: Option<std::thread::JoinHandle<Api>>,
-}
-
-impl Loop {
-    fn start(api: Api) -> Loop {
-        let http = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let incoming = http.clone();
-        let worker = std::thread::spawn(move || {
-            for request in incoming.incoming_requests() {
-                answer(&api, request);
-            }
-            api
-        });
-        Loop { http, worker: Some(worker) }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.http.server_addr().to_ip().unwrap())
-    }
-
-    fn stop(mut self) -> Api {
-        self.http.unblock();
-        self.worker.take().unwrap().join().unwrap()
-    }
-}
-
-fn answer(api: &Api, mut http: tiny_http::Request) {
-    let (path, query) = http
-        .url()
-        .split_once('?')
-        .map_or((http.url().to_owned(), String::new()), |(path, query)| (path.to_owned(), query.to_owned()));
-    let mut body = Vec::new();
-    http.as_reader().read_to_end(&mut body).unwrap();
-    let headers = http.headers().iter().map(|h| (h.field.as_str().as_str().to_ascii_lowercase(), h.value.to_string()));
-    let response = api.answer(&mut Request {
-        method: http.method().to_string(),
-        path,
-        query,
-        headers: headers.collect(),
-        client: http.remote_addr().unwrap().ip(),
-        secure: false,
-        length: body.len() as u64,
-        body: Box::new(std::io::Cursor::new(body)),
-    });
-    let headers = response
-        .headers
-        .iter()
-        .map(|(name, value)| tiny_http::Header::from_bytes(name.as_bytes(), value.as_bytes()).unwrap());
-    let headers = headers.collect();
-    let (reader, length): (Box<dyn std::io::Read>, u64) = match response.body {
-        Body::Bytes(bytes) => {
-            let length = bytes.get_ref().len() as u64;
-            (Box::new(bytes), length)
-        }
-        Body::File(file, length) => (Box::new(file), length),
-    };
-    http.respond(tiny_http::Response::new(response.status.into(), headers, reader, Some(length as usize), None))
-        .unwrap();
 }
 
 /// A person's machine with the Python client on it.
@@ -155,9 +89,8 @@ fn the_published_client_signs_up_pushes_pulls_and_hears_of_conflicts() {
     let Some(client) = client(&FIRST) else {
         return skip("server::python_client", "sessionfs 0.1.0 is not installed; run tests/server/setup.sh");
     };
-    let Server { folder, api } = Server::new();
-    let network = Loop::start(api);
-    let url = network.url();
+    let server = Live::new();
+    let url = server.url();
     let laptop = Machine { home: TestHome::with(&["claude/multi", "claude/readedit"]), client: &client };
     let desktop = Machine { home: TestHome::new(), client: &client };
     assert!(fixture("claude/multi").exists());
@@ -192,9 +125,7 @@ fn the_published_client_signs_up_pushes_pulls_and_hears_of_conflicts() {
     assert!(laptop.must(&["admin", "reindex"]).contains(&format!("{} sessions", ids.len())));
     assert_eq!(desktop.sfs(&["pull", "ses_aaaaaaaaaaaaaaaa"]).0, Some(1), "one that is not there");
 
-    let server = Server { folder, api: network.stop() };
-    let listed: Reply = server.get("/api/v1/sessions", &key);
-    assert_eq!(listed.json()["total"], ids.len());
+    assert_eq!(server.get("/api/v1/sessions", &key).json()["total"], ids.len());
     server.assert_sound();
 }
 
@@ -203,9 +134,8 @@ fn a_newer_published_client_deletes_and_restores_too() {
     let Some(client) = client(&NEWER) else {
         return skip("server::python_client", "sessionfs 0.26.0 is not installed; run tests/server/setup.sh");
     };
-    let Server { folder, api } = Server::new();
-    let network = Loop::start(api);
-    let url = network.url();
+    let server = Live::new();
+    let url = server.url();
     let laptop = Machine { home: TestHome::with(&["claude/multi"]), client: &client };
     laptop.must(&["import", "--from", "claude-code"]);
     let id = laptop.sessions().remove(0);
@@ -224,7 +154,6 @@ fn a_newer_published_client_deletes_and_restores_too() {
     other.must(&["auth", "login", "--url", &url, "--key", &key]);
     other.must(&["pull", &id]);
     assert!(other.messages(&id) == laptop.messages(&id));
-    let server = Server { folder, api: network.stop() };
     assert_eq!(server.detail(&key, &id)["source_tool"], "claude-code");
     server.assert_sound();
 }

@@ -1,7 +1,7 @@
 //! A server in this process with a service made for tests, and clients that say exactly what a test wants.
 
 use rustix::net::{AddressFamily, SocketType};
-use sessionfs::server::exchange::{Body, Request, Response, Service};
+use sessionfs::server::exchange::{Body, Opening, Request, Response, Service};
 use sessionfs::server::{Entry, Limits, Options, Pace, Server};
 use smol::channel::Sender;
 use std::fs::File;
@@ -44,6 +44,11 @@ impl TestService {
 impl Service for TestService {
     fn body_limit(&self, _method: &str, path: &str) -> u64 {
         if path == "/small" { 10 } else { BODY_LIMIT }
+    }
+
+    fn deny(&self, opening: &Opening) -> Option<Response> {
+        let is_welcome = opening.path != "/members" || opening.authorization.as_deref() == Some("Bearer member");
+        (!is_welcome).then(|| Response::bytes(401, "text/plain", b"members only".to_vec()).with("X-Split", "a\r\nX: b"))
     }
 
     fn answer(&self, request: &mut Request) -> Response {

@@ -2,6 +2,8 @@
 
 use super::head::Refusal;
 use super::spool::{Room, Spool};
+use crate::server::exchange::one_line;
+use crate::server::http::reason;
 use std::io;
 use std::rc::Rc;
 
@@ -45,6 +47,20 @@ impl Answer {
             answer.set("Retry-After", "1");
         }
         Ok(answer)
+    }
+
+    /// What a service said in `headers` and `body`, without a worker.
+    pub(super) async fn of(
+        room: &Rc<Room>,
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    ) -> io::Result<Answer> {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), one_line(&value))).collect();
+        let mut spool = Spool::new(room);
+        spool.push(&body).await?;
+        let declared = (!matches!(status, 204 | 304)).then(|| spool.length());
+        Ok(Answer { status, reason: reason(status).to_owned(), headers, declared, body: spool })
     }
 
     /// Reads the head of what a worker said; the body is still to come. None where it can't be read.

@@ -20,7 +20,7 @@ mod spool;
 pub use pace::Pace;
 pub(super) use places::LEAVING;
 
-use super::exchange::Service;
+use super::exchange::{Opening, Service};
 use super::folder::Folder;
 use super::network::household;
 use super::{Access, Entry, Log, Options};
@@ -33,6 +33,7 @@ use places::{Admission, Places, Rank, Waiting};
 use policy::Policy;
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::lock::Semaphore;
 use smol::net::TcpStream;
 use smol::stream::{Stream, StreamExt};
 use smol::{Async, LocalExecutor, Timer, future};
@@ -41,6 +42,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Shutdown, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +60,10 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// Read at once from a client, while there may be many that send nothing, and while one sends a body.
 const HEAD_BLOCK: usize = 4 * 1024;
 const BODY_BLOCK: usize = 16 * 1024;
+/// The service is asked before a longer body is taken. A shorter one costs less than the question.
+const UNASKED: u64 = 64 * 1024;
+/// So many of these questions are asked at one time: each takes a thread.
+const QUESTIONS: usize = 4;
 
 const HEAD_TOO_SLOW: Refusal = Refusal::new(408, "Request Timeout", "the head of the request took too long");
 const BODY_TOO_SLOW: Refusal = Refusal::new(408, "Request Timeout", "the body of the request came too slowly");
@@ -123,6 +129,7 @@ pub(super) struct Door {
     cap: usize,
     /// Somebody has left.
     left: (Sender<()>, Receiver<()>),
+    questions: Semaphore,
     is_stopping: Cell<bool>,
 }
 
@@ -139,6 +146,8 @@ enum Stop {
     /// The client is not there any more.
     Gone,
     Refused(Refusal),
+    /// By the service, before the body came.
+    Denied(Box<Answer>),
 }
 
 impl From<Refusal> for Stop {
@@ -168,6 +177,7 @@ impl Door {
             places: Rc::new(RefCell::new(Places::new(connections, limits.settled))),
             cap: (connections / limits.share.max(1)).max(1),
             left: smol::channel::bounded(1),
+            questions: Semaphore::new(QUESTIONS),
             is_stopping: Cell::new(false),
             limits,
         })
@@ -275,18 +285,14 @@ impl Door {
         }
         let head = match self.head(client, is_first).await {
             Ok(Some(head)) => head,
-            Ok(None) | Err(Stop::Gone) => return false,
-            Err(Stop::Refused(refusal)) => {
-                self.finish(client, None, Err(refusal), Instant::now()).await;
+            Ok(None) => return false,
+            Err(stop) => {
+                self.finish(client, None, Err(stop), Instant::now()).await;
                 return false;
             }
         };
         let begin = Instant::now();
-        let answer = match self.answer(client, place, &head).await {
-            Ok(answer) => Ok(answer),
-            Err(Stop::Refused(refusal)) => Err(refusal),
-            Err(Stop::Gone) => return false,
-        };
+        let answer = self.answer(client, place, &head).await;
         place.waits_for(Waiting::Transfer).is_ok() && self.finish(client, Some(&head), answer, begin).await
     }
 
@@ -323,12 +329,39 @@ impl Door {
             return Err(BODY_TOO_LARGE.into());
         }
         place.waits_for(Waiting::Transfer)?;
+        let (address, secure) = self.policy.client(client.peer, head);
+        if head.length > UNASKED {
+            self.ask_first(head, address).await?;
+        }
         let body = self.body(client, head).await?;
         place.waits_for(Waiting::Turn)?;
         let turn = self.backend.turn().await?;
         place.is_needed()?;
-        let (address, secure) = self.policy.client(client.peer, head);
         Ok(turn.exchange(head.for_worker(address, secure), body, head.method == "HEAD", &self.room).await?)
+    }
+
+    /// Whether the service would refuse this request whatever its body is.
+    async fn ask_first(&self, head: &Head, client: IpAddr) -> Result<(), Stop> {
+        let opening = Opening {
+            method: head.method.to_owned(),
+            path: head.path().to_owned(),
+            authorization: head.header("authorization").map(str::to_owned),
+            client,
+        };
+        let service = Arc::clone(&self.service);
+        let question = async {
+            let _one_of_few = self.questions.acquire().await;
+            smol::unblock(move || {
+                let said = catch_unwind(AssertUnwindSafe(|| service.deny(&opening)));
+                let Some(said) = said.map_err(|_| io::ErrorKind::Other)? else { return Ok(None) };
+                Ok(Some((said.status, said.headers, said.body.into_bytes()?)))
+            })
+            .await
+        };
+        let denied = by(Instant::now() + self.limits.queue, question).await.map_err(|error| refusal_of(&error))?;
+        let Some((status, headers, body)) = denied else { return Ok(()) };
+        let answer = Answer::of(&self.room, status, headers, body).await.map_err(|error| refusal_of(&error))?;
+        Err(Stop::Denied(Box::new(answer)))
     }
 
     /// What no worker is needed for.
@@ -369,7 +402,7 @@ impl Door {
         &self,
         client: &mut Client,
         head: Option<&Head>,
-        answer: Result<Answer, Refusal>,
+        answer: Result<Answer, Stop>,
         begin: Instant,
     ) -> bool {
         // What follows a refused request may be its body.
@@ -377,7 +410,9 @@ impl Door {
         let is_refused = answer.is_err();
         let answer = match answer {
             Ok(answer) => Ok(answer),
-            Err(refusal) => Answer::refusal(&self.room, refusal).await,
+            Err(Stop::Denied(answer)) => Ok(*answer),
+            Err(Stop::Refused(refusal)) => Answer::refusal(&self.room, refusal).await,
+            Err(Stop::Gone) => return false,
         };
         let Ok(mut answer) = answer else { return false };
         self.policy.dress(head, &mut answer);
