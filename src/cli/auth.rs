@@ -311,7 +311,8 @@ fn server(store: &Store, url: Option<&str>) -> Result<String> {
         return normal_url(&url);
     }
     Account::of(store).map(|account| account.url).map_err(|_| {
-        Error::usage("which server?").hint("give its address with --url, such as https://sessions.example.org")
+        Error::usage("which server?")
+            .hint("sfs auth login --url https://sessions.example.org, or whatever its address is")
     })
 }
 
