@@ -172,7 +172,8 @@ mod tests {
                 assert!(page.contains(&flag.long.replace('-', "\\-")), "{}: {}", command.path(), flag.long);
             }
             for below in &command.info.commands {
-                assert!(page.contains(&format!("\n\\fB{}\\fR\n", below.name)), "{}: {}", command.path(), below.name);
+                let name = below.name.replace('-', "\\-");
+                assert!(page.contains(&format!("\n\\fB{name}\\fR\n")), "{}: {name}", command.path());
             }
             assert!(page.contains(".SH EXAMPLES"), "{}", command.path());
         }

@@ -7,7 +7,7 @@ use super::autosync::Autosync;
 use super::log::{Level, Log};
 use super::pending::{Item, Pending};
 use super::status::{SETTING, Saved, SavedWatcher, State};
-use super::watch::{Change, Stamp, Told, Watch};
+use super::watch::{Change, Told, Watch};
 use crate::capture::{Capture, Report, Scan};
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -39,8 +39,6 @@ struct Work {
     pending: Pending,
     /// What a scan found.
     backlog: VecDeque<PathBuf>,
-    /// What the tool's database looked like at the last look.
-    seen: Option<Stamp>,
     /// The next look at the tool's database compares everything.
     everything: bool,
     /// Why the newest scan or capture failed.
@@ -97,7 +95,6 @@ impl<'a> Engine<'a> {
             tool: *tool,
             pending: Pending::default(),
             backlog: VecDeque::new(),
-            seen: None,
             everything: false,
             error: None,
             off: false,
@@ -203,12 +200,7 @@ impl<'a> Engine<'a> {
     }
 
     fn touch(&mut self, tool: usize, item: Item, now: Instant) {
-        // Looking at a database is an event too: without a change there is nothing to see, and nothing to wait for.
-        let is_echo = item == Item::Database && {
-            let stamp = self.watch.stamp(tool);
-            self.works.get(tool).is_some_and(|work| work.seen.is_some() && work.seen == stamp)
-        };
-        if let Some(work) = self.works.get_mut(tool).filter(|work| !work.off && !is_echo) {
+        if let Some(work) = self.works.get_mut(tool).filter(|work| !work.off) {
             work.pending.touch(item, now);
         }
     }
@@ -380,16 +372,12 @@ impl<'a> Engine<'a> {
 
     fn database(&mut self, tool: usize) -> Result<()> {
         let everything = std::mem::take(&mut self.works[tool].everything);
-        // Before the look: what is written meanwhile is a change.
-        self.works[tool].seen = self.watch.stamp(tool);
         let depth = if everything { Depth::Everything } else { Depth::Newest };
         let report = self.capture(tool).database(depth, &mut |_| ())?;
         self.tally.files += report.files;
         self.tally.bytes += report.bytes;
         let name = self.works[tool].tool.id();
-        if report.files == 0 {
-            self.works[tool].pending.nothing_new(Instant::now());
-        } else {
+        if report.files > 0 {
             self.log.line(Level::Debug, &format!("{name}: {} sessions, {} bytes", report.files, report.bytes));
         }
         for note in report.notes {

@@ -13,8 +13,6 @@ const LONGEST: Duration = Duration::from_millis(100);
 const GONE_AFTER: Duration = Duration::from_millis(500);
 /// A database is looked at at once, and while it goes on being written, no more often than this.
 const PACE: Duration = Duration::from_secs(5);
-/// The same after a look that found nothing: a commit is often told twice.
-const SHORT_PACE: Duration = Duration::from_millis(250);
 
 /// One thing to look at. Their order is the order of the work.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +54,6 @@ impl Pending {
         };
         let moments = self.waiting.entry(item).or_insert(Moments { due: now, latest: now + longest });
         moments.due = (now + quiet).min(moments.latest);
-    }
-
-    /// The last look at the database found nothing: the next one need not wait long.
-    pub(super) fn nothing_new(&mut self, now: Instant) {
-        self.database_at = Some(now + SHORT_PACE);
     }
 
     /// When the next item is due.

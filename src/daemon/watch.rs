@@ -223,15 +223,6 @@ impl Watch {
         changes
     }
 
-    /// What the tool's database and its log look like now; `None` where its sessions are files.
-    pub(super) fn stamp(&self, tool: usize) -> Option<Stamp> {
-        let files = self.territories.get(tool)?.database.as_ref()?;
-        Some(files.each_ref().map(|file| {
-            let metadata = std::fs::metadata(file).ok()?;
-            Some((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino()))
-        }))
-    }
-
     /// How the tool with this number is watched, and what is wrong.
     pub(super) fn state(&self, tool: usize) -> (State, Option<String>) {
         let Some(territory) = self.territories.get(tool) else { return (State::Waiting, None) };
@@ -245,9 +236,6 @@ impl Watch {
         }
     }
 }
-
-/// Size, time and inode of a database and of its log, where they are.
-pub(super) type Stamp = [Option<(u64, i64, i64, u64)>; 2];
 
 const TOO_MANY: &str = "the system's limit of watched folders is reached, so this tool is looked at every few seconds; \
                         raise fs.inotify.max_user_watches (and max_user_instances)";
