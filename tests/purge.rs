@@ -240,3 +240,25 @@ fn kill_nine_in_the_middle_of_a_purge_is_harmless() {
     import(&home);
     assert_faithful(&home);
 }
+
+#[test]
+fn nothing_that_a_session_was_called_stays_in_a_file() {
+    let home = TestHome::new();
+    let line = |n: u32, role: &str, text: &str| format!("{}\n", claude_line(&id(1), n, role, text));
+    let path = claude_file(&home, &id(1));
+    write(&path, line(0, "user", "deploy with TOPSECRETPROMPT please") + &line(1, "assistant", "done"));
+    import(&home);
+    append(&path, line(2, "user", "and again"));
+    import(&home);
+    home.sfs(&["rename", "last", "ZQXTITLE"]);
+    let run = home.sfs(&["delete", "--purge", "--yes", "last"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    for entry in std::fs::read_dir(home.path().join(".sessionfs")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = if path.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+        for word in ["TOPSECRETPROMPT", "ZQXTITLE"] {
+            let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!found, "{} holds {word}", path.display());
+        }
+    }
+}
