@@ -1,11 +1,10 @@
 //! Verifies every byte that the archive holds, and names what is damaged.
 
-use super::streams::{ChunkCache, Stream};
+use super::streams::{ChunkCache, Stream, link};
 use super::{SessionRow, Store};
 use crate::error::{Error, Result};
 use crate::id::{Hash, SessionId};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 /// One damaged thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -181,7 +180,7 @@ impl Store {
             }
             end += row.get::<_, u64>(1)?;
             let hash: Vec<u8> = row.get(2)?;
-            chain = Sha256::new().chain_update(&chain).chain_update(&hash).finalize().to_vec();
+            chain = link(&chain, &hash);
         }
         Ok((end, chain))
     }

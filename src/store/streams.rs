@@ -83,10 +83,7 @@ impl Stream {
 
     /// Hash over chunk hashes and tail: two streams with the same bytes have the same one.
     pub fn hash(&self) -> Hash {
-        let mut hash = Sha256::new();
-        hash.update(&self.chain);
-        hash.update(&self.tail_hash);
-        Hash(hash.finalize().into())
+        hash_of(&self.chain, &self.tail_hash)
     }
 
     /// True where the tail begins at byte `end`.
@@ -134,6 +131,16 @@ impl Packer {
         };
         compressor.compress(raw).map_err(zstd_failed)
     }
+}
+
+/// The chain of a stream's chunks with one chunk more.
+pub(super) fn link(chain: &[u8], chunk: &[u8]) -> Vec<u8> {
+    Sha256::new().chain_update(chain).chain_update(chunk).finalize().to_vec()
+}
+
+/// The hash of a stream with these chunks and this hash of its tail.
+pub(super) fn hash_of(chain: &[u8], tail: &[u8]) -> Hash {
+    Hash(Sha256::new().chain_update(chain).chain_update(tail).finalize().into())
 }
 
 /// No chunk is longer.
@@ -418,7 +425,7 @@ impl Store {
             self.connection
                 .prepare_cached("INSERT INTO stream_chunk (stream, start, chunk) VALUES (?1, ?2, ?3)")?
                 .execute(params![stream.id, stream.cut, id])?;
-            stream.chain = Sha256::new().chain_update(&stream.chain).chain_update(hash.0).finalize().to_vec();
+            stream.chain = link(&stream.chain, &hash.0);
             stream.cut += bytes.len() as u64;
             cut = end;
         }

@@ -1,12 +1,11 @@
 //! What two archives have to know of each other to become alike: change numbers, hashes of streams as far as the other one
 //! knows them, chunks by their hash, and how far each server is.
 
-use super::streams::{CHUNK_LIMIT, Stream};
+use super::streams::{CHUNK_LIMIT, Stream, hash_of, link, whole_chunks};
 use super::{Register, SessionRow, Store};
 use crate::error::Result;
 use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// A session and what changed of it.
@@ -92,7 +91,7 @@ impl StreamHasher {
         for part in bytes.chunks(1 << 20) {
             self.tail.extend_from_slice(part);
             let mut cut = 0;
-            for (start, end) in super::streams::whole_chunks(&self.tail) {
+            for (start, end) in whole_chunks(&self.tail) {
                 let hash = Hash::of(&self.tail[start..end]);
                 self.chain = link(&self.chain, &hash.0);
                 cut = end;
@@ -111,14 +110,6 @@ impl StreamHasher {
     pub fn hash(&self) -> Hash {
         if self.length == 0 { Hash::of(&[]) } else { hash_of(&self.chain, &Hash::of(&self.tail).0) }
     }
-}
-
-fn link(chain: &[u8], chunk: &[u8]) -> Vec<u8> {
-    Sha256::new().chain_update(chain).chain_update(chunk).finalize().to_vec()
-}
-
-fn hash_of(chain: &[u8], tail: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update(chain).chain_update(tail).finalize().into())
 }
 
 impl Store {
