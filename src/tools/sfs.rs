@@ -11,6 +11,8 @@ use crate::model::ledger::SUB_AGENT_MESSAGES;
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, Usage, raw};
 use crate::model::observation::{Observation, TitleRank};
 use crate::model::usage::UsageRecord;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -173,16 +175,7 @@ fn media_type(name: &str) -> Option<&'static str> {
 
 /// RFC 4648, padded.
 fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let word = group.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let value = (word >> (18 - 6 * digit)) & 63;
-            text.push(if digit <= group.len() { char::from(ALPHABET[value as usize]) } else { '=' });
-        }
-    }
-    text
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// A JSON object whose values are looked at one by one, so that one bad field does not spoil the others.
