@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const ID: &str = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0009";
 
@@ -519,4 +520,35 @@ fn cut_rows_are_kept() {
     let store = store(&home);
     assert_eq!(texts(&live(&store, ID)), ["Whole."]);
     assert_eq!(archived(&store, ID).lines().count(), names.len() + 1);
+}
+
+/// A look has its own moment: what is committed after it, even within the same tick of the file system's clock and without
+/// a change of any file's size, is for the next one.
+#[test]
+fn what_is_committed_during_a_look_is_seen_by_the_next() {
+    let home = TestHome::new();
+    let cursor = Cursor::empty(home.path());
+    let (stop, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        let write = || {
+            let writer = cursor.open();
+            while !stop.load(Ordering::Relaxed) {
+                let round = rounds.fetch_add(1, Ordering::Relaxed);
+                put_session(&writer, ID, &[("b1", "Hello?"), ("b2", &format!("round {round:05}"))]);
+                writer.execute_batch("PRAGMA wal_checkpoint(RESTART)").unwrap();
+            }
+            // Kept open, as by Cursor: closing it would be a change of its own.
+            writer
+        };
+        let writer = scope.spawn(write);
+        for _ in 0..40 {
+            home.json(&["import", "--from", "cursor", "--json"]);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let writer = writer.join().unwrap();
+        home.json(&["import", "--from", "cursor", "--json"]);
+        let last = format!("round {:05}", rounds.load(Ordering::Relaxed) - 1);
+        assert_eq!(texts(&live(&store(&home), ID)), ["Hello?", &last]);
+        drop(writer);
+    });
 }

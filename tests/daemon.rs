@@ -201,6 +201,46 @@ fn a_row_is_captured_and_replaced() {
     assert_eq!((watcher.state, watcher.last_error), (daemon::State::Watching, None));
 }
 
+/// Cursor keeps its connection open. Looking is an event too, and a session's rows come in more than one commit: neither
+/// may make the next look wait for the pace of a busy database, which is 5 s.
+#[test]
+fn rows_that_come_after_each_other_need_not_wait() {
+    let machine = Machine::empty();
+    let id = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0004";
+    let cursor = cursor::Cursor::empty(&machine.home.user);
+    let writer = cursor.open();
+    cursor::put_session(&writer, id, &[("b1", "Hello?")]);
+    let _daemon = machine.daemon();
+    eventually("what was there is captured", || machine.messages("cursor", id) == 1);
+    let begin = Instant::now();
+    let bubbles = ["b1", "b2", "b3", "b4"];
+    for count in 2..=bubbles.len() {
+        cursor::put_bubble(&writer, id, bubbles[count - 1], 1 + count % 2, "More");
+        cursor::put_composer(&writer, id, &bubbles[..count]);
+        eventually("one more is captured", || machine.messages("cursor", id) == count as u64);
+    }
+    assert!(begin.elapsed() < Duration::from_secs(10), "three looks at a pace take 15 s: {:?}", begin.elapsed());
+}
+
+/// No event tells of the moment at which a commit counts.
+#[test]
+fn the_last_of_many_commits_is_seen() {
+    let machine = Machine::empty();
+    let cursor = cursor::Cursor::empty(&machine.home.user);
+    let writer = cursor.open();
+    let _daemon = machine.daemon();
+    let id = |n: u32| format!("0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e01{n:02}");
+    for n in 0..60 {
+        cursor::put_session(&writer, &id(n), &[("b1", "Hello?"), ("b2", "Hi")]);
+        // The log begins anew: what is written next has its old size.
+        if n % 3 == 0 {
+            writer.execute_batch("PRAGMA wal_checkpoint(RESTART)").unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(u64::from(n * 7 % 40)));
+    }
+    eventually("all of them", || (0..60).all(|n| machine.messages("cursor", &id(n)) == 2));
+}
+
 #[test]
 fn files_in_fresh_nested_folders_are_captured() {
     let machine = Machine::new();

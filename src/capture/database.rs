@@ -22,23 +22,28 @@ use std::path::{Path, PathBuf};
 const PIECE: usize = 1 << 20;
 
 impl Capture<'_> {
-    /// Archives what is new in the tool's database, if it has one. What can't be read of it stands in the report.
-    pub fn database(&mut self, depth: Depth, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
-        let Some(database) = self.tool.database() else { return Ok(Report::default()) };
+    /// Archives what is new in the tool's database. What can't be read of it stands in the report. `None`: the tool has
+    /// no database, or nothing was committed into it since the last time.
+    pub fn database(&mut self, depth: Depth, progress: &mut dyn FnMut(&Report)) -> Result<Option<Report>> {
+        let Some(database) = self.tool.database() else { return Ok(None) };
         let root = scan::resolve(&self.tool.root(self.home));
         let path = root.join(database.path());
         let mut report = Report::default();
         match self.look(database, &root, &path, depth) {
             Ok(Some(look)) => self.take_in(look.as_ref(), &path, &mut report, progress)?,
-            Ok(None) if depth == Depth::Everything && !path.exists() => self.mark_gone_in(&path, |_| true)?,
-            Ok(None) => {}
+            Ok(None) => {
+                if depth == Depth::Everything && !path.exists() {
+                    self.mark_gone_in(&path, |_| true)?;
+                }
+                return Ok(None);
+            }
             Err(error) => {
                 // Where even this can't be stored (a full disk), the error is still in the report.
                 let _ = self.remember_error(&path, &error);
                 report.errors.push((path, error));
             }
         }
-        Ok(report)
+        Ok(Some(report))
     }
 
     fn look(

@@ -77,7 +77,7 @@ impl Capture<'_> {
     /// Looks at everything that the tool has, archives what changed and marks what is gone.
     pub fn all(&mut self, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
         if self.tool.database().is_some() {
-            return self.database(Depth::Everything, progress);
+            return Ok(self.database(Depth::Everything, progress)?.unwrap_or_default());
         }
         let scan = self.scan()?;
         let mut report = self.files(scan.changed, progress)?;

@@ -5,7 +5,7 @@
 
 use super::autosync::Autosync;
 use super::log::{Level, Log};
-use super::pending::{Item, Pending};
+use super::pending::{Item, Pending, Seen};
 use super::status::{SETTING, Saved, SavedWatcher, State};
 use super::watch::{Change, Told, Watch};
 use crate::capture::{Capture, Report, Scan};
@@ -373,7 +373,16 @@ impl<'a> Engine<'a> {
     fn database(&mut self, tool: usize) -> Result<()> {
         let everything = std::mem::take(&mut self.works[tool].everything);
         let depth = if everything { Depth::Everything } else { Depth::Newest };
-        let report = self.capture(tool).database(depth, &mut |_| ())?;
+        let Some(report) = self.capture(tool).database(depth, &mut |_| ())? else {
+            self.works[tool].pending.looked(Seen::Nothing, Instant::now());
+            return Ok(());
+        };
+        let seen = match (report.errors.len(), report.files) {
+            (0, 0) => Seen::Commits,
+            (0, _) => Seen::News,
+            _ => Seen::Failure,
+        };
+        self.works[tool].pending.looked(seen, Instant::now());
         self.tally.files += report.files;
         self.tally.bytes += report.bytes;
         let name = self.works[tool].tool.id();

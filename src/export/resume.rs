@@ -148,7 +148,7 @@ pub fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<(
     let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
     if tool.database().is_some() {
         let report = Capture { home, store, tool }.database(Depth::Newest, &mut |_| {})?;
-        return report.errors.into_iter().next().map_or(Ok(()), |(_, error)| Err(error));
+        return report.and_then(|report| report.errors.into_iter().next()).map_or(Ok(()), |(_, error)| Err(error));
     }
     let mut files = Vec::new();
     for stream in store.streams(session.id)? {

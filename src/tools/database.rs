@@ -9,7 +9,8 @@ use std::path::Path;
 pub trait Database: Sync {
     /// Where it is, relative to the tool's root.
     fn path(&self) -> &'static str;
-    /// Looks for what changed since the look that left `cursor`. `None`: nothing did, or there is no database.
+    /// Looks for what changed since the look that left `cursor`. `None`: nothing was committed since, or there is no
+    /// database; to know that costs next to nothing.
     fn look(&self, root: &Path, cursor: Option<&str>, depth: Depth) -> Result<Option<Box<dyn Look>>>;
 }
 

@@ -28,3 +28,10 @@ pub fn read_small(path: &Path) -> Option<Vec<u8>> {
     file.take(SMALL + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= SMALL).then_some(bytes)
 }
+
+/// The first `length` bytes of a regular file, or all where it is shorter; `None` where there is none or it can't be read.
+pub fn head(path: &Path, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path).ok()??.take(length as u64).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}

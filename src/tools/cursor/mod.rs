@@ -25,10 +25,12 @@ mod state_db;
 mod workspace;
 
 use super::database::{Database, Depth, Look};
-use super::{Place, Reader, Retention, Source, Tool, Writer};
+use super::{Place, Reader, Retention, Source, Tool, Writer, foreign};
 use crate::error::Result;
 use crate::home::Home;
+use crate::id::Hash;
 use crate::model::conversation::Conversation;
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -108,15 +110,32 @@ impl Database for Cursor {
     }
 }
 
-/// How a database and its log look from outside: size, time, inode of each; an empty log is none.
-type Stamp = [Option<(u64, i64, u64)>; 2];
+/// How a database looks from outside: equal where nothing was committed in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    /// Size, time, inode of the database and its log; an empty log is none.
+    files: [Option<(u64, i64, u64)>; 2],
+    /// Of what commits change at last. Files keep their size where a log is used again from its start, and their time is
+    /// exact to milliseconds only; and what stands in a log does not count before the index that is shared by all who have
+    /// the database open says so, which no event tells.
+    heads: i64,
+}
 
+/// The database's head, with a number that changes with each commit into it, and that of the log's index.
+const HEADS: [(&str, usize); 2] = [("", 100), ("-shm", 96)];
+
+/// Only to be called while we do not have the database open ourselves: closing a file ends all of a process's locks on it.
 fn stamp(path: &Path) -> Stamp {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    [path, Path::new(&log)].map(|path| {
-        let metadata = path.symlink_metadata().ok().filter(|metadata| metadata.len() > 0)?;
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let files = ["", "-wal"].map(|end| {
+        let metadata = beside(end).symlink_metadata().ok().filter(|metadata| metadata.len() > 0)?;
         let nanoseconds = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
         Some((metadata.len(), nanoseconds, metadata.ino()))
-    })
+    });
+    let heads = HEADS.map(|(end, length)| foreign::head(&beside(end), length).unwrap_or_default()).concat();
+    Stamp { files, heads: Hash::of(&heads).word() }
 }
