@@ -129,6 +129,78 @@ fn a_move_downwards_is_done_once() {
     assert_eq!(run.code, Some(2), "{run}");
 }
 
+/// What the first move left behind is a part of what comes back.
+#[test]
+fn a_move_can_be_taken_back() {
+    let (home, file) = home_with_a_session();
+    let old = folder(&home, "old");
+    let text = fs::read_to_string(&file).unwrap().replace(OLD, old.to_str().unwrap());
+    let file = home.path().join(".claude/projects").join(folder_of(&old)).join(format!("{}.jsonl", id(1)));
+    write(&file, &text);
+    fs::remove_dir_all(home.path().join(".claude/projects").join(folder_of(Path::new(OLD)))).unwrap();
+    fs::remove_dir_all(home.path().join(".sessionfs")).unwrap();
+    import(&home);
+    let new = folder(&home, "new");
+    let written = PathBuf::from(home.json(&["move", "old", "new", "--json"])[0]["files"][0].as_str().unwrap());
+    let line = |n, said: &str, cwd: &Path| {
+        let mut line = claude_line(&id(1), n, "user", said);
+        line["cwd"] = json!(cwd);
+        format!("{line}\n")
+    };
+    append(&written, line(4, "From the new folder", &new));
+    import(&home);
+    let tool_files_before = tool_files(&home);
+    let dry = home.json(&["move", "new", "old", "--dry-run", "--json"]);
+    assert_eq!(dry[0]["files"], json!([file]));
+    assert_eq!(tool_files(&home), tool_files_before);
+    assert_eq!(home.json(&["move", "new", "old", "--json"])[0]["files"], json!([file]));
+    assert_eq!(fs::read_to_string(&file).unwrap(), text.clone() + &line(4, "From the new folder", &old));
+    // It goes on there, as one session.
+    append(&file, line(5, "Back again", &old));
+    import(&home);
+    let shown = home.json(&["show", &id(1), "--json"]);
+    assert_eq!((&shown["message_count"], &shown["project"]), (&json!(6), &json!(old)));
+    assert_eq!(sessions(&home).len(), 1);
+    assert_sound(&home);
+    // Somebody went on in the copy that was left in the other folder: that one is not touched.
+    append(&written, line(5, "Elsewhere", &new));
+    let before = tool_files(&home);
+    for words in [&["move", "old", "new", "--dry-run"][..], &["move", "old", "new"]] {
+        let run = home.sfs(words);
+        assert_eq!(run.code, Some(1), "{run}");
+        assert!(run.stderr.contains("is already there (sfs resume ses_"), "{run}");
+    }
+    assert_eq!(tool_files(&home), before);
+    assert_eq!(listed(&home, &old).len(), 1);
+    let moves = home.json(&["audit", "--event", "moved", "--json"]);
+    assert_eq!(moves.as_array().unwrap().len(), 2, "{moves}");
+    assert_eq!(moves[0]["detail"], json!({"from": new, "to": old}));
+}
+
+/// The folder is gone and its name has no slash; it could be the beginning of an id.
+#[test]
+fn a_plain_name_is_a_folder_where_sessions_worked_in_it() {
+    let home = TestHome::new();
+    let old = home.path().canonicalize().unwrap().join("last");
+    for (number, cwd) in [(1, old.as_path()), (2, Path::new(OLD))] {
+        let mut line = claude_line(&id(number), 0, "user", "Hello");
+        line["cwd"] = json!(cwd);
+        write(&claude_file(&home, &id(number)), format!("{line}\n"));
+    }
+    import(&home);
+    let new = folder(&home, "new");
+    let done = home.json(&["move", "last", "new", "--json"]);
+    assert_eq!((&done[0]["native_id"], done.as_array().unwrap().len()), (&json!(id(1)), 1), "{done}");
+    assert_eq!(listed(&home, &new).len(), 1);
+    home.json(&["move", &id(2), "new", "--json"]);
+    insta::assert_snapshot!(home.sfs(&["move", "nowhere", "new"]), @"
+    ---- exit 3
+    ---- stderr
+    error: nowhere is neither a session nor a folder in which one worked
+    hint: sfs list --json shows each session's folder; sfs move /path/of/it NEW
+    ");
+}
+
 #[test]
 fn one_session_can_be_moved_alone() {
     let home = TestHome::new();

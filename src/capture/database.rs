@@ -15,7 +15,7 @@ use crate::store::{Event, NativeFile, NativeRow, NativeRows, SessionRow, Store, 
 use crate::tools::Format;
 use crate::tools::database::{Database, Depth, Found, Look, Owner, Piece, Rows, Version};
 use serde_json::json;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Lines are appended and read in pieces of about so many bytes.
@@ -112,6 +112,42 @@ impl Capture<'_> {
         Ok(())
     }
 
+    /// The sessions that the tool has in its database, each with what is not archived of it. Writes nothing.
+    pub(super) fn rows_at_hand(&mut self, database: &dyn Database) -> Result<Vec<AtHand>> {
+        let root = scan::resolve(&self.tool.root(self.home));
+        let path = root.join(database.path());
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let look = self.look(database, &root, &path, Depth::Everything)?;
+        let mut all = BTreeMap::new();
+        for (place, is_gone) in self.store.known_in_database(&path.to_string_lossy())? {
+            let name = file_name(&path, &place);
+            let stream = self.store.native_file(&name)?.and_then(|file| file.stream);
+            let Some(stream) = stream.filter(|_| !is_gone && !look.as_ref().is_some_and(|look| look.is_gone(&place)))
+            else {
+                continue;
+            };
+            let stream = self.store.stream(stream)?;
+            let native_id = self.store.session(stream.session)?.native_id;
+            let (stream, archived) = (stream.own_name, stream.length);
+            all.insert(place, AtHand { native_id, stream, path: name.into(), archived, waiting: 0 });
+        }
+        for place in look.iter().flat_map(|look| look.changed()) {
+            let Some(look) = &look else { break };
+            let known = all.get(place);
+            let Found::Session(rows) = look.session(place, known.is_some())? else { continue };
+            let archived = self.store.native_file(&file_name(&path, place))?.and_then(|file| file.stream);
+            let archived = archived.map(|stream| self.store.native_rows(stream)).transpose()?.unwrap_or_default();
+            let waiting = news(rows.as_ref(), &archived)?;
+            let Owner { native_id, stream, .. } = rows.owner().clone();
+            let path = PathBuf::from(file_name(&path, place));
+            let new = AtHand { native_id, stream, path, archived: 0, waiting: 0 };
+            all.entry(place.clone()).or_insert(new).waiting = waiting;
+        }
+        Ok(all.into_values().collect())
+    }
+
     /// The tool no longer has what `is_gone`; the archive keeps it.
     fn mark_gone_in(&mut self, path: &Path, is_gone: impl Fn(&str) -> bool) -> Result<()> {
         for (place, is_known_gone) in self.store.known_in_database(&path.to_string_lossy())? {
@@ -121,6 +157,17 @@ impl Capture<'_> {
         }
         Ok(())
     }
+}
+
+/// A session, or a part of one, that is in a tool's database.
+pub(super) struct AtHand {
+    pub(super) native_id: String,
+    pub(super) stream: String,
+    /// The name under which the archive knows it.
+    pub(super) path: PathBuf,
+    /// Bytes of it that are archived, and bytes that are not.
+    pub(super) archived: u64,
+    pub(super) waiting: u64,
 }
 
 /// The name under which the archive knows the session at `place`.
@@ -256,7 +303,7 @@ impl Step<'_> {
         }
         let others = store.native_files_of(stream.id)?;
         if others.iter().any(|other| database_of(&other.path).exists()) {
-            if !has_news(rows, &store.native_rows(stream.id)?)? {
+            if news(rows, &store.native_rows(stream.id)?)? == 0 {
                 return Ok(None);
             }
             let name = format!("{own_name}~{}", &Hash::of(name.as_bytes()).hex()[..8]);
@@ -279,14 +326,16 @@ fn version(row: NativeRow) -> Version {
     Version { rowid: row.rowid, content: row.content, place: row.place, open: row.open }
 }
 
-/// True where `rows` has something that is not archived in a stream with the rows `archived`.
-fn has_news(rows: &dyn Rows, archived: &NativeRows) -> Result<bool> {
-    let mut news = false;
+/// How many bytes of `rows` are not archived in a stream with the rows `archived`.
+fn news(rows: &dyn Rows, archived: &NativeRows) -> Result<u64> {
+    let mut bytes = 0;
     rows.read(&|key| archived.get(key).map(version), &mut |piece| {
-        news |= matches!(piece, Piece::Row { line: Some(_), .. });
+        if let Piece::Row { line: Some(line), .. } = piece {
+            bytes += line.len() as u64 + 1;
+        }
         Ok(())
     })?;
-    Ok(news)
+    Ok(bytes)
 }
 
 /// A stream that takes rows; made with the first of them.

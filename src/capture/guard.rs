@@ -1,5 +1,6 @@
 //! Which sessions their tool will delete next, and whether the archive has them to the last byte. Writes nothing.
 
+use super::database::AtHand;
 use super::{Capture, file, scan};
 use crate::error::{Error, Result};
 use crate::store::{GuardedFile, SessionRow, Store};
@@ -39,28 +40,15 @@ pub struct Guarded {
 
 /// Compares the sessions that a tool has with the archive.
 pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
-    let found = capture.scan()?;
-    let retention = capture.tool.retention(capture.home);
-    let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
+    let (files, errors) = match capture.tool.database() {
+        Some(database) => (capture.rows_at_hand(database)?.into_iter().map(Found::of_rows).collect(), Vec::new()),
+        None => files(capture)?,
+    };
     let mut sessions = BTreeMap::<String, Vec<Found>>::new();
-    let mut known = HashSet::new();
-    let root = scan::resolve(&capture.tool.root(capture.home));
-    for file in capture.store.guarded_files(capture.tool.id())? {
-        let path = PathBuf::from(&file.path);
-        // The tool here knows nothing of another home's files.
-        if !path.starts_with(&root) {
-            continue;
-        }
-        known.insert(path.clone());
-        if let Some(found) = Found::of_known(file, changed.contains(&path)) {
-            sessions.entry(found.native_id.clone()).or_default().push(found);
-        }
+    for file in files {
+        sessions.entry(file.native_id.clone()).or_default().push(file);
     }
-    for path in changed.difference(&known) {
-        if let Some((native_id, stream)) = file::whose(capture.tool, &root, path) {
-            sessions.entry(native_id.clone()).or_default().extend(Found::of_new(native_id, stream, path));
-        }
-    }
+    let retention = capture.tool.retention(capture.home);
     let mut all = Vec::new();
     for (native_id, files) in sessions {
         let row = capture.store.find_native(capture.tool.id(), &native_id)?;
@@ -71,10 +59,34 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     }
     apply_count(&mut all, retention.most);
     all.sort_by(|a, b| (a.due.unwrap_or(i64::MAX), &a.path).cmp(&(b.due.unwrap_or(i64::MAX), &b.path)));
-    Ok(Guarded { sessions: all, errors: found.errors })
+    Ok(Guarded { sessions: all, errors })
 }
 
-/// One file of a session.
+/// The tool's files, and the folders that could not be read.
+fn files(capture: &mut Capture<'_>) -> Result<(Vec<Found>, Vec<(PathBuf, Error)>)> {
+    let found = capture.scan()?;
+    let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
+    let mut files = Vec::new();
+    let mut known = HashSet::new();
+    let root = scan::resolve(&capture.tool.root(capture.home));
+    for file in capture.store.guarded_files(capture.tool.id())? {
+        let path = PathBuf::from(&file.path);
+        // The tool here knows nothing of another home's files.
+        if !path.starts_with(&root) {
+            continue;
+        }
+        known.insert(path.clone());
+        files.extend(Found::of_known(file, changed.contains(&path)));
+    }
+    for path in changed.difference(&known) {
+        if let Some((native_id, stream)) = file::whose(capture.tool, &root, path) {
+            files.extend(Found::of_new(native_id, stream, path));
+        }
+    }
+    Ok((files, found.errors))
+}
+
+/// One file of a session, or its rows.
 struct Found {
     native_id: String,
     stream: String,
@@ -101,6 +113,12 @@ impl Found {
             path,
             bytes,
         })
+    }
+
+    fn of_rows(rows: AtHand) -> Found {
+        let AtHand { native_id, stream, path, archived, waiting } = rows;
+        // Rows have no time of their own; what their session says is as good.
+        Found { native_id, stream, path, bytes: archived + waiting, changed_at: 0, archived, safe: waiting == 0 }
     }
 
     fn of_new(native_id: String, stream: String, path: &Path) -> Option<Found> {

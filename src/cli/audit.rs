@@ -16,7 +16,7 @@ const ROWS: u64 = 50;
 sfs audit --event purged --json")]
 #[argh(
     note = "Events: captured (first seen), imported, resumed, restored, exported, renamed, tagged, deleted, undeleted,
-purged, forked, checkpoint, pushed, pulled."
+purged, forked, checkpoint, moved, pushed, pulled."
 )]
 pub(super) struct Audit {
     /// only since: 30m, 24h, 7d, 2w, or a date such as 2026-11-22

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 sfs import --from codex
 sfs import /mnt/old-laptop/home/me
 sfs import /mnt/old-laptop/home/me/.codex
+sfs import /mnt/old-laptop/home/me/.config/Cursor
 sfs import ses_mxwrb23zcxyg4kq7.sfs
 sfs import ses_mxwrb23zcxyg4kq7.sfs.tar.gz
 sfs import ~/.sessionfs/sessions")]
@@ -84,7 +85,9 @@ impl Import {
                 .hint(format!("sfs import {}", path.display())));
         }
         let mut store = context.open()?;
-        if path == tool.root(home) {
+        let root = tool.root(home);
+        // A database is read as a whole, whichever part of its folder is meant.
+        if tool.database().is_some() || path == root.canonicalize().unwrap_or(root) {
             return self.tell(context, &capture_all(context, home, &mut store, tool)?);
         }
         let mut capture = Capture { home, store: &mut store, tool };
@@ -205,12 +208,17 @@ pub(super) fn capture_all(
     report
 }
 
-/// The tool in whose folder `path` is, and the home that this folder is in.
+/// The tool in whose folder `path` is, and the home that this folder is in: the nearest above `path`, or ours, whose
+/// environment may have moved it.
 fn inside(context: &Context, path: &Path) -> Option<(&'static dyn Tool, Home)> {
-    path.ancestors().find_map(|root| {
-        let home = Home::at(root.parent()?, &context.home.data);
-        let tool = tools::ALL.iter().find(|tool| tool.root(&home) == root)?;
-        Some((*tool, home))
+    let others = path.ancestors().skip(1).map(|user| Home::at(user, &context.home.data));
+    others.chain([context.home.clone()]).find_map(|home| {
+        let is_in = |tool: &&&'static dyn Tool| {
+            let root = tool.root(&home);
+            path.starts_with(root.canonicalize().unwrap_or(root))
+        };
+        let tool = *tools::ALL.iter().find(is_in)?;
+        Some((tool, home))
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::resume::existing_folder;
 use super::{Context, ui};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{self, MovePlan, Moving};
-use crate::store::Store;
+use crate::store::{Event, Store};
 use crate::tools::Moved;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ sfs move ~/work/old-name ~/work/new-name --dry-run
 sfs move last ~/work/new-name")]
 #[argh(
     note = "Move the folder itself first. The tools' own files stay as they are; where a tool looks for sessions by the
-folder, copies are written where it looks now, under the same ids. Text in the sessions is not changed."
+folder, copies are written where it looks now, under the same ids; an older copy of the same session there is completed,
+any other file is left alone. Text in the sessions is not changed."
 )]
 pub(super) struct Move {
     /// where the folder was (sessions below it follow too), or one session
@@ -45,9 +46,14 @@ impl Move {
             let about = json!({"id": plan.session.public_id.as_str(), "tool": plan.session.tool,
                 "native_id": plan.session.native_id, "from": plan.moved.from, "to": plan.moved.to});
             let outcome = if self.dry_run {
-                Ok(Moving { files: plan.files(&context.home), note: None })
+                plan.preview(&store, &context.home)
             } else {
-                plan.perform(&mut store, &context.home)
+                let (session, places) = (plan.session.public_id.clone(), detail(&plan.moved));
+                let outcome = plan.perform(&mut store, &context.home);
+                if outcome.is_ok() {
+                    context.audit(&mut store, Event::Moved, &session, &places);
+                }
+                outcome
             };
             failed += u64::from(outcome.is_err());
             if !self.json {
@@ -68,15 +74,24 @@ impl Move {
     }
 
     fn plans(&self, context: &Context, store: &mut Store, to: &Path) -> Result<Vec<MovePlan>> {
-        let is_folder = self.old.contains('/') || self.old.starts_with('.') || Path::new(&self.old).is_dir();
-        if is_folder {
-            let from = former(Path::new(&self.old))?;
-            if from == to {
-                return Err(Error::usage("both are the same folder").hint("sfs move OLD NEW"));
-            }
-            return export::plan_moves(store, &context.home, &Moved { from, to: to.to_owned() });
+        // What may be a folder's name is one where sessions worked in it, also when it is gone.
+        let looks_like_folder = self.old.contains('/') || self.old.starts_with('.') || Path::new(&self.old).is_dir();
+        let from = former(Path::new(&self.old))?;
+        if looks_like_folder && from == to {
+            return Err(Error::usage("both are the same folder").hint("sfs move OLD NEW"));
         }
-        let session = store.resolve(&self.old)?;
+        let moved = Moved { from, to: to.to_owned() };
+        if looks_like_folder || export::has_sessions(store, &moved.from)? {
+            return export::plan_moves(store, &context.home, &moved);
+        }
+        let session = store.resolve(&self.old).map_err(|error| match error.kind() {
+            Kind::NotFound => Error::not_found(format!(
+                "{} is neither a session nor a folder in which one worked",
+                ui::printable(&self.old)
+            ))
+            .hint("sfs list --json shows each session's folder; sfs move /path/of/it NEW"),
+            _ => error,
+        })?;
         let own = store.summary(session.id)?.project.map_or_else(|| to.to_owned(), PathBuf::from);
         if own == to {
             return Ok(Vec::new());
@@ -106,6 +121,10 @@ impl Move {
         }
         Ok(())
     }
+}
+
+fn detail(moved: &Moved) -> Value {
+    json!({"from": moved.from, "to": moved.to})
 }
 
 fn as_json(mut about: Value, outcome: &Result<Moving>) -> Value {

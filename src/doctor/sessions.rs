@@ -23,6 +23,10 @@ pub(super) fn examine(
     options: Options,
     tell: &mut dyn FnMut(Check) -> Result<()>,
 ) -> Result<()> {
+    // Rows that are only read can't be sick for a client.
+    if tool.database().is_some() {
+        return Ok(());
+    }
     let root = resolved(&tool.root(home));
     let filter = Filter { tool: Some(tool.id().to_owned()), ..Filter::default() };
     let mut seen = Seen::default();

@@ -31,7 +31,7 @@ pub use fork::{ForkOptions, Forked, fork};
 pub use html::html;
 pub use log::for_each_message;
 pub use markdown::markdown;
-pub use moved::{MovePlan, Moving, plan_moves};
+pub use moved::{MovePlan, Moving, has_sessions, plan_moves};
 pub(crate) use native::write_atomically;
 pub use native::{NativeCopy, copy_stream, export_native, restore};
 pub use position::{Position, checkpoint};

@@ -3,8 +3,10 @@
 //! A tool's files are not changed in place: where a tool looks for a session by its project, its files are written once
 //! more at the place where it looks now, under the same id, and with the new folder in the fields that name it. Text is not
 //! touched. The archive goes first: from then on the session works in the new folder, and its files there are its files.
+//! What stands there already may be what is left of the session from an earlier move: where it is a part of what is to be
+//! written, it is completed. Anything else is left alone, and the session stays where it is.
 
-use super::native::{newest, relative_path, write_stream};
+use super::native::{Comparison, compare, compare_pieces, newest, relative_path, write_stream};
 use super::resume::refresh;
 use crate::capture::{Capture, MovedStream, archive_move};
 use crate::error::{Context, Error, Result};
@@ -12,8 +14,11 @@ use crate::home::Home;
 use crate::store::{ChunkCache, Filter, SessionRow, Store, Stream};
 use crate::tools::{self, Format, MAX_LINE, Moved, Mover, Tool};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// So much is compared at a time.
+const PIECE: u64 = 1 << 20;
 
 /// What is to be done for one session.
 pub struct MovePlan {
@@ -33,6 +38,12 @@ pub struct Moving {
     pub files: Vec<PathBuf>,
     /// What could not be done.
     pub note: Option<String>,
+}
+
+/// Whether any session worked in `folder` or below it.
+pub fn has_sessions(store: &Store, folder: &Path) -> Result<bool> {
+    let filter = Filter { project: Some(folder.to_string_lossy().into_owned()), ..Filter::default() };
+    Ok(store.count(&filter)? > 0)
 }
 
 /// The sessions that worked in the folder `moved.from` or below it and have to follow it.
@@ -69,54 +80,82 @@ impl MovePlan {
         Ok(plan)
     }
 
-    /// The files that will be written.
-    pub fn files(&self, home: &Home) -> Vec<PathBuf> {
-        let Some(root) = self.tool.map(|tool| tool.root(home)) else { return Vec::new() };
-        self.files.iter().filter(|(_, _, is_there)| *is_there).map(|(_, new, _)| root.join(new)).collect()
+    /// What [`MovePlan::perform`] would do, or why it could not.
+    pub fn preview(&self, store: &Store, home: &Home) -> Result<Moving> {
+        let files = self.prepare(store, home)?.into_iter().filter_map(|file| file.write).map(|(path, _)| path).collect();
+        Ok(Moving { files, note: None })
     }
 
     /// Does it. What is in the way is an error before anything is touched.
     pub fn perform(self, store: &mut Store, home: &Home) -> Result<Moving> {
-        self.check(home)?;
-        let files = self.files(home);
-        let MovePlan { session, moved, files: planned, tool } = self;
-        let rules = tool.and_then(|tool| tool.mover());
-        let (mut streams, mut is_there) = (Vec::new(), Vec::new());
-        for (stream, native_path, there) in planned {
-            let inherited = if stream.name == "main" { session.inherited } else { 0 };
-            let content =
-                rules.map(|rules| rewritten(store, home, &stream, rules, &moved, inherited)).transpose()?.flatten();
-            streams.push(MovedStream { stream, native_path, content });
-            is_there.push(there);
-        }
+        let prepared = self.prepare(store, home)?;
+        let MovePlan { session, moved, tool, .. } = self;
+        let (mut streams, writes): (Vec<_>, Vec<_>) = prepared.into_iter().map(|file| (file.moved, file.write)).unzip();
         archive_move(store, &session, &moved.to, &mut streams)?;
-        let mut done = Moving { files, note: None };
-        let Some((tool, rules)) = tool.zip(rules) else { return Ok(done) };
-        let root = tool.root(home);
-        for (moved, _) in streams.iter().zip(is_there).filter(|(_, there)| *there) {
-            write_stream(store, &moved.stream, &root.join(&moved.native_path), false)
+        let mut done = Moving::default();
+        let Some((tool, rules)) = tool.and_then(|tool| Some((tool, tool.mover()?))) else { return Ok(done) };
+        for (moved, write) in streams.iter().zip(writes) {
+            let Some((path, completes)) = write else { continue };
+            write_stream(store, &moved.stream, &path, completes)
                 .map_err(|error| error.hint(format!("sfs restore {} puts its files there", session.public_id)))?;
+            done.files.push(path);
         }
         done.note = rules.list(home, &session.native_id, &moved)?;
+        let root = tool.root(home);
         let root = root.canonicalize().unwrap_or(root);
         let new = streams.iter().map(|moved| root.join(&moved.native_path)).filter(|file| file.exists()).collect();
         Capture { home, store, tool }.files(new, &mut |_| {})?;
         Ok(done)
     }
 
-    fn check(&self, home: &Home) -> Result<()> {
-        if let Some(tool) = self.tool
-            && tool.writer().is_some_and(|writer| writer.is_open(home, &self.session.native_id))
-        {
+    fn prepare(&self, store: &Store, home: &Home) -> Result<Vec<Prepared>> {
+        let Some((tool, rules)) = self.tool.and_then(|tool| Some((tool, tool.mover()?))) else { return Ok(Vec::new()) };
+        if tool.writer().is_some_and(|writer| writer.is_open(home, &self.session.native_id)) {
             return Err(Error::conflict(format!("session {} is open in {}", self.session.public_id, tool.name()))
                 .hint("end that client first"));
         }
-        match self.files(home).into_iter().find(|file| file.symlink_metadata().is_ok()) {
-            Some(file) => Err(Error::conflict(format!("{} is already there", file.display()))
+        let mut prepared = Vec::new();
+        for (stream, native_path, is_there) in &self.files {
+            let inherited = if stream.name == "main" { self.session.inherited } else { 0 };
+            let content = rewritten(store, home, stream, rules, &self.moved, inherited)?;
+            let moved = MovedStream { stream: stream.clone(), native_path: native_path.clone(), content };
+            let path = tool.root(home).join(native_path);
+            let write = if *is_there { self.write(store, &moved, path)? } else { None };
+            prepared.push(Prepared { moved, write });
+        }
+        Ok(prepared)
+    }
+
+    /// Where the stream is to be written, and whether it completes what is there; `None` where it is there.
+    fn write(&self, store: &Store, moved: &MovedStream, path: PathBuf) -> Result<Option<(PathBuf, bool)>> {
+        let there = match &moved.content {
+            None => compare(store, &moved.stream, &path)?,
+            Some((file, _)) => compare_file(file, &path)?,
+        };
+        match there {
+            Comparison::Missing => Ok(Some((path, false))),
+            Comparison::Part => Ok(Some((path, true))),
+            Comparison::Same => Ok(None),
+            Comparison::Different => Err(Error::conflict(format!("{} is already there", path.display()))
                 .hint(format!("sfs resume {} --project DIR writes it under a new id", self.session.public_id))),
-            None => Ok(()),
         }
     }
+}
+
+/// A file that is to lie elsewhere.
+struct Prepared {
+    moved: MovedStream,
+    write: Option<(PathBuf, bool)>,
+}
+
+fn compare_file(mut content: &File, path: &Path) -> Result<Comparison> {
+    let unreadable = || "the changed copy can't be read";
+    content.seek(SeekFrom::Start(0)).context(unreadable)?;
+    compare_pieces(path, &mut || {
+        let mut piece = Vec::new();
+        content.take(PIECE).read_to_end(&mut piece).context(unreadable)?;
+        Ok((!piece.is_empty()).then_some(piece))
+    })
 }
 
 /// The stream's content with its lines changed, and how long the first `inherited` bytes are in it; `None` where no line

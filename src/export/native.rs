@@ -160,7 +160,9 @@ fn has_compressed(stream: &Stream, root: &Path) -> bool {
     path.is_some_and(|path| path.extension().is_some_and(|e| e == "zst") && root.join(path).exists())
 }
 
-enum Comparison {
+/// What stands at a place, compared with the bytes that belong there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
     Missing,
     /// The file has all of our bytes.
     Same,
@@ -169,17 +171,27 @@ enum Comparison {
     Different,
 }
 
-fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
+pub(super) fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
+    let (mut cache, mut at) = (ChunkCache::default(), 0);
+    compare_pieces(path, &mut || {
+        if at == stream.length {
+            return Ok(None);
+        }
+        let piece = store.read_piece(stream, at, &mut cache)?;
+        at += piece.len() as u64;
+        Ok(Some(piece))
+    })
+}
+
+/// Compares the file at `path` with what `next` gives until `None`. A stream that ends too early is like no file.
+pub(super) fn compare_pieces(path: &Path, next: &mut dyn FnMut() -> Result<Option<Vec<u8>>>) -> Result<Comparison> {
     let unreadable = || format!("{} can't be read", path.display());
     let Some(mut file) = foreign::open(path).context(unreadable)? else {
         // Something that is no file is not ours to replace.
         let is_missing = path.symlink_metadata().is_err();
         return Ok(if is_missing { Comparison::Missing } else { Comparison::Different });
     };
-    let mut cache = ChunkCache::default();
-    let mut at = 0;
-    while at < stream.length {
-        let ours = store.read_piece(stream, at, &mut cache)?;
+    while let Some(ours) = next()? {
         let mut theirs = Vec::with_capacity(ours.len());
         (&mut file).take(ours.len() as u64).read_to_end(&mut theirs).context(unreadable)?;
         if !ours.starts_with(&theirs) || ours.is_empty() {
@@ -188,7 +200,6 @@ fn compare(store: &Store, stream: &Stream, path: &Path) -> Result<Comparison> {
         if theirs.len() < ours.len() {
             return Ok(Comparison::Part);
         }
-        at += ours.len() as u64;
     }
     Ok(Comparison::Same)
 }

@@ -25,11 +25,12 @@ pub enum Event {
     Checkpoint,
     Pushed,
     Pulled,
+    Moved,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 15] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -44,6 +45,7 @@ impl Event {
         Event::Checkpoint,
         Event::Pushed,
         Event::Pulled,
+        Event::Moved,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -63,6 +65,7 @@ impl Event {
             Event::Checkpoint => "checkpoint",
             Event::Pushed => "pushed",
             Event::Pulled => "pulled",
+            Event::Moved => "moved",
         }
     }
 
