@@ -33,6 +33,7 @@ directions:
 	SESSIONFS_TESTS_REFUSE_SKIPS=1 SESSIONFS_TESTS_UPDATE_TABLES=1 cargo test --locked --test integration directions::every
 
 bench: all
+	sh tests/clients/setup.sh
 	cargo bench --locked --bench budget
 
 # glibc, linked statically: runs on any Linux of this architecture, in an empty chroot too. There random bytes must come

@@ -4,11 +4,18 @@
 //! machine, so nothing here is a test; yardsticks on the same bytes tell how fast the machine is.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
+/// The real clients, as the tests drive them.
+#[path = "../tests/clients/mod.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the tests use all of it")]
+mod clients;
 mod corpus;
 mod cursor;
 mod front;
+mod latency;
 mod measure;
 mod process;
+#[path = "../tests/support/said.rs"]
+mod said;
 
 use argh::FromArgs;
 use measure::Bench;
@@ -27,7 +34,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, front, gigabyte
+    /// cursor, latency, front, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]
@@ -42,6 +49,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if clients::serve() {
+        return ExitCode::SUCCESS;
+    }
     let words: Vec<String> = std::env::args().collect();
     let is_bench = words.iter().any(|word| word == "--bench");
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "--bench").collect();

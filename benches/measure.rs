@@ -4,9 +4,13 @@ use crate::corpus::{Appender, Corpus, Summary, Tool};
 use crate::cursor::Database;
 use crate::process::{Running, median_time, run};
 use crate::{Limit, Report};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde_json::Value;
+use sessionfs::model::query::{Case, Query};
+use sessionfs::search::{Options, by_words};
+use sessionfs::store::SearchFilter;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -28,7 +32,7 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 10] = [
+pub(crate) const ALL: [(&str, bool, Measure); 11] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
@@ -37,6 +41,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 10] = [
     ("search", false, search),
     ("resume", false, resume),
     ("cursor", true, cursor),
+    ("latency", true, crate::latency::measure),
     ("front", false, crate::front::measure),
     ("gigabyte", true, gigabyte),
 ];
@@ -48,9 +53,9 @@ pub(crate) struct Bench {
 }
 
 /// A home with sessions in it and an archive that is gone afterwards.
-struct Place {
-    home: PathBuf,
-    archive: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) home: PathBuf,
+    pub(crate) archive: tempfile::TempDir,
     sessions: Vec<Summary>,
 }
 
@@ -84,7 +89,7 @@ impl Bench {
     }
 
     /// A running daemon that has caught up.
-    fn daemon(&self, place: &Place) -> io::Result<Running> {
+    pub(crate) fn daemon(&self, place: &Place) -> io::Result<Running> {
         let daemon = Running::start(self.command(place, &[]).arg0("sfsd"), &self.scratch.join("sfsd.log"))?;
         daemon.settle(Duration::from_secs(2), Duration::from_secs(300))?;
         Ok(daemon)
@@ -98,6 +103,11 @@ impl Bench {
 }
 
 impl Place {
+    /// A home of its own, to write to.
+    pub(crate) fn empty(home: PathBuf, bench: &Bench) -> io::Result<Place> {
+        Ok(Place { home, archive: tempfile::tempdir_in(&bench.scratch)?, sessions: Vec::new() })
+    }
+
     /// Bytes of the sessions as the tools wrote them.
     fn native(&self) -> f64 {
         self.sessions.iter().map(|summary| summary.bytes as f64).sum()
@@ -216,11 +226,59 @@ fn search(bench: &Bench, report: &mut Report) -> io::Result<()> {
         let time = median_time(&mut bench.command(&place, &["search", query]), 20)?;
         let what = format!("sfs search '{query}' in 1,000 sessions");
         report.line(&what, time.as_secs_f64() * 1e3, "ms", Limit::Below(20.0));
+        if let Ok(time) = ripgrep(&place, query) {
+            report.line("  rg over the native files", time.as_secs_f64() * 1e3, "ms", Limit::Free);
+        }
     }
     let time = median_time(&mut bench.command(&place, &["search", "-F", "no such text"]), 5)?;
     let speed = place.native() / MB / time.as_secs_f64();
     report.line(&format!("sfs search -F through {:.0} MB", place.native() / MB), speed, "MB/s", Limit::AtLeast(300.0));
+    let begin = Instant::now();
+    if Command::new("rg").args(["-c", "-F", "no such text"]).arg(&place.home).status().is_ok() {
+        let speed = place.native() / MB / begin.elapsed().as_secs_f64();
+        report.line("  rg over the native files", speed, "MB/s", Limit::Free);
+        found_by_ripgrep(bench, &place, report)?;
+    }
     Ok(())
+}
+
+fn ripgrep(place: &Place, text: &str) -> io::Result<Duration> {
+    median_time(Command::new("rg").args(["-c", "-i", "-F", text]).arg(&place.home), 10)
+}
+
+/// Asks for words that ripgrep takes out of the messages of every session of the corpus: each has to be found in it.
+fn found_by_ripgrep(bench: &Bench, place: &Place, report: &mut Report) -> io::Result<()> {
+    let home = sessionfs::home::Home::at(&place.home, place.archive.path());
+    let store = sessionfs::store::Store::open(&home).map_err(|error| io::Error::other(error.message()))?;
+    let (mut asked, mut missed) = (0, 0);
+    for path in files(&place.home).filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")) {
+        let text = tempfile::NamedTempFile::new_in(&bench.scratch)?;
+        fs::write(text.path(), crate::said::said(&fs::read(&path)?).join("\n"))?;
+        let output = Command::new("rg").args(["-a", "-o", "-N", "--no-filename", r"\w{2,}"]).arg(text.path()).output()?;
+        let words: BTreeSet<&str> = std::str::from_utf8(&output.stdout).map_err(io::Error::other)?.lines().collect();
+        let Some(session) = session_of(place, &path)? else { continue };
+        // Every seventh, from another one on in each session.
+        for word in words.iter().skip(asked % 7).step_by(7).filter(|word| !matches!(**word, "OR" | "AND" | "NOT")) {
+            let filter = SearchFilter { session: Some(session), ..SearchFilter::default() };
+            let options = Options { filter, limit: 1, offset: 0, columns: 80 };
+            let found = Query::parse(word, Case::Kept)
+                .and_then(|query| by_words(&store, &query, &options, &mut |_| {}))
+                .map_err(|error| io::Error::other(error.message()))?;
+            asked += 1;
+            missed += usize::from(found.hits.is_empty());
+        }
+    }
+    let what = format!("  words of rg in the messages that are missed, of {asked}");
+    report.line(&what, missed as f64, "", Limit::Below(1.0));
+    Ok(())
+}
+
+/// The session that the archive has the file as.
+fn session_of(place: &Place, path: &Path) -> io::Result<Option<i64>> {
+    let sql = "SELECT st.session FROM native_file f JOIN stream st ON st.id = f.stream WHERE f.path = ?1";
+    let archive = Archive::open(place)?;
+    let path = path.canonicalize()?;
+    archive.0.query_row(sql, [path.to_string_lossy()], |row| row.get(0)).optional().map_err(io::Error::other)
 }
 
 fn resume(bench: &Bench, report: &mut Report) -> io::Result<()> {
@@ -253,8 +311,7 @@ fn cursor(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let home = tempfile::tempdir_in(&bench.scratch)?;
     let mut database = Database::create(home.path())?;
     let bytes: u64 = files(home.path()).filter_map(|path| fs::metadata(path).ok()).map(|data| data.len()).sum();
-    let place =
-        Place { home: home.path().to_owned(), archive: tempfile::tempdir_in(&bench.scratch)?, sessions: Vec::new() };
+    let place = Place::empty(home.path().to_owned(), bench)?;
     let import = ["import", "--from", "cursor"];
     let cost = run(&mut bench.command(&place, &import))?;
     let what = format!("first look into a Cursor database of {:.0} MB, 400 sessions", bytes as f64 / MB);

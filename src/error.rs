@@ -181,6 +181,9 @@ impl From<rusqlite::Error> for Error {
             Some(rusqlite::ErrorCode::DatabaseBusy) => {
                 error.hint("another sessionfs process holds the archive; try again in a moment")
             }
+            Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => error.hint(
+                "its folder must be writable, also for reading; of a read-only one, copy the folder and set SFS_HOME to the copy",
+            ),
             _ => error.hint("sfs admin check"),
         }
     }

@@ -522,6 +522,24 @@ fn cut_rows_are_kept() {
     assert_eq!(archived(&store, ID).lines().count(), names.len() + 1);
 }
 
+/// Wherever it is, and whichever part of its folder is named.
+#[test]
+fn a_cursor_folder_can_be_imported() {
+    let elsewhere = TestHome::new();
+    let cursor = Cursor::empty(elsewhere.path());
+    put_session(&cursor.open(), ID, &[("b1", "Hello?"), ("b2", "Hi")]);
+    for part in [".config/Cursor", ".config/Cursor/User", ".config/Cursor/User/globalStorage/state.vscdb", ""] {
+        let home = TestHome::new();
+        let path = elsewhere.path().join(part);
+        assert_eq!(home.json(&["import", path.to_str().unwrap(), "--json"])["sessions"], 1, "{part}");
+        assert_eq!(texts(&live(&store(&home), ID)), ["Hello?", "Hi"], "{part}");
+    }
+    let (home, own) = (TestHome::new(), |home: &TestHome| home.path().join(".config/Cursor"));
+    put_session(&Cursor::empty(home.path()).open(), ID, &[("b1", "Hello?")]);
+    assert_eq!(home.json(&["import", own(&home).to_str().unwrap(), "--json"])["sessions"], 1);
+    assert_eq!(home.json(&["import", "--json"])["sessions"], 0);
+}
+
 /// A look has its own moment: what is committed after it, even within the same tick of the file system's clock and without
 /// a change of any file's size, is for the next one.
 #[test]

@@ -1,5 +1,6 @@
 //! `sfs guard`: what the tools delete by themselves, as their settings say, and whether the archive has it.
 
+use crate::support::cursor::{self, Cursor};
 use crate::support::home::TestHome;
 use crate::support::written::{
     append, claude_file, claude_line, claude_session, codex_file, codex_session, id, import, write,
@@ -104,6 +105,34 @@ fn gemini_counts_from_the_last_activity_and_keeps_so_many() {
     assert_eq!(said["next"][0]["deleted_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap(), month_later);
     write(&home.path().join(".gemini/settings.json"), r#"{"general": {"sessionRetention": {"enabled": false}}}"#);
     assert_eq!(share(&home, "gemini")["next"], json!([]));
+}
+
+/// Its sessions are rows: they count as another tool's files do.
+#[test]
+fn sessions_in_a_database_are_counted() {
+    let home = TestHome::new();
+    let cursor = Cursor::empty(home.path());
+    let writer = cursor.open();
+    cursor::put_session(&writer, &id(1), &[("b1", "Hello?"), ("b2", "Hi")]);
+    cursor::put_session(&writer, &id(2), &[("b1", "And you?")]);
+    let counts = |home: &TestHome| {
+        let said = share(home, "cursor");
+        (said["sessions"].as_u64().unwrap(), said["not_yet_safe"].as_u64().unwrap())
+    };
+    assert_eq!(counts(&home), (2, 2));
+    import(&home);
+    assert_eq!(counts(&home), (2, 0));
+    cursor::put_bubble(&writer, &id(2), "b2", 2, "Fine");
+    let said = share(&home, "cursor");
+    assert_eq!((&said["not_yet_safe"], &said["next"][0]["native_id"]), (&json!(1), &json!(id(2))), "{said}");
+    assert!(said["next"][0]["bytes"].as_u64() > said["next"][0]["archived_bytes"].as_u64(), "{said}");
+    writer.execute("DELETE FROM cursorDiskKV WHERE key LIKE ?1", [format!("%{}%", id(1))]).unwrap();
+    assert_eq!(counts(&home), (1, 1));
+    let checks: Value = serde_json::from_str(&home.sfs(&["doctor", "--json"]).stdout).unwrap();
+    let of_cursor = checks["checks"].as_array().unwrap().iter().find(|check| check["subject"] == "cursor").unwrap();
+    assert_eq!(of_cursor["what"], "1 of its 1 session not captured");
+    let told = home.sfs(&["init", "--no-service"]);
+    assert!(told.stdout.contains("Cursor       1 session ("), "{told}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! `sfs search`: what is found, what is not, and what every way of asking says. The differential test asks for every
 //! token of every recorded session, which an extractor that knows nothing of our readers takes from the tools' own files.
 
+use crate::clients::skip;
+use crate::support::cursor::Cursor;
 use crate::support::home::{TestHome, fixture};
+use crate::support::said::said;
 use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, write};
 use serde_json::{Value, json};
 use sessionfs::home::Home;
@@ -11,6 +14,8 @@ use sessionfs::store::{SearchFilter, Store};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 /// A home with one session that says `texts`, one message each, captured.
 fn saying(texts: &[&str]) -> TestHome {
@@ -204,7 +209,7 @@ fn what_may_be_missing_is_said() {
     let archive = rusqlite::Connection::open(home.path().join(".sessionfs/archive.db")).unwrap();
     archive.execute("INSERT INTO setting (key, value) VALUES ('rebuilding', 'true')", []).unwrap();
     let stderr = home.sfs(&["search", "zebra"]).stderr;
-    assert!(stderr.contains("being rebuilt") && stderr.contains("daemon is not running"), "{stderr}");
+    assert!(stderr.contains("the index is not whole") && stderr.contains("daemon is not running"), "{stderr}");
 }
 
 #[test]
@@ -287,83 +292,6 @@ fn pages_go_on_where_the_last_one_ended() {
 
 // Nothing is missed.
 
-/// Keys below which no text stands that was said.
-const NO_TEXT: [&str; 14] = [
-    "signature",
-    "data",
-    "encrypted_content",
-    "id",
-    "tool_use_id",
-    "call_id",
-    "type",
-    "media_type",
-    "image_url",
-    "status",
-    "thoughtSignature",
-    "mimeType",
-    "detail",
-    "timestamp",
-];
-
-/// All strings in `value`.
-fn strings(value: &Value, out: &mut Vec<String>) {
-    match value {
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            // JSON within JSON: a call's arguments.
-            Ok(inner @ Value::Object(_)) => strings(&inner, out),
-            // What stands around a picture is not told.
-            _ if text.starts_with("<image name=") || text == "</image>" => {}
-            _ => out.push(text.clone()),
-        },
-        Value::Array(all) => all.iter().for_each(|value| strings(value, out)),
-        Value::Object(fields) => {
-            fields
-                .iter()
-                .filter(|(key, _)| !NO_TEXT.contains(&key.as_str()))
-                .for_each(|(_, value)| strings(value, out));
-        }
-        _ => {}
-    }
-}
-
-/// What was said in a native file of whatever tool, by the shapes of its records alone.
-fn said(bytes: &[u8]) -> Vec<String> {
-    let mut out = Vec::new();
-    let text = String::from_utf8_lossy(bytes);
-    let documents: Vec<Value> = match serde_json::from_str(&text) {
-        Ok(document) => vec![document],
-        Err(_) => text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-    };
-    for document in &documents {
-        record(document, &mut out);
-    }
-    out
-}
-
-fn record(value: &Value, out: &mut Vec<String>) {
-    let fields = |value: &Value, names: &[&str], out: &mut Vec<String>| {
-        for name in names {
-            strings(&value[*name], out);
-        }
-    };
-    match value["type"].as_str() {
-        Some("user" | "assistant") if value["message"].is_object() => fields(&value["message"], &["content"], out),
-        Some("response_item") => {
-            let kind = value["payload"]["type"].as_str().unwrap_or_default();
-            if matches!(kind, "message" | "reasoning" | "function_call" | "function_call_output" | "custom_tool_call") {
-                fields(&value["payload"], &["content", "summary", "name", "arguments", "input"], out);
-            }
-        }
-        Some("user" | "gemini") if value["id"].is_string() => {
-            fields(value, &["content", "thoughts"], out);
-            for call in value["toolCalls"].as_array().into_iter().flatten() {
-                fields(call, &["name", "args", "result"], out);
-            }
-        }
-        _ => value["messages"].as_array().into_iter().flatten().for_each(|message| record(message, out)),
-    }
-}
-
 /// Asks for every token of `texts` in `session`; each has to be found, and by the index where it has letters or digits of
 /// ASCII. Says which were not, and how many were.
 fn ask_for_all(store: &Store, session: i64, texts: &[String], missing: &mut String) -> usize {
@@ -380,9 +308,9 @@ fn ask_for_all(store: &Store, session: i64, texts: &[String], missing: &mut Stri
     tokens.len()
 }
 
-#[test]
-fn every_token_of_every_recorded_session_is_found() {
-    let (mut count, mut missing) = (0, String::new());
+/// Calls `each` with the archive, the session and the texts of every file of every recorded session of the tools whose
+/// sessions are files.
+fn each_recorded_file(each: &mut dyn FnMut(&Store, i64, &Path, &[String])) {
     for tool in ["claude", "codex", "gemini"] {
         for case in fs::read_dir(fixture(tool)).unwrap() {
             let case = format!("{tool}/{}", case.unwrap().file_name().to_str().unwrap());
@@ -397,20 +325,80 @@ fn every_token_of_every_recorded_session_is_found() {
                 let texts = said(&bytes);
                 // What a client sends only to warm its cache is no message.
                 if let (Ok(session), false) = (session, texts.first().is_some_and(|text| text == "Warmup")) {
-                    writeln!(missing, "{}", path.display()).unwrap();
-                    let before = missing.len();
-                    count += ask_for_all(&store(&home), session, &texts, &mut missing);
-                    missing.truncate(if missing.len() == before {
-                        before - path.as_os_str().len() - 1
-                    } else {
-                        missing.len()
-                    });
+                    each(&store(&home), session, &path, &texts);
                 }
             }
         }
     }
+}
+
+#[test]
+fn every_token_of_every_recorded_session_is_found() {
+    let (mut count, mut missing) = (0, String::new());
+    each_recorded_file(&mut |store, session, path, texts| {
+        let mut here = String::new();
+        count += ask_for_all(store, session, texts, &mut here);
+        if !here.is_empty() {
+            writeln!(missing, "{}\n{here}", path.display()).unwrap();
+        }
+    });
     assert!(missing.is_empty(), "not found:\n{missing}");
     assert!(count > 4_000, "{count} tokens only");
+}
+
+/// What `rg` takes for words in `texts`: with and without what stands around them.
+fn words_by_ripgrep(texts: &[String]) -> BTreeSet<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), texts.join("\n")).unwrap();
+    let words = [r"\S+", r"\w{2,}"].into_iter().flat_map(|pattern| {
+        let output = Command::new("rg").args(["-a", "-o", "--no-filename", "-N", pattern]).arg(file.path()).output();
+        let words = String::from_utf8(output.unwrap().stdout).unwrap();
+        words.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    words.filter(|word| word.len() <= 1_000 && !matches!(word.as_str(), "OR" | "AND" | "NOT")).collect()
+}
+
+/// Which words of `texts` ripgrep finds and we do not.
+fn missed(store: &Store, session: i64, texts: &[String], count: &mut usize) -> Vec<String> {
+    let mut words = words_by_ripgrep(texts);
+    *count += words.len();
+    words.retain(|word| {
+        let query = Query::parse(word, Case::Kept).unwrap();
+        search::by_words(store, &query, &anywhere(Some(session)), &mut |_| {}).unwrap().hits.is_empty()
+    });
+    words.into_iter().collect()
+}
+
+#[test]
+fn what_ripgrep_finds_in_messages_is_found() {
+    if Command::new("rg").arg("--version").output().is_err() {
+        return skip("what_ripgrep_finds_in_messages_is_found", "no rg here (tests/clients/setup.sh installs it)");
+    }
+    let (mut count, mut missing) = (0, Vec::new());
+    each_recorded_file(&mut |store, session, path, texts| {
+        let missed = missed(store, session, texts, &mut count);
+        missing.extend(missed.into_iter().map(|word| format!("{}: {word}", path.display())));
+    });
+    // In Cursor's database ripgrep finds what it is not: what its messages say was written down without our reader.
+    for case in Cursor::cases() {
+        let home = TestHome::new();
+        let cursor = Cursor::install(home.path(), &case);
+        import(&home);
+        for session in cursor.expected["sessions"].as_array().unwrap() {
+            let row = store(&home).find_native("cursor", session["id"].as_str().unwrap_or_default()).unwrap();
+            let Some(row) = row.filter(|_| session["source"] != "store.db") else { continue };
+            let said = session["events"].as_array().unwrap().iter().filter(|event| event["status"] != "missing");
+            let texts: Vec<String> = said
+                .flat_map(|event| ["text", "contains", "name"].map(|key| event[key].as_str()))
+                .flatten()
+                .map(str::to_owned)
+                .collect();
+            let missed = missed(&store(&home), row.id, &texts, &mut count);
+            missing.extend(missed.into_iter().map(|word| format!("cursor/{case}: {word}")));
+        }
+    }
+    assert!(missing.is_empty(), "not found:\n{}", missing.join("\n"));
+    assert!(count > 8_000, "{count} words only");
 }
 
 #[test]

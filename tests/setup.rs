@@ -1,12 +1,14 @@
 //! Setting a machine up and keeping it healthy: init, the service, the doctor, completions, manual pages, and sessions from
 //! elsewhere.
 
-use crate::clients::{Client, ready, receive};
+use crate::clients::{Client, ready, receive, skip};
 use crate::support::home::{Run, TestHome, copy_tree, fixture};
 use crate::support::written::{
     assert_sound, claude_file, claude_line, claude_session, codex_file, codex_session, id, import, sessions, write,
 };
 use serde_json::{Value, json};
+use sessionfs::daemon::{Manager, Service};
+use sessionfs::home::Home;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -106,6 +108,31 @@ fn service_file(home: &TestHome) -> PathBuf {
     let macos = "Library/LaunchAgents/dev.sessionfs.daemon.plist";
     let linux = ".config/systemd/user/sessionfs.service";
     home.path().join(if cfg!(target_os = "macos") { macos } else { linux })
+}
+
+/// The system's own opinion of the unit.
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let verify = |unit: &Path| {
+        let mut command = Command::new("systemd-analyze");
+        command.args(["verify", "--user"]).arg(unit).env("XDG_RUNTIME_DIR", folder.path()).output()
+    };
+    let name = "the_unit_is_one_that_systemd_takes";
+    // A program and a folder with all that means something in a unit.
+    let odd = folder.path().join("100% $HOME \"a\\b\"");
+    fs::create_dir_all(&odd).unwrap();
+    fs::copy("/bin/true", odd.join("sessionfs")).unwrap();
+    let home = Home::at(Path::new("/home/me"), &odd);
+    let service = Service::new(Manager::Systemd, &home, &odd.join("sessionfs"));
+    let unit = folder.path().join("sessionfs.service");
+    fs::write(&unit, &service.text).unwrap();
+    let Ok(output) = verify(&unit) else { return skip(name, "no systemd-analyze here") };
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !told.contains("sessionfs.service"), "{told}\n{}", service.text);
+    // That it would say so.
+    fs::write(&unit, service.text.replace("RestartSec=5", "RestartSec=soon")).unwrap();
+    assert!(String::from_utf8_lossy(&verify(&unit).unwrap().stderr).contains("sessionfs.service"));
 }
 
 #[test]
@@ -515,10 +542,11 @@ fn an_index_that_was_not_finished_is_named() {
     import(&home);
     let database = rusqlite::Connection::open(home.path().join(".sessionfs/archive.db")).unwrap();
     database.execute("INSERT INTO setting (key, value) VALUES ('rebuilding', 'true')", []).unwrap();
-    let (_, report) = doctor(&home, &[]);
-    assert!(checks(&report, "warn").iter().any(|text| text.contains("rebuilt")), "{report}");
+    let (code, report) = doctor(&home, &[]);
+    assert_eq!(code, Some(1));
+    assert!(checks(&report, "fail").iter().any(|text| text.contains("not whole")), "{report}");
     home.sfs(&["admin", "reindex", "--local"]);
-    assert!(!format!("{}", doctor(&home, &[]).1).contains("rebuilt"));
+    assert!(!format!("{}", doctor(&home, &[]).1).contains("not whole"));
 }
 
 // Sessions from elsewhere.

@@ -8,7 +8,7 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::title;
 use crate::store::{ChunkCache, MessageRow, ReaderRow, SessionRow, Span, Store, Stream, Summary};
-use crate::tools::{self, Format, Line, MAX_LINE, Reader, Reading, Versions};
+use crate::tools::{self, Format, Line, Reader, Reading, Versions};
 
 /// So many lines that were not understood are named for each stream; further ones are only kept.
 const MAX_NOTES: u64 = 100;
@@ -18,6 +18,8 @@ pub(super) struct Derivation {
     session: SessionRow,
     /// The whole stream is one line.
     is_one_line: bool,
+    /// A longer line is not read.
+    longest: usize,
     summary: Summary,
     stream: i64,
     /// What is before stands in another device's stream.
@@ -50,6 +52,7 @@ impl Derivation {
         Ok(Some(Derivation {
             session: session.clone(),
             is_one_line: format.is_one_line(),
+            longest: format.longest_line(),
             summary,
             stream: stream.id,
             shared: stream.shared,
@@ -85,7 +88,8 @@ impl Derivation {
             return Ok(());
         }
         // After a rebuild that was interrupted, or is under way, reading may stand far behind.
-        if old_length - self.row.read_to.min(old_length) > MAX_LINE as u64 && !self.row.skip {
+        let behind = old_length - self.row.read_to.min(old_length);
+        if behind > self.longest as u64 && !self.row.skip && !self.is_one_line {
             self.read_archived(store, stream, old_length)?;
         }
         let carried;
@@ -107,7 +111,7 @@ impl Derivation {
             self.row.skip = false;
             bytes = &bytes[end + 1..];
         }
-        if bytes.len() > MAX_LINE || (self.row.skip && !bytes.is_empty()) {
+        if bytes.len() > self.longest || (self.row.skip && !bytes.is_empty()) {
             self.skip(store, bytes)?;
         } else if at_end && is_whole_object(bytes.trim_ascii_end()) {
             self.line(store, stream, bytes)?;
@@ -136,11 +140,15 @@ impl Derivation {
     fn skip(&mut self, store: &mut Store, bytes: &[u8]) -> Result<()> {
         if !self.row.skip {
             let line = self.row.line;
-            self.note(store, line, "longer than 32 MiB: kept, but not read")?;
+            self.note(store, line, &self.too_long())?;
         }
         self.row.skip = true;
         self.row.read_to += bytes.len() as u64;
         Ok(())
+    }
+
+    fn too_long(&self) -> String {
+        format!("longer than {} MiB: kept, but not read", self.longest >> 20)
     }
 
     fn line(&mut self, store: &mut Store, stream: &Stream, bytes: &[u8]) -> Result<()> {
@@ -148,8 +156,8 @@ impl Derivation {
             return Ok(());
         }
         let (number, offset) = (self.row.line, self.row.read_to);
-        if bytes.len() > MAX_LINE {
-            return self.note(store, number, "longer than 32 MiB: kept, but not read");
+        if bytes.len() > self.longest {
+            return self.note(store, number, &self.too_long());
         }
         let mut reading = std::mem::take(&mut self.reading);
         self.reader.line(Line { stream: &stream.name, number, offset, bytes }, &mut reading);
@@ -316,41 +324,49 @@ pub(super) fn apply(summary: &mut Summary, observation: &Observation) {
 
 /// Rebuilds everything that is derived, session by session and a transaction each, so that capture goes on meanwhile;
 /// `progress` gets how many are done. Interrupted, it leaves [`REBUILDING`] set: what is missing comes with the next run.
+/// The answer is how many sessions there are something of.
 pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> {
     let sessions = store.write(|store| {
         store.set_setting(REBUILDING, &true)?;
         store.forget_all_derived()?;
         store.session_rows()
     })?;
+    let mut read = 0;
     for (done, session) in sessions.iter().enumerate() {
         store.write(|store| {
             // Something of it was captured since: that is in the tables already.
             if store.summary(*session)? != Summary::default() {
                 store.forget_derived(*session)?;
             }
-            derive_session(store, *session)
+            read += u64::from(derive_session(store, *session)?);
+            Ok(())
         })?;
         progress(done as u64 + 1);
     }
     store.write(|store| store.unset_setting(REBUILDING))?;
-    Ok(sessions.len() as u64)
+    Ok(read)
 }
 
-/// Set while the derived tables are not complete.
-pub const REBUILDING: &str = "rebuilding";
+/// True while the derived tables are not complete: a rebuild is under way, or was interrupted.
+pub fn is_rebuilding(store: &Store) -> Result<bool> {
+    Ok(store.setting::<bool>(REBUILDING)?.is_some())
+}
+
+const REBUILDING: &str = "rebuilding";
 
 /// Rebuilds one session's derived rows from its streams. Of a stream with several generations the newest is the view; of
 /// the older ones those messages are added whose own ids the newer ones no longer have.
 pub(super) fn rebuild_session(store: &mut Store, session: i64) -> Result<()> {
     store.forget_derived(session)?;
-    derive_session(store, session)
+    derive_session(store, session).map(drop)
 }
 
-fn derive_session(store: &mut Store, session: i64) -> Result<()> {
+/// False where nothing of it is archived.
+fn derive_session(store: &mut Store, session: i64) -> Result<bool> {
     let row = store.session(session)?;
     // What an interrupted purge left is not read again.
     if row.purged_at.is_some() {
-        return Ok(());
+        return Ok(false);
     }
     branches::settle(store, session)?;
     let streams = store.streams(session)?;
@@ -364,7 +380,7 @@ fn derive_session(store: &mut Store, session: i64) -> Result<()> {
             read_facts(store, session, &streams)?;
         }
     }
-    Ok(())
+    Ok(!streams.is_empty())
 }
 
 /// What the first device's document has, of which `branch` is another device's: lines are compared, a document is not.
@@ -442,7 +458,8 @@ pub(super) fn supersede(store: &mut Store, session: &SessionRow, newest: &Stream
 pub(super) fn read_document_whole(store: &Store, stream: &Stream) -> Result<Vec<Message>> {
     let format = Format::parse(&stream.format);
     let reader = format.and_then(|format| tools::reader(format, &stream.name, None));
-    let Some(mut reader) = reader.filter(|_| stream.length <= MAX_LINE as u64) else { return Ok(Vec::new()) };
+    let fits = format.is_some_and(|format| stream.length <= format.longest_line() as u64);
+    let Some(mut reader) = reader.filter(|_| fits) else { return Ok(Vec::new()) };
     let bytes = store.read_range(stream, 0, stream.length, &mut ChunkCache::default())?;
     let mut reading = Reading::default();
     reader.line(Line { stream: &stream.name, number: 0, offset: 0, bytes: &bytes }, &mut reading);

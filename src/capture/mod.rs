@@ -26,7 +26,7 @@ mod stray;
 mod written;
 
 pub use arrival::Arrival;
-pub use derive::{REBUILDING, is_whole_object, rebuild};
+pub use derive::{is_rebuilding, is_whole_object, rebuild};
 pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;

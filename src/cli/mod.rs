@@ -38,13 +38,14 @@ mod tag;
 pub mod ui;
 mod watch;
 
+use crate::capture;
 use crate::error::Result;
 use crate::home::Home;
 use crate::id::SessionId;
 use crate::store::{Event, Store};
 use argh::{ArgsInfo, FromArgs};
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use ui::Ui;
 
 /// Captures your AI coding sessions as they happen, keeps them for ever, resumes them in any tool.
@@ -62,9 +63,26 @@ struct Sfs {
     command: Option<Command>,
 }
 
-#[derive(FromArgs, ArgsInfo)]
-#[argh(subcommand)]
-enum Command {
+/// Makes the commands from their table: what is parsed, and what is run.
+macro_rules! commands {
+    ($($name:ident($module:ident::$arguments:ident)),+ $(,)?) => {
+        #[derive(FromArgs, ArgsInfo)]
+        #[argh(subcommand)]
+        enum Command {
+            $($name($module::$arguments),)+
+        }
+
+        impl Command {
+            fn run(self, context: &Context) -> Result<ExitCode> {
+                match self {
+                    $(Command::$name(command) => command.run(context).map(Termination::report),)+
+                }
+            }
+        }
+    };
+}
+
+commands! {
     Init(init::Init),
     List(list::List),
     Show(show::Show),
@@ -111,9 +129,9 @@ impl Context {
         Store::open(&self.home)
     }
 
-    /// Says so where a rebuild of the index is under way, or was interrupted: until its end sessions are missing in lists.
+    /// Says so where a rebuild of the index is under way, or was interrupted: until its end sessions are missing.
     fn tell_if_rebuilding(&self, store: &Store) -> Result<()> {
-        if store.setting::<bool>(crate::capture::REBUILDING)?.is_some() {
+        if capture::is_rebuilding(store)? {
             self.ui.note(
                 "note: the index is not whole: sessions are missing here until `sfs admin reindex --local` is through",
             );
@@ -164,40 +182,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
     };
     let context = Context { home: Home::from_env()?, ui: ui.clone() };
     match sfs.command {
-        None => overview::run(&context),
-        Some(Command::Init(command)) => command.run(&context),
-        Some(Command::List(command)) => command.run(&context),
-        Some(Command::Show(command)) => command.run(&context),
-        Some(Command::Search(command)) => command.run(&context),
-        Some(Command::Stats(command)) => command.run(&context),
-        Some(Command::Resume(command)) => command.run(&context),
-        Some(Command::Restore(command)) => command.run(&context),
-        Some(Command::Checkpoint(command)) => command.run(&context),
-        Some(Command::Fork(command)) => command.run(&context),
-        Some(Command::Move(command)) => command.run(&context),
-        Some(Command::Export(command)) => command.run(&context),
-        Some(Command::Import(command)) => command.run(&context),
-        Some(Command::Tag(command)) => command.run(&context),
-        Some(Command::Rename(command)) => command.run(&context),
-        Some(Command::Delete(command)) => command.run(&context),
-        Some(Command::Undelete(command)) => command.run(&context),
-        Some(Command::Watch(command)) => command.run(&context),
-        Some(Command::Guard(command)) => command.run(&context),
-        Some(Command::Audit(command)) => command.run(&context),
-        Some(Command::Scan(command)) => command.run(&context),
-        Some(Command::Auth(command)) => command.run(&context),
-        Some(Command::Push(command)) => command.run(&context),
-        Some(Command::Pull(command)) => command.run(&context),
-        Some(Command::Sync(command)) => command.run(&context),
-        Some(Command::ListRemote(command)) => command.run(&context),
-        Some(Command::Autosync(command)) => command.run(&context),
-        Some(Command::Config(command)) => command.run(&context),
-        Some(Command::Daemon(command)) => command.run(&context),
-        Some(Command::Doctor(command)) => return command.run(&context),
-        Some(Command::Admin(command)) => command.run(&context),
-        Some(Command::Serve(command)) => command.run(&context),
-        Some(Command::Completions(command)) => command.run(&context),
-        Some(Command::Man(command)) => command.run(&context),
+        None => overview::run(&context).map(Termination::report),
+        Some(command) => command.run(&context),
     }
-    .map(|()| ExitCode::SUCCESS)
 }

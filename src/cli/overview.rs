@@ -2,7 +2,6 @@
 
 use super::Context;
 use super::ui::{self, Style};
-use crate::capture;
 use crate::daemon;
 use crate::error::Result;
 use crate::tools;
@@ -31,10 +30,8 @@ pub(super) fn run(context: &Context) -> Result<()> {
         _ => "not running; new sessions are not captured: sfs daemon start".to_owned(),
     };
     context.ui.line(&format!("{:<12} {daemon}", "Daemon"))?;
-    if status.sessions > 0 && context.open()?.setting::<bool>(capture::REBUILDING)?.is_some() {
-        context
-            .ui
-            .line(&format!("{:<12} being rebuilt, or that was interrupted: sfs admin reindex --local", "Index"))?;
+    if status.sessions > 0 {
+        context.tell_if_rebuilding(&context.open()?)?;
     }
     context.ui.line("")?;
     context.ui.line(if status.sessions > 0 {

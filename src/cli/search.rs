@@ -2,7 +2,6 @@
 
 use super::ui::{self, Style};
 use super::{Context, arguments, list};
-use crate::capture;
 use crate::daemon;
 use crate::error::{Error, Result};
 use crate::model::query::{Case, Query};
@@ -136,9 +135,7 @@ impl Search {
                 .ui
                 .note("Older sessions were not looked through; -F goes to the end, --since and --tool narrow it.");
         }
-        if store.setting::<bool>(capture::REBUILDING)?.is_some() {
-            context.ui.note("The index is being rebuilt, or that was interrupted: sfs admin reindex --local");
-        }
+        context.tell_if_rebuilding(store)?;
         if !daemon::is_running(&context.home) {
             context
                 .ui

@@ -89,9 +89,9 @@ pub(super) fn archive(home: &Home, store: &Store, all: bool) -> Result<Vec<Check
             damage.iter().map(|damage| Check::new("archive", State::Fail, damage.what.clone()).hint("sfs admin check")),
         );
     }
-    if store.setting::<bool>(capture::REBUILDING)?.is_some() {
-        let what = "its index is being rebuilt, or that was interrupted";
-        checks.push(Check::new("archive", State::Warn, what).hint("sfs admin reindex --local"));
+    if capture::is_rebuilding(store)? {
+        let what = "its index is not whole: a rebuild is under way, or was interrupted";
+        checks.push(Check::new("archive", State::Fail, what).hint("sfs admin reindex --local"));
     }
     if checks.is_empty() {
         checks.push(Check::new("archive", State::Ok, "opens and is whole; every byte of it: sfs admin check"));

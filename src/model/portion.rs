@@ -40,13 +40,17 @@ impl<'w, T> Finder<'w, T> {
     /// The one that was meant.
     pub fn found(self) -> Result<(String, T)> {
         let words = self.words;
+        if words.is_empty() {
+            return Err(Error::usage("an empty text names no checkpoint and no message")
+                .hint("sfs show ID -m shows the messages with their ids; sfs checkpoint ID --list"));
+        }
         match (self.exact, self.begun, self.other) {
             (Some(exact), ..) => Ok(exact),
             (None, Some((first, _)), Some(other)) => {
                 Err(Error::usage(format!("{words:?} is ambiguous: {first}, {other}"))
                     .hint("give more characters of the message's id"))
             }
-            (None, Some(begun), None) if !words.is_empty() => Ok(begun),
+            (None, Some(begun), None) => Ok(begun),
             _ => Err(Error::not_found(format!("no message is called {words:?}"))
                 .hint("sfs show ID -m shows the messages with their ids")),
         }

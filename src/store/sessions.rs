@@ -321,21 +321,21 @@ impl Store {
     /// Remembers that a session is about to appear in a tool because we write it there.
     pub fn announce(&mut self, new: &NewSession<'_>) -> Result<SessionRow> {
         let row = self.ensure_session(new.tool, new.native_id)?;
-        self.set_parent(&row, new.parent, new.relation, new.inherited)
-    }
-
-    /// Which session a session continues, and how many bytes of its own we wrote.
-    pub fn set_parent(
-        &mut self,
-        row: &SessionRow,
-        parent: &SessionId,
-        relation: Relation,
-        inherited: u64,
-    ) -> Result<SessionRow> {
         self.connection
             .prepare_cached("UPDATE session SET parent = ?2, relation = ?3, inherited = ?4 WHERE id = ?1")?
-            .execute(params![row.id, parent.as_str(), relation.as_str(), inherited])?;
-        Ok(SessionRow { parent: Some((parent.to_string(), relation)), inherited, ..row.clone() })
+            .execute(params![row.id, new.parent.as_str(), new.relation.as_str(), new.inherited])?;
+        self.session(row.id)
+    }
+
+    /// Takes over which session this one continues, and how many bytes of its own we wrote, where that is not known yet.
+    pub fn learn_parent(&mut self, session: i64, parent: &str, relation: Relation, inherited: u64) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE session SET parent = ?2, relation = ?3, inherited = ?4 WHERE id = ?1 AND parent IS NULL
+                   AND purged_at IS NULL",
+            )?
+            .execute(params![session, parent, relation.as_str(), inherited])?;
+        Ok(())
     }
 
     /// So many bytes at the start of `main` were written by us, now that the main file was rewritten.

@@ -316,21 +316,4 @@ impl Store {
             .execute(params![remote, session])?;
         Ok(())
     }
-
-    /// Takes over which session this one continues, where that is not known yet.
-    pub fn learn_parent(
-        &mut self,
-        session: i64,
-        parent: &str,
-        relation: super::Relation,
-        inherited: u64,
-    ) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE session SET parent = ?2, relation = ?3, inherited = ?4 WHERE id = ?1 AND parent IS NULL
-                   AND purged_at IS NULL",
-            )?
-            .execute(params![session, parent, relation.as_str(), inherited])?;
-        Ok(())
-    }
 }

@@ -12,6 +12,7 @@ pub mod foreign;
 pub mod gemini;
 pub mod health;
 mod lenient;
+mod picture;
 pub mod sfs;
 
 use crate::error::{Error, Result};
@@ -313,10 +314,17 @@ impl Format {
     pub fn is_one_line(self) -> bool {
         self == Format::GeminiJson
     }
+
+    /// A longer line is archived but not read: it must fit in memory. A line of its own no tool writes that long; a
+    /// document grows with its session and the pictures in it.
+    pub fn longest_line(self) -> usize {
+        if self.is_one_line() { MAX_DOCUMENT } else { MAX_LINE }
+    }
 }
 
-/// A longer line is archived but not read: no tool writes such, and it must fit in memory.
+/// The longest line that is read, see [`Format::longest_line`].
 pub const MAX_LINE: usize = 32 << 20;
+const MAX_DOCUMENT: usize = 256 << 20;
 
 /// One line of a stream.
 #[derive(Clone, Copy, Debug)]

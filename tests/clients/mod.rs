@@ -31,6 +31,7 @@ pub use self::{
     compare::{assert_same, differences},
     launch::{Driven, Skip, available, drive, go_on, ready, receive, skip},
     mock::{Piece, Reply},
+    namespace::serve,
     natives::{Native, natives},
     transcript::{Call, Received, fingerprint, shell_command},
 };

@@ -1,6 +1,6 @@
 //! Runs a client where it can reach nobody but the mock.
 //!
-//! The test binary starts itself again under `unshare`, with this module's one ignored test as its filter: there it
+//! The test binary (or the bench) starts itself again under `unshare`, with this module's one ignored test as its filter: there it
 //! brings loopback up, lays a copy of the home over the home (so that every absolute path in it stays true and the
 //! original is not touched), starts the mock and the client, and leaves what happened in a file.
 
@@ -88,7 +88,12 @@ fn unshare() -> Command {
 #[test]
 #[ignore = "the inside of a run of a client, not a test"]
 fn inside() {
-    let Some(folder) = std::env::var_os(JOB).map(PathBuf::from) else { return };
+    serve();
+}
+
+/// Does the job that this process was started for, if it was; says whether.
+pub fn serve() -> bool {
+    let Some(folder) = std::env::var_os(JOB).map(PathBuf::from) else { return false };
     let job: Job = serde_json::from_slice(&std::fs::read(folder.join("job")).unwrap()).unwrap();
     tool("ip", &["link", "set", "lo", "up"]);
     if let Some((copy, home)) = &job.overlay {
@@ -101,6 +106,7 @@ fn inside() {
     let outcome = Outcome { exit, stdout: read("stdout"), stderr: read("stderr"), exchanges: mock.stop() };
     std::fs::write(folder.join("outcome.part"), serde_json::to_vec(&outcome).unwrap()).unwrap();
     std::fs::rename(folder.join("outcome.part"), folder.join("outcome")).unwrap();
+    true
 }
 
 /// Starts the client in a process group of its own, waits, and kills whatever is left of the group.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the real clients that the tests in this folder drive, and what is needed to shut them into a network namespace.
+# Installs the real clients that the tests in this folder drive, what is needed to shut them into a network namespace, and
+# ripgrep, which the search is compared with.
 # Idempotent: what is there is left alone. Needs node 20 or newer and npm; nobody is logged in.
 #
 #   tests/clients/setup.sh                        all clients, at the versions the tests are written for
@@ -12,15 +13,16 @@ dir=${SESSIONFS_TEST_CLIENTS:-target/clients}
 
 say() { echo "clients: $*" >&2; }
 
-# The Debian packages: unshare and mount, and ip to bring the loopback up. Only root can add them.
+# The Debian packages: unshare and mount, ip to bring the loopback up, and rg. Only root can add them.
 debian() {
     missing=
     command -v unshare >/dev/null || missing="$missing util-linux"
     command -v mount >/dev/null || missing="$missing mount"
     command -v ip >/dev/null || missing="$missing iproute2"
+    command -v rg >/dev/null || missing="$missing ripgrep"
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        say "missing:$missing (the tests with real clients will be skipped)"
+        say "missing:$missing (the tests that need them will be skipped)"
         return 0
     fi
     apt-get update -qq

@@ -156,7 +156,8 @@ impl Session {
         let is_news = |parent: &&SessionId| self.row.parent.is_none() && **parent != self.row.public_id;
         let Some(parent) = manifest.parent.as_ref().filter(is_news) else { return Ok(false) };
         let relation = if manifest.is_fork { Relation::Fork } else { Relation::Resume };
-        self.row = store.set_parent(&self.row, parent, relation, manifest.inherited)?;
+        store.learn_parent(self.row.id, parent.as_str(), relation, manifest.inherited)?;
+        self.row = store.session(self.row.id)?;
         Ok(true)
     }
 

@@ -18,7 +18,7 @@ use crate::model::action;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally, What};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Role, StopReason, raw};
-use crate::tools::{Plan, Target, Tool, Writer};
+use crate::tools::{Plan, Target, Tool, Writer, picture};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -330,7 +330,7 @@ impl<'a> Scribe<'a> {
     /// An image that the API accepts, or a note in its place.
     fn image<'m>(&mut self, source: &'m ImageSource) -> Piece<'m> {
         if source.kind == ImageKind::Base64
-            && let Some(media_type) = media_type(&source.data)
+            && let Some(media_type) = picture::media_type(&source.data)
         {
             self.tally.add(Fate::Kept, What::Image, "");
             return Piece::Image { source: Picture { kind: "base64", media_type, data: &source.data } };
@@ -454,13 +454,4 @@ fn one_line_object(input: &RawValue) -> Cow<'_, RawValue> {
 fn one_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().take(TITLE_CHARACTERS).collect())
-}
-
-/// What base64 text is an image of, by its first bytes: a wrong type is as bad as no image.
-fn media_type(data: &str) -> Option<&'static str> {
-    let is_base64 = data.len().is_multiple_of(4)
-        && data.trim_end_matches('=').bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-    let known =
-        [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
-    known.iter().find(|(start, _)| is_base64 && data.starts_with(start)).map(|(_, media_type)| *media_type)
 }

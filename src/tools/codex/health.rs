@@ -2,7 +2,7 @@
 
 use super::record::{self, Record};
 use crate::error::Result;
-use crate::tools::Source;
+use crate::tools::{Source, picture};
 use crate::tools::health::{Ailment, Ailments, BYTE_ORDER_MARK, Effect, is_plain_word};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -84,6 +84,7 @@ impl Look {
     fn item(&mut self, item: &Value, line: u64) {
         match item["type"].as_str() {
             Some("message") => {
+                self.pictures(&item["content"], line);
                 if !item["content"].is_array() {
                     self.found.add(Effect::Lost, "messages whose content is no list", line);
                 }
@@ -93,6 +94,7 @@ impl Look {
             }
             Some(kind @ ("function_call" | "custom_tool_call")) => self.call(kind, item, line),
             Some("function_call_output" | "custom_tool_call_output") => {
+                self.pictures(&item["output"], line);
                 let id = item["call_id"].as_str().unwrap_or_default();
                 self.open.remove(id);
                 if !self.continues && !self.calls.contains(id) {
@@ -102,6 +104,21 @@ impl Look {
             // These are answered under their ids, too.
             Some(_) => self.calls.extend(item["call_id"].as_str().map(str::to_owned)),
             None => {}
+        }
+    }
+
+    /// It sends those of four kinds, and notes in place of others; addresses of any other kind the API refuses.
+    fn pictures(&mut self, parts: &Value, line: u64) {
+        for url in parts.as_array().into_iter().flatten().filter_map(|part| part["image_url"].as_str()) {
+            let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+            match data {
+                None if url.starts_with("data:") => {}
+                None => self.found.add(Effect::Refused, "pictures that are not in the session", line),
+                Some((_, data)) if picture::media_type(data).is_none() => {
+                    self.found.add(Effect::Lost, "pictures that are no PNG, JPEG, GIF or WebP", line);
+                }
+                Some(_) => {}
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::id::Hash;
 use crate::model::conversation::{About, CallResult, Conversation, Step, steps};
 use crate::model::ledger::{Fate, Ledger, Tally, What};
 use crate::model::message::{Block, ImageKind, ImageSource, Message, Usage};
-use crate::tools::{Plan, Source, Target, Tool, Writer};
+use crate::tools::{Plan, Source, Target, Tool, Writer, picture};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -278,15 +278,18 @@ impl<'w> Rollout<'w> {
         }
     }
 
-    /// The API takes data URLs only.
+    /// The API takes pictures of four kinds, in data URLs only; in place of any other stands a note.
     fn image(&mut self, source: &ImageSource) -> Part {
-        if source.kind == ImageKind::Base64 {
+        if source.kind != ImageKind::Base64 {
+            self.tally.add(Fate::Degraded, What::Image, "not stored in the session: replaced by their address");
+            return Part::Text(format!("[Image: {}]", source.data));
+        }
+        if let Some(media_type) = picture::media_type(&source.data) {
             self.tally.add(Fate::Kept, What::Image, "");
-            let media_type = source.media_type.as_deref().unwrap_or("image/png");
             return Part::Image(format!("data:{media_type};base64,{}", source.data));
         }
-        self.tally.add(Fate::Degraded, What::Image, "not stored in the session: replaced by their address");
-        Part::Text(format!("[Image: {}]", source.data))
+        self.tally.add(Fate::Degraded, What::Image, "a note in its place: not a PNG, JPEG, GIF or WebP");
+        Part::Text("[An image stood here]".to_owned())
     }
 
     fn user_message(&mut self, parts: &[Part]) -> Result<()> {
