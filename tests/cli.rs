@@ -409,6 +409,32 @@ fn what_is_wrong_on_the_command_line_is_a_usage_error() {
     }
 }
 
+/// What a script passes where its variable is not set.
+#[test]
+fn an_empty_text_is_no_name() {
+    let home = captured();
+    let before = files_below(home.path());
+    for args in [
+        &["resume", "last", "--at", ""][..],
+        &["resume", "last", "--from", "", "--in", "codex"],
+        &["resume", "last", "--project", ""],
+        &["fork", "last", "--at", ""],
+        &["export", "last", "--at", "", "--format", "markdown"],
+        &["export", "last", "-o", ""],
+        &["move", "", "new"],
+        &["move", "last", ""],
+        &["import", ""],
+        &["list", "--project", ""],
+        &["man", ""],
+        &["show", ""],
+    ] {
+        let run = home.sfs(args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}: {run}");
+        assert!(run.stderr.contains("\nhint: "), "{args:?}: {run}");
+    }
+    assert!(files_below(home.path()).keys().eq(before.keys()), "nothing was written");
+}
+
 #[test]
 fn a_usage_error_names_the_next_command() {
     let home = captured();

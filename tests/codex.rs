@@ -857,6 +857,33 @@ fn foreign() -> Vec<Message> {
     ]
 }
 
+/// The API refuses a request with another kind of picture, and with one whose kind is not the one that is named.
+#[test]
+fn pictures_are_what_they_say_or_a_note() {
+    let picture = |media_type: Option<&str>, data: &str| {
+        let (kind, media_type) = (ImageKind::Base64, media_type.map(str::to_owned));
+        Block::Image(ImageSource { kind, data: data.into(), media_type })
+    };
+    let pictures = vec![
+        picture(Some("image/jpeg"), PNG),
+        picture(None, PNG),
+        picture(Some("image/bmp"), "Qk0eAAAA"),
+        picture(Some("image/png"), "no base64"),
+    ];
+    let written = Written::of_messages(vec![message(Role::User, pictures)]);
+    insta::assert_snapshot!(written.ledger(), @"
+    kept 2 images: 
+    kept 1 user messages: 
+    degraded 2 images: a note in its place: not a PNG, JPEG, GIF or WebP
+    ");
+    insta::assert_snapshot!(show(&live(&written.source())), @r#"
+    user: image Some("image/png") 100 bytes
+    user: image Some("image/png") 100 bytes
+    user: "[An image stood here]"
+    user: "[An image stood here]"
+    "#);
+}
+
 #[test]
 fn codex_writer_accounts_for_every_piece() {
     let written = Written::of_messages(foreign());

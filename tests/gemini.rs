@@ -703,6 +703,21 @@ fn document(messages: &[&str]) -> String {
     serde_json::to_string_pretty(&document).unwrap()
 }
 
+/// It grows with its session and the pictures in it; a line of another tool's does not get that long.
+#[test]
+fn a_document_of_40_megabytes_is_read() {
+    let home = TestHome::new();
+    let file = home.path().join(".gemini/tmp/proj/chats/session-2026-11-22T08-00-0a1b2c3d.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let long = "0123456789".repeat(4 << 20);
+    std::fs::write(&file, document(&["one", &long, "three"])).unwrap();
+    home.json(&["import", "--json"]);
+    assert_eq!(home.json(&["show", "last", "--json"])["message_count"], 3);
+    assert_eq!(home.json(&["search", "--json", "three"]).as_array().unwrap().len(), 1);
+    assert_eq!(home.sfs(&["admin", "reindex", "--local"]).code, Some(0));
+    assert_eq!(home.json(&["show", "last", "--json"])["message_count"], 3);
+}
+
 #[test]
 fn gemini_rewritten_documents_keep_every_message() {
     let home = TestHome::new();

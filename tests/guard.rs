@@ -133,6 +133,13 @@ fn sessions_in_a_database_are_counted() {
     assert_eq!(of_cursor["what"], "1 of its 1 session not captured");
     let told = home.sfs(&["init", "--no-service"]);
     assert!(told.stdout.contains("Cursor       1 session ("), "{told}");
+    // One that can't be read hides nothing else.
+    drop(writer);
+    write(&cursor.path(), "no database");
+    let said = share(&home, "cursor");
+    assert!(said["unread"][0].as_str().unwrap().contains("is damaged"), "{said}");
+    let told = home.sfs(&["init", "--no-service"]);
+    assert!(told.stderr.contains("not captured") && told.stdout.contains("Next"), "{told}");
 }
 
 #[test]

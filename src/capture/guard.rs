@@ -4,6 +4,7 @@ use super::database::AtHand;
 use super::{Capture, file, scan};
 use crate::error::{Error, Result};
 use crate::store::{GuardedFile, SessionRow, Store};
+use crate::tools::database::Database;
 use crate::tools::{Clock, Retention};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -34,14 +35,14 @@ pub struct Endangered {
 pub struct Guarded {
     /// Those first that go first.
     pub sessions: Vec<Endangered>,
-    /// Folders that could not be read.
+    /// Folders, or a database, that could not be read.
     pub errors: Vec<(PathBuf, Error)>,
 }
 
 /// Compares the sessions that a tool has with the archive.
 pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     let (files, errors) = match capture.tool.database() {
-        Some(database) => (capture.rows_at_hand(database)?.into_iter().map(Found::of_rows).collect(), Vec::new()),
+        Some(database) => rows(capture, database),
         None => files(capture)?,
     };
     let mut sessions = BTreeMap::<String, Vec<Found>>::new();
@@ -60,6 +61,14 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     apply_count(&mut all, retention.most);
     all.sort_by(|a, b| (a.due.unwrap_or(i64::MAX), &a.path).cmp(&(b.due.unwrap_or(i64::MAX), &b.path)));
     Ok(Guarded { sessions: all, errors })
+}
+
+/// The sessions in the tool's database, or why it could not be read.
+fn rows(capture: &mut Capture<'_>, database: &dyn Database) -> (Vec<Found>, Vec<(PathBuf, Error)>) {
+    match capture.rows_at_hand(database) {
+        Ok(rows) => (rows.into_iter().map(Found::of_rows).collect(), Vec::new()),
+        Err(error) => (Vec::new(), vec![(capture.tool.root(capture.home).join(database.path()), error)]),
+    }
 }
 
 /// The tool's files, and the folders that could not be read.

@@ -1,6 +1,6 @@
 //! `sfs export`.
 
-use super::Context;
+use super::{Context, arguments};
 use super::ui::{self, printable};
 use crate::error::{Context as _, Error, Result};
 use crate::export::{self, ArchivedSession, Job, Redaction, Selection};
@@ -40,7 +40,7 @@ pub(super) struct Export {
     #[argh(option, default = "String::from(\"sfs\")")]
     format: String,
     /// the folder to write into; the current one by default
-    #[argh(option, short = 'o')]
+    #[argh(option, short = 'o', from_str_fn(arguments::path))]
     output: Option<PathBuf>,
     /// replace secrets (what markdown and html do anyway)
     #[argh(switch)]

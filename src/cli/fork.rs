@@ -1,6 +1,6 @@
 //! `sfs fork`.
 
-use super::{Context, ui};
+use super::{Context, arguments, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, ForkOptions};
 use crate::store::Event;
@@ -36,7 +36,7 @@ pub(super) struct Fork {
     #[argh(option, long = "in")]
     tool: Option<String>,
     /// the project folder of the new session; the session's own by default
-    #[argh(option)]
+    #[argh(option, from_str_fn(arguments::path))]
     project: Option<PathBuf>,
     /// print the outcome as JSON
     #[argh(switch)]

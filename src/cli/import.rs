@@ -1,6 +1,6 @@
 //! `sfs import`: the daemon's capture, once; and portable sessions from elsewhere.
 
-use super::{Context, ui};
+use super::{Context, arguments, ui};
 use crate::capture::{self, Capture, Report};
 use crate::error::{Context as _, Error, Result};
 use crate::home::Home;
@@ -34,7 +34,7 @@ pub(super) struct Import {
     #[argh(switch)]
     json: bool,
     /// another home folder, such as a copy from an old machine, a session file, or .sfs folders; your own home by default
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(arguments::path))]
     path: Option<PathBuf>,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct List {
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it
-    #[argh(option)]
+    #[argh(option, from_str_fn(arguments::path))]
     project: Option<String>,
     /// only sessions active since: 30m, 24h, 7d, 2w, or a date such as 2026-11-22
     #[argh(option)]

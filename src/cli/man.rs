@@ -1,6 +1,6 @@
 //! `sfs man`: one manual page a command, written from the commands' own definitions.
 
-use super::Context;
+use super::{Context, arguments};
 use super::definitions::{self, Definition, summary, value_of};
 use super::ui;
 use crate::error::{Context as _, Result};
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[argh(note = "Then `man sfs` and `man sfs-resume` show them. Pages that are there already are replaced.")]
 pub(super) struct Man {
     /// the folder; `man` looks for these pages in folders called man1
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(arguments::path))]
     folder: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! `sfs move`.
 
 use super::resume::existing_folder;
-use super::{Context, ui};
+use super::{Context, arguments, ui};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::export::{self, MovePlan, Moving};
 use crate::store::{Event, Store};
@@ -23,10 +23,10 @@ any other file is left alone. Text in the sessions is not changed."
 )]
 pub(super) struct Move {
     /// where the folder was (sessions below it follow too), or one session
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(arguments::path))]
     old: String,
     /// where it is now
-    #[argh(positional)]
+    #[argh(positional, from_str_fn(arguments::path))]
     new: PathBuf,
     /// say what would be done, do nothing
     #[argh(switch)]

@@ -35,7 +35,7 @@ pub(super) struct Resume {
     #[argh(option, long = "in")]
     tool: Option<String>,
     /// the project folder; the session's own by default
-    #[argh(option)]
+    #[argh(option, from_str_fn(arguments::path))]
     project: Option<PathBuf>,
     /// the conversation as it was at this checkpoint, or behind this message
     #[argh(option)]

@@ -39,7 +39,7 @@ pub(super) struct Search {
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it
-    #[argh(option)]
+    #[argh(option, from_str_fn(arguments::path))]
     project: Option<String>,
     /// only what was said since: 30m, 24h, 7d, 2w, or a date such as 2026-11-22
     #[argh(option)]

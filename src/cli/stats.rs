@@ -43,7 +43,7 @@ pub(super) struct Stats {
     #[argh(option)]
     tool: Option<String>,
     /// only sessions that worked in this folder or below it
-    #[argh(option)]
+    #[argh(option, from_str_fn(arguments::path))]
     project: Option<String>,
     /// print as JSON
     #[argh(switch)]

@@ -31,7 +31,9 @@ pub(super) fn tool(mut capture: Capture<'_>, watcher: &Watcher, running: bool) -
     }
     let found = capture::guard(&mut capture)?;
     let mut checks: Vec<Check> = found.errors.iter().map(|(_, error)| Check::of_error(id, error)).collect();
-    if let (_, Some((path, error))) = capture.store.capture_state(id)? {
+    if let (_, Some((path, error))) = capture.store.capture_state(id)?
+        && !checks.iter().any(|check| check.what == error)
+    {
         let path = capture.home.short(path.as_ref());
         let hint = format!("sfs import --from {id}");
         checks.push(check(State::Fail, format!("{path} could not be captured: {error}")).hint(hint));
