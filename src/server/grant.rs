@@ -12,7 +12,9 @@ use crate::id::Hash;
 use crate::store::{SessionRow, Store};
 use crate::sync::answer;
 use crate::sync::gate::TAG;
-use crate::sync::wire::{Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, pack, unpack};
+use crate::sync::wire::{
+    Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, pack, unpack,
+};
 use std::io::Read;
 
 /// A Lamport counter may be so much ahead of all that are known: one that is near its end could never be overruled.
@@ -81,8 +83,8 @@ impl Grant {
         if !self.0.can_write() {
             return Err(Refusal::new(403, "The session is shared for reading only"));
         }
-        let frame: Frame<Push> = unpack((&mut call.request.body).take(MAX_MESSAGE))
-            .map_err(|error| Refusal::new(400, error.message()))?;
+        let frame: Frame<Push> =
+            unpack((&mut call.request.body).take(MAX_MESSAGE)).map_err(|error| Refusal::new(400, error.message()))?;
         let Frame { header: mut push, bytes } = frame;
         let is_chunk = |part: &Part| matches!(part, Part::Chunk(_));
         if push.sessions.len() != 1 || push.parts.iter().flatten().any(is_chunk) {

@@ -40,8 +40,9 @@ fn page(api: &Api, share: &Share) -> Result<Option<Body>, Refusal> {
         let summary = store.summary(row.id)?;
         let mut out = BufWriter::new(tempfile::tempfile_in(&api.scratch).context(unwritable)?);
         export::html(store, &ArchivedSession::open(store, row)?, &summary, &redaction, &mut out)?;
-        let file = out.into_inner().map_err(|error| Error::failed(unwritable()).because(error.into_error()))?;
-        let length = (&file).stream_position().context(unwritable)?;
+        let mut file = out.into_inner().map_err(|error| Error::failed(unwritable()).because(error.into_error()))?;
+        let length = file.stream_position().context(unwritable)?;
+        file.rewind().context(unwritable)?;
         Ok(Some(Body::File(file, length)))
     })
 }

@@ -108,13 +108,10 @@ impl Share {
 const SHARE: &str = "h.id, h.owner, o.email, h.session, h.email, h.can_write, h.is_handoff, h.message, h.created_at,
     h.expires_at, h.accepted_at, h.last_opened_at FROM share h JOIN account o ON o.id = h.owner";
 /// What makes a share of use to anybody but its owner; `?1` is the time.
-const LIVE: &str =
-    "h.revoked_at IS NULL AND o.disabled_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > ?1)";
+const LIVE: &str = "h.revoked_at IS NULL AND o.disabled_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > ?1)";
 
 fn share_from(row: &Row<'_>) -> rusqlite::Result<Share> {
-    let wrong = |column, error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
-    };
+    let wrong = |column, error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error);
     let (owner, session): (String, String) = (row.get(1)?, row.get(3)?);
     let email: Option<String> = row.get(4)?;
     let can_write = row.get(5)?;
@@ -147,7 +144,9 @@ fn one(db: &Connection, rest: &str, values: &[&dyn ToSql]) -> Result<Option<Shar
 /// The live share with that secret, which may be known to anybody; whose it is, is still to be looked at.
 fn by_secret(db: &Connection, secret: &str, now: i64) -> Result<Option<(Share, Option<String>)>> {
     let hash = Hash::of(secret.as_bytes()).0;
-    let sql = format!("SELECT h.id, h.hash, h.grantee FROM share h JOIN account o ON o.id = h.owner WHERE {LIVE} AND h.lookup = ?2");
+    let sql = format!(
+        "SELECT h.id, h.hash, h.grantee FROM share h JOIN account o ON o.id = h.owner WHERE {LIVE} AND h.lookup = ?2"
+    );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![now, &hash[..8]])?;
     while let Some(row) = rows.next()? {
@@ -246,10 +245,7 @@ impl Accounts {
             if share.audience == Audience::Link || !is_free || share.owner.to_string() == account {
                 return Ok(None);
             }
-            db.execute(
-                "UPDATE share SET grantee = ?2, dismissed_at = NULL WHERE id = ?1",
-                params![share.id, account],
-            )?;
+            db.execute("UPDATE share SET grantee = ?2, dismissed_at = NULL WHERE id = ?1", params![share.id, account])?;
             Ok(Some(share))
         })
     }

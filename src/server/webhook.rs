@@ -37,11 +37,14 @@ impl Target {
     /// https, but for this machine itself, and a secret that can't be guessed.
     pub fn new(url: &str, secret: &str) -> Result<Target> {
         normal_url(url).map_err(|error| {
-            Error::usage(format!("--webhook: {}", error.message())).hint("give an https address, such as https://chat.example.org/hook")
+            Error::usage(format!("--webhook: {}", error.message()))
+                .hint("give an https address, such as https://chat.example.org/hook")
         })?;
         if secret.len() < LEAST_SECRET {
-            return Err(Error::usage(format!("a webhook is signed with a secret of at least {LEAST_SECRET} characters"))
-                .hint("set SESSIONFS_SERVE_WEBHOOK_SECRET, such as to what `openssl rand -hex 32` prints"));
+            return Err(Error::usage(format!(
+                "a webhook is signed with a secret of at least {LEAST_SECRET} characters"
+            ))
+            .hint("set SESSIONFS_SERVE_WEBHOOK_SECRET, such as to what `openssl rand -hex 32` prints"));
         }
         Ok(Target { url: url.trim().to_owned(), secret: secret.to_owned() })
     }
