@@ -16,7 +16,9 @@ mod doctor;
 mod export;
 mod fork;
 mod guard;
+mod handoff;
 mod import;
+mod inbox;
 mod init;
 mod list;
 mod man;
@@ -31,6 +33,8 @@ mod scan;
 mod search;
 mod serve;
 mod service;
+mod share;
+mod shared;
 mod show;
 mod stats;
 mod sync;
@@ -91,6 +95,11 @@ enum Command {
     Sync(sync::Sync),
     ListRemote(remote::ListRemote),
     Autosync(autosync::Autosync),
+    Share(share::Share),
+    Shares(share::Shares),
+    Unshare(share::Unshare),
+    Handoff(handoff::Handoff),
+    Inbox(inbox::Inbox),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Doctor(doctor::Doctor),
@@ -191,6 +200,11 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Sync(command)) => command.run(&context),
         Some(Command::ListRemote(command)) => command.run(&context),
         Some(Command::Autosync(command)) => command.run(&context),
+        Some(Command::Share(command)) => command.run(&context),
+        Some(Command::Shares(command)) => command.run(&context),
+        Some(Command::Unshare(command)) => command.run(&context),
+        Some(Command::Handoff(command)) => command.run(&context),
+        Some(Command::Inbox(command)) => command.run(&context),
         Some(Command::Config(command)) => command.run(&context),
         Some(Command::Daemon(command)) => command.run(&context),
         Some(Command::Doctor(command)) => return command.run(&context),

@@ -28,7 +28,7 @@ fn item(call: &Call<'_>, share: &Share) -> Result<Option<Value>, Refusal> {
         let kind = if share.is_handoff { "handoff" } else { "share" };
         json!({"item_id": share.id, "kind": kind, "session_id": share.session.as_str(),
             "title": export::title(&row, &summary), "tool": row.tool, "from": share.from, "message": share.message,
-            "write": share.can_write(), "git_remote": summary.git_remote, "created_at": time(share.created_at),
+            "write": share.can_write(), "git_remote": share.git_remote.as_ref().or(summary.git_remote.as_ref()), "created_at": time(share.created_at),
             "expires_at": share.expires_at.map(time), "accepted_at": share.accepted_at.map(time)})
     }))
 }

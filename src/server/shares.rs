@@ -29,6 +29,7 @@ pub struct Share {
     pub audience: Audience,
     pub is_handoff: bool,
     pub message: Option<String>,
+    pub git_remote: Option<String>,
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub accepted_at: Option<i64>,
@@ -78,6 +79,7 @@ pub struct NewShare {
     pub owner: Uuid,
     pub session: SessionId,
     pub audience: Audience,
+    pub git_remote: Option<String>,
     pub expires_at: Option<i64>,
     pub handoff: Option<Handoff>,
 }
@@ -106,7 +108,7 @@ impl Share {
 }
 
 const SHARE: &str = "h.id, h.owner, o.email, h.session, h.email, h.can_write, h.is_handoff, h.message, h.created_at,
-    h.expires_at, h.accepted_at, h.last_opened_at FROM share h JOIN account o ON o.id = h.owner";
+    h.expires_at, h.accepted_at, h.last_opened_at, h.git_remote FROM share h JOIN account o ON o.id = h.owner";
 /// What makes a share of use to anybody but its owner; `?1` is the time.
 const LIVE: &str = "h.revoked_at IS NULL AND o.disabled_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > ?1)";
 
@@ -127,6 +129,7 @@ fn share_from(row: &Row<'_>) -> rusqlite::Result<Share> {
         expires_at: row.get(9)?,
         accepted_at: row.get(10)?,
         last_opened_at: row.get(11)?,
+        git_remote: row.get(12)?,
     })
 }
 
@@ -298,7 +301,7 @@ fn share_with(db: &Connection, new: &NewShare, email: &str, can_write: bool, sec
     let hash = Hash::of(secret.as_bytes()).0;
     db.execute(
         "UPDATE share SET grantee = coalesce(grantee, ?2), lookup = ?3, hash = ?4, expires_at = ?5, created_at = ?6,
-           can_write = CASE WHEN ?7 THEN can_write ELSE ?8 END, is_handoff = ?7, message = ?9, dismissed_at = NULL
+           can_write = CASE WHEN ?7 THEN can_write ELSE ?8 END, is_handoff = ?7, message = ?9, git_remote = ?10, dismissed_at = NULL
          WHERE id = ?1",
         params![
             id,
@@ -309,7 +312,8 @@ fn share_with(db: &Connection, new: &NewShare, email: &str, can_write: bool, sec
             now(),
             new.handoff.is_some(),
             can_write,
-            new.handoff.as_ref().and_then(|handoff| handoff.message.as_deref())
+            new.handoff.as_ref().and_then(|handoff| handoff.message.as_deref()),
+            new.git_remote
         ],
     )?;
     Ok(id)
@@ -326,7 +330,7 @@ fn insert(
     let (email, grantee) = with.unzip();
     db.execute(
         "INSERT INTO share (id, owner, session, email, grantee, lookup, hash, can_write, is_handoff, message, created_at,
-           expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+           expires_at, git_remote) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             id,
             new.owner.to_string(),
@@ -339,7 +343,8 @@ fn insert(
             new.handoff.is_some(),
             new.handoff.as_ref().and_then(|handoff| handoff.message.as_deref()),
             now(),
-            new.expires_at
+            new.expires_at,
+            new.git_remote
         ],
     )?;
     Ok(id)

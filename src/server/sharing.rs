@@ -114,7 +114,10 @@ fn make(
         row.map(drop).ok_or_else(Refusal::not_found)
     })?;
     let expires_at = expiry(body)?.map(|seconds| now() + seconds as i64 * 1000);
-    let made = call.api.accounts.share(&NewShare { owner, session: id.clone(), audience, expires_at, handoff })?;
+    let git_remote =
+        text(body, "git_remote")?.map(|url| within(url, MAX_MESSAGE, &["body", "git_remote"])).transpose()?;
+    let new = NewShare { owner, session: id.clone(), audience, git_remote, expires_at, handoff };
+    let made = call.api.accounts.share(&new)?;
     made.ok_or_else(|| Refusal::new(409, "Too many shares: end some first").code("too_many_shares"))
 }
 

@@ -25,11 +25,15 @@ pub enum Event {
     Checkpoint,
     Pushed,
     Pulled,
+    Shared,
+    Unshared,
+    HandedOff,
+    Accepted,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 18] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -44,6 +48,10 @@ impl Event {
         Event::Checkpoint,
         Event::Pushed,
         Event::Pulled,
+        Event::Shared,
+        Event::Unshared,
+        Event::HandedOff,
+        Event::Accepted,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -63,6 +71,10 @@ impl Event {
             Event::Checkpoint => "checkpoint",
             Event::Pushed => "pushed",
             Event::Pulled => "pulled",
+            Event::Shared => "shared",
+            Event::Unshared => "unshared",
+            Event::HandedOff => "handed_off",
+            Event::Accepted => "accepted",
         }
     }
 

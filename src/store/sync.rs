@@ -256,6 +256,13 @@ impl Store {
         Ok(row.optional()?)
     }
 
+    /// True where a session changed after number `since`.
+    pub fn has_changed(&self, session: i64, since: i64) -> Result<bool> {
+        let sql = "SELECT 1 FROM stream WHERE session = ?1 AND changed > ?2
+                   UNION ALL SELECT 1 FROM register WHERE session = ?1 AND changed > ?2 LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![session, since])?)
+    }
+
     /// How many sessions changed after number `since`.
     pub fn count_changed(&self, since: i64) -> Result<u64> {
         let mut statement = self.connection.prepare_cached(

@@ -45,7 +45,10 @@ pub(super) fn expire(server: &Server, owner: &str, session: &str, email: &str) {
     let owner = accounts.list().unwrap().into_iter().find(|(account, _)| account.email == owner).unwrap().0.id;
     let audience = Audience::Account { email: email.to_owned(), can_write: true };
     let session = sessionfs::id::SessionId::parse(session).unwrap();
-    accounts.share(&NewShare { owner, session, audience, expires_at: Some(1), handoff: None }).unwrap().unwrap();
+    accounts
+        .share(&NewShare { owner, session, audience, git_remote: None, expires_at: Some(1), handoff: None })
+        .unwrap()
+        .unwrap();
 }
 
 fn inbox(server: &Server, key: &str) -> Vec<Value> {

@@ -11,6 +11,7 @@ CREATE TABLE share (
     can_write      INTEGER NOT NULL DEFAULT 0,
     is_handoff     INTEGER NOT NULL DEFAULT 0,
     message        TEXT,
+    git_remote     TEXT,                   -- the repository that the session is about, as the owner's device knows it
     created_at     INTEGER NOT NULL,       -- ms, as all that follow
     expires_at     INTEGER,
     accepted_at    INTEGER,                -- the grantee reads from then on, and not before
