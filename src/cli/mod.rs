@@ -16,7 +16,9 @@ mod doctor;
 mod export;
 mod fork;
 mod guard;
+mod handoff;
 mod import;
+mod inbox;
 mod init;
 mod list;
 mod man;
@@ -31,6 +33,8 @@ mod scan;
 mod search;
 mod serve;
 mod service;
+mod share;
+mod shared;
 mod show;
 mod stats;
 mod sync;
@@ -109,6 +113,11 @@ commands! {
     Sync(sync::Sync),
     ListRemote(remote::ListRemote),
     Autosync(autosync::Autosync),
+    Share(share::Share),
+    Shares(share::Shares),
+    Unshare(share::Unshare),
+    Handoff(handoff::Handoff),
+    Inbox(inbox::Inbox),
     Config(config::Config),
     Daemon(daemon::Daemon),
     Doctor(doctor::Doctor),

@@ -14,7 +14,9 @@ use argh::{ArgsInfo, FromArgs};
 sfs pull last --json
 sfs pull --all")]
 #[argh(
-    note = "A session that is not here yet goes by its id, or the beginning of it, as `sfs list --remote` shows it."
+    note = "A session that is not here yet goes by its id, or the beginning of it, as `sfs list --remote` shows it. One that a
+teammate shares goes by his address too: bob@example.org/ses_…. Without an id, the shared sessions that you accepted are
+brought up to date as well."
 )]
 pub(super) struct Pull {
     /// the sessions: ids, or prefixes of them; what changed there by default
@@ -37,6 +39,10 @@ impl Pull {
             passed = link.pull()?;
         }
         for words in &self.ids {
+            if let Some((owner, id)) = words.split_once('/') {
+                passed.extend(link.pull_named(context, owner, id)?);
+                continue;
+            }
             let id = named(&mut link, words)?;
             passed.extend(link.pull_session(&id)?);
         }

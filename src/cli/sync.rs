@@ -2,6 +2,7 @@
 
 use super::{Context, ui};
 use crate::error::{Error, Kind, Result};
+use crate::export::Redaction;
 use crate::home::Home;
 use crate::store::{Event, RemoteRow, Store};
 use crate::sync::client::{Account, Client};
@@ -45,7 +46,8 @@ pub(super) struct Link {
     pub(super) store: Store,
     pub(super) client: Client,
     pub(super) row: RemoteRow,
-    gate: Gate,
+    pub(super) account: Account,
+    pub(super) gate: Gate,
     /// Secrets that were taken out on the way.
     replaced: u64,
 }
@@ -53,10 +55,10 @@ pub(super) struct Link {
 /// What became of one session.
 #[derive(Debug, Serialize)]
 pub(super) struct Passed {
-    id: String,
-    result: Way,
-    bytes_sent: u64,
-    bytes_received: u64,
+    pub(super) id: String,
+    pub(super) result: Way,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
     /// Of the contract's archive transfer, which this is not.
     etag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,13 +67,15 @@ pub(super) struct Passed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Way {
+pub(super) enum Way {
     Pushed,
     Pulled,
     /// Kept back here.
     Held,
     /// The server does not want it, or sent what can't be taken in.
     Refused,
+    /// It is not shared any more.
+    Ended,
 }
 
 impl Link {
@@ -86,7 +90,7 @@ impl Link {
         }));
         let row = store.write(|store| store.remote(&account.remote_name()))?;
         let gate = Gate::of(&mut store, only_tagged)?;
-        Ok(Link { store, client, row, gate, replaced: 0 })
+        Ok(Link { store, client, row, account, gate, replaced: 0 })
     }
 
     /// Pushes what changed, or these sessions.
@@ -98,6 +102,10 @@ impl Link {
                 sync::push_sessions(&mut self.store, &mut self.client, &self.row, &redaction, &self.gate, rows)?
             }
         };
+        self.pushed(pushed, &redaction)
+    }
+
+    pub(super) fn pushed(&mut self, pushed: Pushed, redaction: &Redaction) -> Result<Vec<Passed>> {
         self.replaced += redaction.replaced();
         self.audit(Event::Pushed, &pushed.bytes)?;
         let Pushed { sessions, bytes, refused, held } = pushed;
@@ -117,7 +125,9 @@ impl Link {
     /// Pulls what changed there.
     pub(super) fn pull(&mut self) -> Result<Vec<Passed>> {
         let pulled = sync::pull(&mut self.store, &mut self.client, &mut self.row)?;
-        self.pulled(pulled)
+        let mut passed = self.pulled(pulled)?;
+        passed.extend(self.pull_followed()?);
+        Ok(passed)
     }
 
     /// Pulls one session, whole.
@@ -126,7 +136,7 @@ impl Link {
         self.pulled(pulled)
     }
 
-    fn pulled(&mut self, pulled: Pulled) -> Result<Vec<Passed>> {
+    pub(super) fn pulled(&mut self, pulled: Pulled) -> Result<Vec<Passed>> {
         self.audit(Event::Pulled, &pulled.bytes)?;
         let Pulled { sessions, bytes, problems } = pulled;
         let mut passed = Vec::new();
@@ -134,14 +144,7 @@ impl Link {
             let received = bytes.get(&session).copied().unwrap_or_default();
             passed.push(self.passed(session, Way::Pulled, None)?.with(0, received));
         }
-        passed.extend(problems.into_iter().map(|(id, reason)| Passed {
-            id,
-            result: Way::Refused,
-            bytes_sent: 0,
-            bytes_received: 0,
-            etag: None,
-            reason: Some(reason),
-        }));
+        passed.extend(problems.into_iter().map(|(id, reason)| Passed::of(id, Way::Refused, Some(reason))));
         Ok(passed)
     }
 
@@ -153,7 +156,7 @@ impl Link {
 
     fn passed(&self, session: i64, result: Way, reason: Option<String>) -> Result<Passed> {
         let id = self.store.session(session)?.public_id.to_string();
-        Ok(Passed { id, result, bytes_sent: 0, bytes_received: 0, etag: None, reason })
+        Ok(Passed::of(id, result, reason))
     }
 
     /// In one transaction: a first push may be of thousands of sessions.
@@ -177,8 +180,12 @@ impl Link {
         if as_json {
             return context.ui.json(&passed);
         }
-        for one in passed.iter().filter(|one| matches!(one.result, Way::Held | Way::Refused)) {
-            let verb = if one.result == Way::Held { "stays here" } else { "refused" };
+        for one in passed.iter().filter(|one| one.reason.is_some()) {
+            let verb = match one.result {
+                Way::Held => "stays here",
+                Way::Ended => "ended",
+                _ => "refused",
+            };
             let reason = one.reason.as_deref().unwrap_or_default();
             context.ui.note(&format!("{} {verb}: {}", one.id, ui::printable(reason)));
         }
@@ -188,7 +195,7 @@ impl Link {
     }
 
     /// What a person has to know of secrets.
-    fn warn(&self, context: &Context) {
+    pub(super) fn warn(&self, context: &Context) {
         if self.replaced > 0 {
             let secrets = ui::counted(self.replaced, "secret");
             context.ui.note(&format!(
@@ -205,6 +212,15 @@ impl Link {
 }
 
 impl Passed {
+    pub(super) fn of(id: String, result: Way, reason: Option<String>) -> Passed {
+        Passed { id, result, bytes_sent: 0, bytes_received: 0, etag: None, reason }
+    }
+
+    /// True where bytes passed, or why none did.
+    pub(super) fn says_something(&self) -> bool {
+        self.bytes_sent + self.bytes_received > 0 || self.reason.is_some()
+    }
+
     fn with(self, bytes_sent: u64, bytes_received: u64) -> Passed {
         Passed { bytes_sent, bytes_received, ..self }
     }

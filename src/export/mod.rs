@@ -28,7 +28,7 @@ mod source;
 pub use attachment::forget_attachments;
 pub use findings::{Finding, for_each_finding};
 pub use fork::{ForkOptions, Forked, fork};
-pub use html::html;
+pub use html::{html, page_policy};
 pub use log::for_each_message;
 pub use markdown::markdown;
 pub use moved::{MovePlan, Moving, has_sessions, plan_moves};

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-const MIGRATIONS: [&str; 1] = [include_str!("schema/001_server.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/001_server.sql"), include_str!("schema/002_share.sql")];
 /// "SFSS" in ASCII.
 const APPLICATION_ID: i32 = 0x5346_5353;
 /// Before the random part of a key.
@@ -343,7 +343,7 @@ fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-fn account_of(db: &Connection, email: &str) -> Result<Option<Account>> {
+pub(super) fn account_of(db: &Connection, email: &str) -> Result<Option<Account>> {
     let sql = format!("SELECT {ACCOUNT} FROM account a WHERE a.email = ?1");
     Ok(db.prepare_cached(&sql)?.query_row([email], account_from).optional()?)
 }

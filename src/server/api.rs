@@ -7,8 +7,10 @@ use super::exchange::{Opening, Request, Response, Service};
 use super::network::household;
 use super::query::MAX_JSON;
 use super::rate::{Limiter, Rate, RetryAfter};
-use super::reply::{Answer, Refusal, json};
-use super::{admin, delta, keys, sessions, transfer};
+use super::reply::{Answer, Refusal, json, time};
+use super::shares::{Audience, Share};
+use super::webhook::{self, Webhook};
+use super::{admin, delta, inbox, keys, links, sessions, sharing, transfer};
 use crate::error::{Context, Error, Result};
 use crate::id::{Hash, SessionId};
 use serde_json::{Value, json};
@@ -18,11 +20,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// So many clients' shares are remembered.
 const CLIENTS: usize = 10_000;
 /// What a form adds to the file in it.
 const FORM: u64 = 64 << 10;
+/// Tries to claim a share, of an account and of its network, in an hour.
+const CLAIMS: u32 = 10;
+/// Pages of shared links for one address in a minute.
+const PAGES: u32 = 60;
 
 /// What an operator decides.
 #[derive(Clone, Debug)]
@@ -35,11 +42,13 @@ pub struct Policy {
     pub quota: Option<u64>,
     /// Requests a minute from one key, or from one address that shows none that is known.
     pub rate: u32,
+    /// Who is told of shares.
+    pub webhook: Option<webhook::Target>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, rate: 600 }
+        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, rate: 600, webhook: None }
     }
 }
 
@@ -53,8 +62,18 @@ pub struct Api {
     refusals: Mutex<Refusals>,
     keys: Limiter<[u8; 32]>,
     addresses: Limiter<IpAddr>,
+    claims: Limiter<Claimant>,
+    readers: Limiter<IpAddr>,
+    webhook: Option<Webhook>,
     /// Held as long as the server runs.
     _lock: File,
+}
+
+/// Who tries a claim code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Claimant {
+    Account(Uuid),
+    Address(IpAddr),
 }
 
 /// The database of accounts below a server's folder.
@@ -86,6 +105,7 @@ impl Api {
         for entry in scratch.read_dir().into_iter().flatten().flatten() {
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
         }
+        let webhook = policy.webhook.clone().map(|target| Webhook::start(target, &accounts_database(data)));
         Ok(Api {
             accounts: Accounts::open(&accounts_database(data))?,
             archives: Archives::new(&accounts_folder(data)),
@@ -93,6 +113,9 @@ impl Api {
             refusals: Mutex::default(),
             keys: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
             addresses: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
+            claims: Limiter::new(Rate::new(CLAIMS, Duration::from_secs(3600)), CLIENTS),
+            readers: Limiter::new(Rate::new(PAGES, Duration::from_secs(60)), CLIENTS),
+            webhook: webhook.transpose()?,
             policy,
             _lock: lock,
         })
@@ -113,6 +136,10 @@ impl Api {
         match Route::open(&request.method, &path)? {
             Route::Health => Ok(json(200, &health())),
             Route::Signup => self.limit_address(request.client).and_then(|()| keys::sign_up(self, request)),
+            Route::Link(token) => {
+                limited(self.readers.take(&household(request.client), Instant::now()))?;
+                links::open(self, request, token)
+            }
             route => {
                 let caller = self.caller(&request.opening())?;
                 Call { api: self, request, caller }.answer(&route)
@@ -154,13 +181,31 @@ impl Api {
     /// request itself is still to come.
     fn welcome(&self, opening: &Opening) -> Result<(), Refusal> {
         match Route::open(&opening.method, &opening.path)? {
-            Route::Health | Route::Signup => Ok(()),
+            Route::Health | Route::Signup | Route::Link(_) => Ok(()),
             _ => self.key(opening).and_then(|key| self.authenticated(opening, key)).map(|_| ()),
         }
     }
 
     fn limit_address(&self, client: IpAddr) -> Result<(), Refusal> {
         limited(self.addresses.take(&household(client), Instant::now()))
+    }
+
+    /// Counts a try to claim a share.
+    pub(super) fn limit_claims(&self, account: Uuid, client: IpAddr) -> Result<(), Refusal> {
+        [Claimant::Account(account), Claimant::Address(household(client))]
+            .iter()
+            .try_for_each(|claimant| limited(self.claims.take(claimant, Instant::now())))
+    }
+
+    /// Tells the operator's service of a share, where there is one; nothing that the session says.
+    pub(super) fn tell(&self, event: &str, share: &Share) {
+        let Some(webhook) = &self.webhook else { return };
+        let to = if let Audience::Account { email, .. } = &share.audience { Some(email) } else { None };
+        let told = json!({"event": event, "share_id": share.id, "session_id": share.session.as_str(),
+            "from": share.from, "to": to, "write": share.can_write(), "at": time(now())});
+        if !webhook.tell(told.clone()) {
+            let _ = self.accounts.record(&webhook::failure(&told, "too many events wait"));
+        }
     }
 
     /// The answer that a refusal is; records what went wrong here.
@@ -191,6 +236,11 @@ impl Service for Api {
             ("POST", Some(Route::DeltaPull | Route::DeltaHasChunks)) => delta::MAX_QUESTION,
             _ => MAX_JSON,
         }
+    }
+
+    /// A link's token opens a session to whoever reads the log.
+    fn path_in_log<'p>(&self, path: &'p str) -> &'p str {
+        if path.starts_with("/s/") { "/s/*" } else { path }
     }
 
     fn deny(&self, opening: &Opening) -> Option<Response> {
@@ -251,6 +301,15 @@ enum Route<'p> {
     Audit,
     Users,
     Invites,
+    Shares,
+    Share(&'p str),
+    SharesOf(&'p str),
+    Handoffs(&'p str),
+    Inbox,
+    Claim,
+    Item(&'p str),
+    Accept(&'p str),
+    Link(&'p str),
 }
 
 impl<'p> Route<'p> {
@@ -258,6 +317,9 @@ impl<'p> Route<'p> {
     fn of(path: &'p str) -> Option<Route<'p>> {
         if path == "/health" {
             return Some(Route::Health);
+        }
+        if let Some(token) = path.strip_prefix("/s/").filter(|token| !token.contains('/')) {
+            return Some(Route::Link(token));
         }
         let steps: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
         Some(match steps[..] {
@@ -274,6 +336,14 @@ impl<'p> Route<'p> {
             ["sessions", id, "workspace"] => Route::Workspace(id),
             ["sessions", id, "tools"] => Route::Tools(id),
             ["sessions", id, "restore"] => Route::Restore(id),
+            ["sessions", id, "shares"] => Route::SharesOf(id),
+            ["sessions", id, "handoffs"] => Route::Handoffs(id),
+            ["shares"] => Route::Shares,
+            ["shares", share] => Route::Share(share),
+            ["inbox"] => Route::Inbox,
+            ["inbox", "claim"] => Route::Claim,
+            ["inbox", item] => Route::Item(item),
+            ["inbox", item, "accept"] => Route::Accept(item),
             ["delta", "changes"] => Route::DeltaChanges,
             ["delta", "sessions", id] => Route::DeltaSession(id),
             ["delta", "has-chunks"] => Route::DeltaHasChunks,
@@ -305,9 +375,12 @@ impl<'p> Route<'p> {
             | Route::DeltaHasChunks
             | Route::DeltaChunks
             | Route::DeltaPull
-            | Route::DeltaPush => &["POST"],
-            Route::Keys | Route::Sessions => &["GET", "POST"],
-            Route::Key(_) => &["DELETE"],
+            | Route::DeltaPush
+            | Route::Handoffs(_)
+            | Route::Claim
+            | Route::Accept(_) => &["POST"],
+            Route::Keys | Route::Sessions | Route::SharesOf(_) => &["GET", "POST"],
+            Route::Key(_) | Route::Share(_) | Route::Item(_) => &["DELETE"],
             Route::Session(_) => &["GET", "PATCH", "DELETE"],
             Route::Sync(_) => &["GET", "PUT"],
             _ => &["GET"],
@@ -326,7 +399,7 @@ impl Call<'_> {
     fn answer(&mut self, route: &Route<'_>) -> Answer {
         let is_read = self.request.method == "GET";
         match *route {
-            Route::Health | Route::Signup => Err(Refusal::new(404, "Not Found")),
+            Route::Health | Route::Signup | Route::Link(_) => Err(Refusal::new(404, "Not Found")),
             Route::Me => Ok(keys::me(self)),
             Route::Keys if is_read => keys::list(self),
             Route::Keys => keys::create(self),
@@ -337,6 +410,15 @@ impl Call<'_> {
             Route::Audit => admin::audit(self),
             Route::Users => admin::users(self),
             Route::Invites => admin::invite(self),
+            Route::Shares => sharing::list(self, None),
+            Route::Share(share) => sharing::revoke(self, share),
+            Route::SharesOf(id) if is_read => sharing::list(self, Some(&session_id(id)?)),
+            Route::SharesOf(id) => sharing::create(self, &session_id(id)?),
+            Route::Handoffs(id) => sharing::hand_off(self, &session_id(id)?),
+            Route::Inbox => inbox::list(self),
+            Route::Claim => inbox::claim(self),
+            Route::Item(item) => inbox::dismiss(self, item),
+            Route::Accept(item) => inbox::accept(self, item),
             Route::Session(id) => {
                 let id = session_id(id)?;
                 match &self.request.method[..] {

@@ -32,6 +32,15 @@ pub enum Event {
     AccountEnabled,
     AdminGranted,
     AdminTaken,
+    Shared,
+    Unshared,
+    HandedOff,
+    Accepted,
+    Dismissed,
+    Claimed,
+    ClaimRefused,
+    LinkOpened,
+    WebhookFailed,
     Error,
 }
 
@@ -56,6 +65,15 @@ impl Event {
             Event::AccountEnabled => "account_enabled",
             Event::AdminGranted => "admin_granted",
             Event::AdminTaken => "admin_taken",
+            Event::Shared => "shared",
+            Event::Unshared => "unshared",
+            Event::HandedOff => "handed_off",
+            Event::Accepted => "accepted",
+            Event::Dismissed => "dismissed",
+            Event::Claimed => "claimed",
+            Event::ClaimRefused => "claim_refused",
+            Event::LinkOpened => "link_opened",
+            Event::WebhookFailed => "webhook_failed",
             Event::Error => "error",
         }
     }

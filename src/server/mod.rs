@@ -10,7 +10,9 @@
 //! - [`exchange`]: one request and its answer, between the network front and the API,
 //! - [`api`]: the routes; [`keys`], [`sessions`], [`transfer`], [`delta`], [`admin`] answer them, [`reply`], [`query`] and
 //!   [`multipart`] are their grammar,
-//! - [`accounts`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
+//! - [`sharing`], [`inbox`] and [`links`]: what an account lets others see; [`grant`]: [`delta`] for those others; [`webhook`]
+//!   tells the operator's own service of it,
+//! - [`accounts`], [`shares`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
 //! - [`mod@backup`]: a copy of all of it while it runs.
 //!
 //! Nothing here prints; TLS is the business of a proxy in front.
@@ -25,16 +27,22 @@ mod delta;
 mod door;
 pub mod exchange;
 mod folder;
+mod grant;
 mod http;
+mod inbox;
 mod keys;
+mod links;
 mod multipart;
 pub mod network;
 mod query;
 pub mod rate;
 mod reply;
 mod sessions;
+pub mod shares;
+mod sharing;
 mod transfer;
 mod view;
+pub mod webhook;
 
 pub use door::{Limits, Pace};
 

@@ -26,11 +26,15 @@ pub enum Event {
     Pushed,
     Pulled,
     Moved,
+    Shared,
+    Unshared,
+    HandedOff,
+    Accepted,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 15] = [
+    pub const ALL: [Event; 19] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -46,6 +50,10 @@ impl Event {
         Event::Pushed,
         Event::Pulled,
         Event::Moved,
+        Event::Shared,
+        Event::Unshared,
+        Event::HandedOff,
+        Event::Accepted,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -66,6 +74,10 @@ impl Event {
             Event::Pushed => "pushed",
             Event::Pulled => "pulled",
             Event::Moved => "moved",
+            Event::Shared => "shared",
+            Event::Unshared => "unshared",
+            Event::HandedOff => "handed_off",
+            Event::Accepted => "accepted",
         }
     }
 

@@ -555,6 +555,16 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The folders that visible sessions worked in, the last one first.
+    pub fn projects(&self) -> Result<Vec<String>> {
+        let mut statement = self.connection.prepare(
+            "SELECT m.project FROM summary m CROSS JOIN session s ON s.id = m.session
+              WHERE s.account = ?1 AND s.deleted_at IS NULL AND m.project IS NOT NULL
+              GROUP BY m.project ORDER BY max(m.updated_at) DESC",
+        )?;
+        Ok(statement.query_map([LOCAL], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Visible sessions captured from `tool`, and how many of them the tool no longer has.
     pub fn count_by_tool(&self, tool: &str) -> Result<(u64, u64)> {
         Ok(self.connection.query_row(

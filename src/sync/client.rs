@@ -1,7 +1,7 @@
 //! The only outgoing HTTP: a server's API, as one account.
 
 use super::Remote;
-use super::wire::{Changes, Frame, Push, PushAnswer, SessionState, StreamPlace, Want, pack, unpack};
+use super::wire::{Changes, Frame, Push, PushAnswer, SHARE_HEADER, SessionState, StreamPlace, Want, pack, unpack};
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::Hash;
 use crate::store::Store;
@@ -95,6 +95,8 @@ pub struct Client {
     agent: ureq::Agent,
     url: String,
     key: Option<String>,
+    /// The share through which another account's session is reached.
+    share: Option<String>,
     /// Bytes of bodies, both ways.
     pub sent: u64,
     /// Bytes of bodies, both ways.
@@ -138,6 +140,7 @@ impl Client {
             agent: config.into(),
             url: normal_url(url)?,
             key: None,
+            share: None,
             sent: 0,
             received: 0,
             retry_after: None,
@@ -148,6 +151,11 @@ impl Client {
     /// The account.
     pub fn of(account: &Account) -> Result<Client> {
         Ok(Client { key: Some(account.key.clone()), ..Client::anonymous(&account.url)? })
+    }
+
+    /// The account, at one session of another one, through a share.
+    pub fn through(account: &Account, share: &str) -> Result<Client> {
+        Ok(Client { share: Some(share.to_owned()), ..Client::of(account)? })
     }
 
     /// Asks, and turns what the server refuses into an error.
@@ -185,6 +193,9 @@ impl Client {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
+        }
+        if let Some(share) = &self.share {
+            request = request.header(SHARE_HEADER, share);
         }
         let response = match body {
             Some((media_type, bytes)) => {
@@ -227,7 +238,8 @@ impl Client {
     }
 }
 
-fn in_path(text: &str) -> Result<&str> {
+/// `text`, where it is an id and nothing else.
+pub(super) fn in_path(text: &str) -> Result<&str> {
     let is_id = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if is_id { Ok(text) } else { Err(Error::usage(format!("{text:?} is not an id"))) }
 }

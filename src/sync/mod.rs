@@ -10,15 +10,18 @@
 //! - [`push()`] and [`pull()`]: the client's side, on an archive and a [`Remote`],
 //! - [`gate`]: what may leave this device, and how,
 //! - [`outcome`]: what the daemon is to sync, and how that went,
-//! - [`client`]: that remote over HTTP, and the account.
+//! - [`client`]: that remote over HTTP, and the account,
+//! - [`shared`]: sessions of other accounts, and [`clones`]: the folder here that they are about.
 
 pub mod answer;
 pub mod client;
+pub mod clones;
 pub mod gate;
 pub mod outcome;
 mod outgoing;
 mod pull;
 mod push;
+pub mod shared;
 pub mod wire;
 
 pub use pull::{Pulled, pull, pull_session};

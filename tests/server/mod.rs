@@ -12,6 +12,7 @@ mod live;
 mod operator;
 mod python_client;
 mod sessions;
+mod sharing;
 mod stand;
 mod wire;
 

@@ -1,0 +1,130 @@
+//! What the commands for teammates have in common: a session is pushed before it is shared, and pulled through its share.
+
+use super::Context;
+use super::sync::{Link, Passed, Way, all_passed};
+use super::ui;
+use crate::error::{Error, Kind, Result};
+use crate::export;
+use crate::store::{Event, SessionRow};
+use crate::sync::client::Client;
+use crate::sync::shared::{self, Followed, Item};
+use crate::sync::{self, clones};
+use serde_json::{Value, json};
+use std::path::Path;
+
+impl Link {
+    /// Brings the server up to date with a session that is about to be shared, and says so. The answer is of the session's
+    /// repository: who takes the session finds his own clone by it.
+    pub(super) fn push_first(&mut self, context: &Context, row: &SessionRow) -> Result<Value> {
+        export::refresh(&mut self.store, &context.home, row)?;
+        let passed = self.push(Some(&[row.id]))?;
+        context.ui.progress(None);
+        all_passed(&passed)?;
+        let sent: u64 = passed.iter().map(|one| one.bytes_sent).sum();
+        if sent > 0 {
+            context.ui.note(&format!("Pushed {} first ({} new).", row.public_id, ui::bytes(sent)));
+        }
+        self.warn(context);
+        let summary = self.store.summary(row.id)?;
+        let remote = summary.git_remote.or_else(|| clones::remote_of(Path::new(summary.project.as_deref()?)));
+        Ok(json!({"git_remote": remote}))
+    }
+
+    /// Brings what is new of the sessions that are followed. One that is not shared any more is followed no longer.
+    pub(super) fn pull_followed(&mut self) -> Result<Vec<Passed>> {
+        let mut passed = Vec::new();
+        for followed in shared::followed(&self.store, &self.account)? {
+            match self.pull_through(&followed) {
+                Ok(more) => passed.extend(more.into_iter().filter(Passed::says_something)),
+                Err(error) if error.kind() == Kind::NotFound => {
+                    shared::unfollow(&mut self.store, &followed.share)?;
+                    let reason = format!("{}; what came of it stays here", error.message());
+                    passed.push(Passed::of(followed.session, Way::Ended, Some(reason)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Pulls a session through its share, and pushes what was said here where that is allowed.
+    pub(super) fn pull_through(&mut self, followed: &Followed) -> Result<Vec<Passed>> {
+        let mut client = Client::through(&self.account, &followed.share)?;
+        let mut row = self.store.write(|store| store.remote(&followed.remote_name()))?;
+        let pulled = sync::pull_session(&mut self.store, &mut client, &row, &followed.session);
+        let pulled = pulled.map_err(|error| match error.kind() {
+            Kind::NotFound => not_shared(&followed.from, &followed.session),
+            _ => error,
+        })?;
+        let sessions = pulled.sessions.clone();
+        let mut passed = self.pulled(pulled)?;
+        for session in sessions {
+            if followed.write && self.store.has_changed(session, row.pushed)? {
+                let redaction = self.gate.redaction(&mut self.store)?;
+                let rows = [session];
+                let pushed = sync::push_sessions(&mut self.store, &mut client, &row, &redaction, &self.gate, &rows)?;
+                row.pushed = self.store.change_number()?;
+                self.store.write(|store| store.save_remote(&row))?;
+                passed.extend(self.pushed(pushed, &redaction)?);
+            }
+        }
+        Ok(passed)
+    }
+
+    /// The same, followed from now on; the session's row here.
+    pub(super) fn follow(&mut self, item: &Item) -> Result<(SessionRow, Vec<Passed>)> {
+        let followed = item.followed(&self.account);
+        let passed = self.pull_through(&followed)?;
+        all_passed(&passed)?;
+        let pulled = passed.iter().find(|one| one.result == Way::Pulled);
+        let pulled = pulled.ok_or_else(|| not_shared(&item.from, &item.session_id))?;
+        let row = self.store.resolve(&pulled.id)?;
+        shared::follow(&mut self.store, &followed)?;
+        Ok((row, passed))
+    }
+
+    /// The session that is called `owner@example.com/ses_…`.
+    pub(super) fn pull_named(&mut self, context: &Context, owner: &str, id: &str) -> Result<Vec<Passed>> {
+        let items = shared::inbox(&mut self.client)?;
+        let is_meant = |item: &&Item| item.from.eq_ignore_ascii_case(owner) && item.session_id.starts_with(id);
+        let item = items.iter().find(is_meant).ok_or_else(|| not_shared(owner, id))?;
+        if item.accepted_at.is_none() {
+            return Err(Error::not_found(format!("{} was not accepted yet", ui::printable(id)))
+                .hint(format!("sfs inbox accept {}", short(&item.item_id))));
+        }
+        let (row, passed) = self.follow(item)?;
+        context.audit(&mut self.store, Event::Accepted, &row.public_id, &json!({"from": item.from}));
+        Ok(passed)
+    }
+}
+
+fn not_shared(owner: &str, id: &str) -> Error {
+    Error::not_found(format!("{} shares no session {} with you", ui::printable(owner), ui::printable(id)))
+        .hint("see what is shared with you with `sfs inbox`")
+}
+
+/// What is shown of an item's or share's id: enough to name it.
+pub(super) fn short(id: &str) -> String {
+    ui::printable(&id.chars().take(8).collect::<String>())
+}
+
+/// The one of `ids` that a person means: by its beginning, or `last`, the first.
+pub(super) fn meant<'a, T>(
+    list: &'a [T],
+    words: &str,
+    what: &str,
+    command: &str,
+    ids: impl Fn(&T) -> [&str; 2],
+) -> Result<&'a T> {
+    let is_meant = |one: &&T| words.len() >= 4 && ids(one).iter().any(|id| id.starts_with(words));
+    let found: Vec<&T> = match words {
+        "last" => list.iter().take(1).collect(),
+        _ => list.iter().filter(is_meant).collect(),
+    };
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(Error::not_found(format!("there is no {what} {words:?}")).hint(format!("see them with `{command}`"))),
+        _ => Err(Error::usage(format!("{words:?} is ambiguous: it could be {} of them", found.len()))
+            .hint(format!("give more characters of the id, see `{command}`"))),
+    }
+}
