@@ -57,7 +57,7 @@ pub(super) struct Passed {
     result: Way,
     bytes_sent: u64,
     bytes_received: u64,
-    /// Of the contract's archive transfer, which this is not.
+    /// What the server calls the session's state.
     etag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -100,11 +100,12 @@ impl Link {
         };
         self.replaced += redaction.replaced();
         self.audit(Event::Pushed, &pushed.bytes)?;
-        let Pushed { sessions, bytes, refused, held } = pushed;
+        let Pushed { sessions, bytes, mut etags, refused, held } = pushed;
         let mut passed = Vec::new();
         for session in sessions {
             let bytes_sent = bytes.get(&session).copied().unwrap_or_default();
-            passed.push(self.passed(session, Way::Pushed, None)?.with(bytes_sent, 0));
+            let etag = etags.remove(&session);
+            passed.push(Passed { bytes_sent, etag, ..self.passed(session, Way::Pushed, None)? });
         }
         for (way, list) in [(Way::Refused, refused), (Way::Held, held)] {
             for (session, reason) in list {
@@ -128,11 +129,12 @@ impl Link {
 
     fn pulled(&mut self, pulled: Pulled) -> Result<Vec<Passed>> {
         self.audit(Event::Pulled, &pulled.bytes)?;
-        let Pulled { sessions, bytes, problems } = pulled;
+        let Pulled { sessions, bytes, mut etags, problems } = pulled;
         let mut passed = Vec::new();
         for session in sessions {
-            let received = bytes.get(&session).copied().unwrap_or_default();
-            passed.push(self.passed(session, Way::Pulled, None)?.with(0, received));
+            let bytes_received = bytes.get(&session).copied().unwrap_or_default();
+            let etag = etags.remove(&session);
+            passed.push(Passed { bytes_received, etag, ..self.passed(session, Way::Pulled, None)? });
         }
         passed.extend(problems.into_iter().map(|(id, reason)| Passed {
             id,
@@ -201,12 +203,6 @@ impl Link {
                 "warning: {secrets} sent as they are; to change that: sfs config set sync.secrets redact"
             ));
         }
-    }
-}
-
-impl Passed {
-    fn with(self, bytes_sent: u64, bytes_received: u64) -> Passed {
-        Passed { bytes_sent, bytes_received, ..self }
     }
 }
 

@@ -183,8 +183,13 @@ pub(super) fn placeholder_at(text: &str) -> Option<usize> {
 
 /// True where two lines are the same, or copies of the same line: one of them redacted, or both, with whatever keys.
 pub fn is_same_line(one: &[u8], other: &[u8]) -> bool {
-    let is_copy = |line: &[u8]| memmem::find(line, OPEN.as_bytes()).is_some();
-    one == other || ((is_copy(one) || is_copy(other)) && unkeyed(one) == unkeyed(other))
+    let may_be_copy = |line: &[u8]| memmem::find(line, OPEN.as_bytes()).is_some();
+    one == other || ((may_be_copy(one) || may_be_copy(other)) && unkeyed(one) == unkeyed(other))
+}
+
+/// True where a secret was taken out of `text`.
+pub fn is_copy(text: &str) -> bool {
+    placeholders(text).next().is_some()
 }
 
 /// The copy with placeholders that tell only what kind of secret was there.

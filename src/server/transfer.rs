@@ -117,8 +117,7 @@ fn push(
             return Ok(Outcome::Gone);
         }
         let (session, is_deleted) = (row.id, row.deleted_at.is_some());
-        let summary = store.summary(session)?;
-        let current = View::of(store, row, summary)?.etag();
+        let current = store.etag(&row)?.hex();
         // Who revives a session knew that it was gone, and not in which state.
         if !is_deleted && expected != Some(current.as_str()) {
             return Ok(Outcome::Mismatch { current });
@@ -131,9 +130,7 @@ fn push(
 }
 
 fn etag_of(store: &Store, received: &Received) -> Result<String> {
-    let row = store.session(received.session.id)?;
-    let summary = store.summary(row.id)?;
-    Ok(View::of(store, row, summary)?.etag())
+    Ok(store.etag(&store.session(received.session.id)?)?.hex())
 }
 
 fn stored(id: &SessionId, etag: &str, bytes: u64, when: &str) -> Value {
@@ -189,7 +186,7 @@ pub(super) fn get(call: &Call<'_>, id: &SessionId, may_be_known: bool) -> Answer
     let known = call.request.header("if-none-match").filter(|_| may_be_known);
     let (etag, folder) = call.api.archives.with(call.caller.account.id, |store| {
         let view = View::open(store, id)?;
-        let etag = view.etag();
+        let etag = view.etag()?;
         if known.is_some_and(|known| matches_etag(known, &etag)) {
             return Ok::<_, Refusal>((etag, None));
         }

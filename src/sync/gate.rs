@@ -75,7 +75,9 @@ impl Gate {
             return Ok(Some(UNTAGGED.to_owned()));
         }
         let Some(redactor) = &self.redactor else { return Ok(None) };
-        let mut found = 0;
+        let said = store.registers(session.id)?.into_iter();
+        let said = said.flat_map(|register| [Some(register.field), register.value]).flatten();
+        let mut found: u64 = said.map(|text| redactor.text(&text).replaced).sum();
         for_each_finding(store, &ArchivedSession::open(store, session.clone())?, redactor, &mut |_| {
             found += 1;
             Ok(())

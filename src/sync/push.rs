@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::outgoing::Outgoing;
-use super::wire::{Accepted, Part, Push, PushAnswer, SessionState, StreamState};
+use super::wire::{Accepted, Part, Push, PushAnswer, SaidOf, SessionState, StreamState};
 use super::{BATCH, Remote};
 use crate::error::{Error, Result};
 use crate::export::Redaction;
@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// From so many bytes on the other side is asked which chunks it has.
 pub(super) const LARGE: u64 = 256 << 10;
-/// Sessions in one message.
+/// Sessions in one message, and bytes of what is said of them, about.
 const SESSIONS: usize = 200;
+const REGISTERS: usize = 1 << 20;
 
 /// What a push did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Pushed {
     pub sessions: Vec<i64>,
     /// Bytes of streams that were new to the server, by session.
     pub bytes: BTreeMap<i64, u64>,
+    /// What the server calls the state of each session now, where it says so.
+    pub etags: BTreeMap<i64, String>,
     /// Sessions that the server does not want, and why.
     pub refused: Vec<(i64, String)>,
     /// Sessions that were kept back here, and why.
@@ -159,8 +162,10 @@ impl<'a> Sender<'a> {
     /// Takes from the front of `waiting` what fits into a message.
     fn fill(&mut self, store: &Store, waiting: &VecDeque<ChangedSession>) -> Result<Batch> {
         let mut batch = Batch::default();
+        let mut registers = 0;
         for changed in waiting.iter().take(SESSIONS) {
             let mut state = SessionState::of(changed);
+            state.registers = self.outgoing.registers(state.registers);
             let states = std::mem::take(&mut state.streams);
             let mut sent = Vec::new();
             for ((stream, _), believed) in changed.streams.iter().zip(states) {
@@ -174,9 +179,10 @@ impl<'a> Sender<'a> {
                     sent.push(stream);
                 }
             }
+            registers += state.registers.iter().map(SaidOf::size).sum::<usize>();
             batch.push.sessions.push(state);
             batch.sessions.push(sent);
-            if batch.bytes.len() as u64 >= BATCH {
+            if batch.bytes.len() as u64 >= BATCH || registers >= REGISTERS {
                 break;
             }
         }
@@ -254,9 +260,11 @@ impl<'a> Sender<'a> {
         waiting: &mut VecDeque<ChangedSession>,
     ) -> Result<()> {
         let mut unfinished = VecDeque::new();
-        for (sent, accepted) in batch.sessions.into_iter().zip(answer.sessions) {
+        let etags = answer.etags.into_iter().chain(std::iter::repeat(None));
+        for ((sent, accepted), etag) in batch.sessions.into_iter().zip(answer.sessions).zip(etags) {
             let Some(changed) = waiting.pop_front() else { break };
             let session = changed.session.id;
+            self.pushed.etags.extend(etag.map(|etag| (session, etag)));
             let problem = match accepted {
                 Accepted::Refused(why) => Some(why),
                 Accepted::Streams(lengths) => self.acknowledge(store, session, &sent, &lengths)?,

@@ -183,9 +183,11 @@ impl Session {
 
     /// Checkpoints of names that are free here, where all of what they mark came along. Says whether there were any.
     fn tell_checkpoints(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let device = store.origin_name()?;
         let ours = |end: &StreamEnd| {
             let of = |(name, theirs, _): &&(String, u32, u32)| *name == end.name && *theirs == end.generation;
-            self.generations.iter().find(of).map(|(.., ours)| StreamEnd { generation: *ours, ..end.clone() })
+            let generation = self.generations.iter().find(of).map(|(.., ours)| *ours)?;
+            Some(StreamEnd { generation, origin: Some(device.clone()), ..end.clone() })
         };
         let mut told = false;
         for checkpoint in
