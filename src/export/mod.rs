@@ -41,5 +41,5 @@ pub use position::{Position, checkpoint};
 pub use redaction::Redaction;
 pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};
 pub use selection::Selection;
-pub use sfs::{export_archive, export_sfs, manifest, workspace};
+pub use sfs::{edit_manifest, export_archive, export_sfs, leave_out_large_natives, manifest, workspace};
 pub use source::{ArchivedSession, title};

@@ -25,11 +25,20 @@ pub enum Event {
     Checkpoint,
     Pushed,
     Pulled,
+    /// A server had another version; both are kept.
+    Conflict,
+    SignedUp,
+    LoggedIn,
+    LoggedOut,
+    KeyCreated,
+    KeyRevoked,
+    /// A server refused the key.
+    AuthFailed,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 21] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -44,6 +53,13 @@ impl Event {
         Event::Checkpoint,
         Event::Pushed,
         Event::Pulled,
+        Event::Conflict,
+        Event::SignedUp,
+        Event::LoggedIn,
+        Event::LoggedOut,
+        Event::KeyCreated,
+        Event::KeyRevoked,
+        Event::AuthFailed,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -63,6 +79,13 @@ impl Event {
             Event::Checkpoint => "checkpoint",
             Event::Pushed => "pushed",
             Event::Pulled => "pulled",
+            Event::Conflict => "conflict",
+            Event::SignedUp => "signed_up",
+            Event::LoggedIn => "logged_in",
+            Event::LoggedOut => "logged_out",
+            Event::KeyCreated => "key_created",
+            Event::KeyRevoked => "key_revoked",
+            Event::AuthFailed => "auth_failed",
         }
     }
 
@@ -102,12 +125,17 @@ pub struct AuditFilter {
 }
 
 impl Store {
-    /// Adds a row to the audit log. `detail` is an object.
-    pub fn audit(&mut self, event: Event, session: &SessionId, detail: &Value) -> Result<()> {
+    /// Adds a row to the audit log. `detail` is an object; what concerns the account is of no session.
+    pub fn audit<'a>(
+        &mut self,
+        event: Event,
+        session: impl Into<Option<&'a SessionId>>,
+        detail: &Value,
+    ) -> Result<()> {
         let at = jiff::Timestamp::now().as_millisecond();
         self.connection
             .prepare_cached("INSERT INTO audit (at, event, session, detail) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![at, event.as_str(), session.as_str(), detail.to_string()])?;
+            .execute(params![at, event.as_str(), session.into().map(SessionId::as_str), detail.to_string()])?;
         Ok(())
     }
 
