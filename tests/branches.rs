@@ -137,3 +137,85 @@ proptest! {
         prop_assert!(report.damage.is_empty(), "{:?}", report.damage);
     }
 }
+
+/// A home whose recorded Codex session another device continued too, later than this one; the branches' names.
+fn continued_twice() -> (TestHome, [String; 2]) {
+    let home = TestHome::with(&["codex/chat"]);
+    let run = home.sfs(&["import"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    let mut store = Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap();
+    let row = store.session_rows().unwrap()[0];
+    let session = store.session(row).unwrap();
+    let own = store.streams(row).unwrap().into_iter().find(|stream| stream.name == "main").unwrap();
+    let shared = store.read_range(&own, 0, own.length, &mut sessionfs::store::ChunkCache::default()).unwrap();
+    let device = store.own_device().unwrap().unwrap();
+    let said = |text: &str, second: u32| {
+        let message = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]});
+        let line = json!({"timestamp": format!("2026-11-30T10:00:{second:02}.000Z"), "type": "response_item",
+            "payload": message});
+        format!("{line}\n")
+    };
+    let mut file = shared.clone();
+    file.extend(said("said on this device", 1).bytes());
+    arrive(&mut store, &session, &device, &file, usize::MAX / 2);
+    let mut file = shared;
+    file.extend(said("said on the other device", 2).bytes());
+    arrive(&mut store, &session, DEVICES[0], &file, usize::MAX / 2);
+    let names = sessionfs::export::branches(&store, &session).unwrap();
+    assert_eq!((names[0].is_own, names[1].is_own), (false, true), "{names:?}");
+    (home, [names[0].name.clone(), names[1].name.clone()])
+}
+
+fn texts(home: &TestHome, branch: Option<&str>) -> String {
+    let mut args = vec!["show", "last", "-m"];
+    args.extend(branch.iter().flat_map(|name| ["--branch", name]));
+    home.sfs(&args).stdout
+}
+
+#[test]
+fn a_branch_is_the_whole_session_of_one_device() {
+    let (home, [shown, own]) = continued_twice();
+    assert_eq!(shown, "main");
+    let (newest, ours) = (texts(&home, Some("main")), texts(&home, Some(&own)));
+    assert!(newest.ends_with("said on the other device\n\n") && !newest.contains("said on this device"), "{newest}");
+    assert!(ours.ends_with("said on this device\n\n") && !ours.contains("said on the other device"), "{ours}");
+    assert_eq!(newest.lines().count(), ours.lines().count());
+    for text in ["said on this device", "said on the other device"] {
+        assert_eq!(texts(&home, None).matches(text).count(), 1);
+    }
+    // A message on it, named as it is shown where both are.
+    let listed = home.json(&["show", "last", "-m", "--json"]);
+    let last = listed["messages"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(last.starts_with(&format!("{own}:")), "{last}");
+    for args in [vec!["--at", &last], vec!["--branch", &own, "--at", &last.replace(&own, "main")]] {
+        let markdown = home.sfs(&[&["export", "last", "--format", "markdown"], &args[..]].concat()).stdout;
+        assert!(markdown.contains("said on this device") && !markdown.contains("other device"), "{args:?} {markdown}");
+    }
+    home.json(&["checkpoint", "last", "--name", "here", "--json"]);
+    let run = home.sfs(&["resume", "last", "--branch", &own, "--at", "here", "--dry-run"]);
+    assert_eq!((run.code, run.stderr.contains("says itself on which branch it is")), (Some(2), true), "{run}");
+    let at = home.sfs(&["export", "last", "--format", "markdown", "--at", "here"]).stdout;
+    assert!(at.contains("said on the other device") && !at.contains("said on this device"), "{at}");
+}
+
+#[test]
+fn a_real_client_receives_the_branch_that_was_chosen() {
+    use crate::clients::{Client, ready, receive};
+    if !ready("a_real_client_receives_the_branch_that_was_chosen", &[Client::ClaudeCode]) {
+        return;
+    }
+    let (home, [_, own]) = continued_twice();
+    let project = home.path().join("project");
+    std::fs::create_dir_all(&project).unwrap();
+    for (branch, is_own) in [(own.as_str(), true), ("main", false)] {
+        let args = ["resume", "last", "--branch", branch, "--in", "claude-code", "--project", "project", "--json"];
+        let answer = home.json(&args);
+        let received =
+            receive(Client::ClaudeCode, home.path(), &project, answer["native_id"].as_str().unwrap()).unwrap();
+        assert_eq!((&received.rejections, &received.orphans), (&Vec::new(), &Vec::new()), "{received:?}");
+        let said = received.user_texts.join("\n");
+        let expected = (is_own, !is_own);
+        assert_eq!((said.contains("on this device"), said.contains("on the other device")), expected, "{said}");
+        assert!(received.user_texts.len() > 1 || received.shape.len() > 2, "{received:?}");
+    }
+}

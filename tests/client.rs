@@ -349,3 +349,171 @@ fn selective_pushes_what_is_tagged_and_all_of_it() {
     good(&home, &["sync"]);
     assert_eq!(there().len(), 2);
 }
+
+/// Two homes, each with a tail of its own, and both tails on both.
+fn two_tails(server: &SyncServer) -> (TestHome, TestHome) {
+    let one = pushed(server);
+    let other = TestHome::with(&["codex/patch"]);
+    server.log_in(&other, &one);
+    append(&rollout(&one), &said("said on the first machine", "23:00:00"));
+    append(&rollout(&other), &said("said on the second machine", "23:00:05"));
+    for home in [&one, &other, &one, &other] {
+        good(home, &["import"]);
+        good(home, &["sync"]);
+    }
+    (one, other)
+}
+
+#[test]
+fn a_person_chooses_which_tail_goes_on() {
+    let server = SyncServer::start();
+    let (one, other) = two_tails(&server);
+    let branches = one.json(&["show", "last", "--json"])["branches"].clone();
+    let names: Vec<&str> = branches.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 2, "{branches}");
+    assert_eq!((names[0], branches[0]["is_this_device"].as_bool()), ("main", Some(false)), "{branches}");
+    assert_eq!((&branches[1]["is_this_device"], &branches[1]["own_messages"]), (&json!(true), &json!(1)), "{branches}");
+    let shown = good(&one, &["show", "last"]).stdout;
+    assert!(
+        shown.contains("branches     main (device ") && shown.contains("(this device: 1 message of its own"),
+        "{shown}"
+    );
+    // By its name, by the device, by the beginning of the device's name; what is shown is the whole branch.
+    let device = names[1].strip_prefix("main@").unwrap();
+    for words in [names[1], device, &device[..4]] {
+        let shown = good(&one, &["show", "last", "-m", "--branch", words]).stdout;
+        assert!(shown.contains("said on the first machine") && !shown.contains("second machine"), "{words}: {shown}");
+        assert!(shown.starts_with(&good(&one, &["show", "last", "-m", "--branch", "main"]).stdout[..200]), "{shown}");
+    }
+    let text = |args: &[&str]| good(&one, &[&["export", "last", "--format", "markdown"], args].concat()).stdout;
+    assert!(text(&[]).contains("second machine") && !text(&[]).contains("first machine"));
+    assert!(
+        text(&["--branch", device]).contains("first machine")
+            && !text(&["--branch", device]).contains("second machine")
+    );
+    // Its own tool has the own tail still: nothing is written. The other one goes under a new id, and harms no file.
+    let resumed = one.json(&["resume", "last", "--branch", device, "--no-launch", "--json"]);
+    let native_id = one.json(&["show", "last", "--json"])["native_id"].clone();
+    assert_eq!((&resumed["files"], &resumed["native_id"]), (&json!([]), &native_id), "{resumed}");
+    let before = fs::read(rollout(&other)).unwrap();
+    let written = other.json(&["resume", "last", "--branch", device, "--in", "gemini", "--project", ".", "--json"]);
+    assert_eq!(fs::read(rollout(&other)).unwrap(), before);
+    assert_eq!(written["ledger"]["dropped"][0]["what"].as_str(), Some("diverged copies"), "{written}");
+    let file = fs::read_to_string(written["files"][0].as_str().unwrap()).unwrap();
+    assert!(file.contains("said on the first machine") && !file.contains("second machine"), "{file}");
+    let forked = other.json(&["fork", "last", "--branch", device, "--json"]);
+    let fork = good(&other, &["show", forked["id"].as_str().unwrap(), "-m"]).stdout;
+    assert!(fork.contains("said on the first machine") && !fork.contains("second machine"), "{fork}");
+
+    for command in ["resume", "fork", "show", "export"] {
+        let extra: &[&str] = if command == "export" { &["--format", "markdown"] } else { &[] };
+        let extra = if command == "show" { &["-m"] } else { extra };
+        let id = resumed["id"].as_str().unwrap();
+        let run = one.sfs(&[&[command, id, "--branch", "nowhere"], extra].concat());
+        let told = run.stderr.contains("has no branch \"nowhere\"") && run.stderr.contains(&names.join(", "));
+        assert_eq!((run.code, told), (Some(3), true), "{run}");
+    }
+    let run = one.sfs(&["export", "last", "--branch", "main"]);
+    assert_eq!((run.code, run.stderr.contains("holds the whole session")), (Some(2), true), "{run}");
+}
+
+#[test]
+fn a_checkpoint_is_found_and_forgotten_on_every_machine() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let id = ids(&one, &["list", "--json"]).pop().unwrap();
+    let names = |home: &TestHome| {
+        let list = home.json(&["checkpoint", &id, "--list", "--json"]);
+        list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // Secrets make the copy there shorter: the position is found all the same.
+    append(&rollout(&one), &said("export TOKEN=ghp_Zr81kVq0mT5sWc3yXb7nLd2fGh4jKa9eQuPo", "23:00:00"));
+    good(&one, &["checkpoint", &id, "--name", "here"]);
+    append(&rollout(&one), &said("after the checkpoint", "23:00:01"));
+    good(&one, &["import"]);
+    good(&one, &["sync"]);
+    let other = second(&server, &one);
+    assert_eq!(names(&other), ["here"]);
+    let text =
+        |home: &TestHome, at: &[&str]| good(home, &[&["export", &id, "--format", "markdown"], at].concat()).stdout;
+    let there = text(&other, &["--at", "here"]);
+    assert!(there.contains("export TOKEN=[redacted:") && !there.contains("after the checkpoint"), "{there}");
+    assert!(text(&other, &[]).contains("after the checkpoint"));
+    let resumed = other.json(&["resume", &id, "--at", "here", "--in", "gemini", "--project", ".", "--json"]);
+    let file = fs::read_to_string(resumed["files"][0].as_str().unwrap()).unwrap();
+    assert!(file.contains("export TOKEN=[redacted:") && !file.contains("after the checkpoint"), "{file}");
+
+    // Two machines give the same name, each unaware of the other: both are kept. A deleted one stays deleted.
+    good(&one, &["checkpoint", &id, "--name", "again"]);
+    good(&other, &["checkpoint", &id, "--name", "again"]);
+    good(&other, &["checkpoint", &id, "--delete", "here"]);
+    for home in [&one, &other, &one, &other] {
+        good(home, &["sync"]);
+    }
+    let both = names(&one);
+    assert_eq!((both.len(), &both), (2, &names(&other)), "{both:?}");
+    assert!(both.iter().any(|name| name == "again") && both.iter().any(|name| name.starts_with("again@")), "{both:?}");
+    for name in &both {
+        assert!(text(&one, &["--at", name]).contains("after the checkpoint"), "{name}");
+        assert!(text(&other, &["--at", name]).contains("after the checkpoint"), "{name}");
+    }
+    for home in [&one, &other] {
+        assert_eq!(home.json(&["admin", "check", "--json"])["damage"], json!([]));
+    }
+}
+
+#[test]
+fn what_a_person_says_travels_without_secrets_and_stays_exact_here() {
+    let secret = "ghp_Zr81kVq0mT5sWc3yXb7nLd2fGh4jKa9eQuPo";
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let id = ids(&one, &["list", "--json"]).pop().unwrap();
+    good(&one, &["rename", &id, &format!("rotate {secret}")]);
+    good(&one, &["tag", "add", &id, secret]);
+    good(&one, &["tag", "add", &id, "harmless"]);
+    good(&one, &["checkpoint", &id, "--name", &format!("before {secret}")]);
+    let run = good(&one, &["sync"]);
+    assert!(run.stderr.contains("secrets replaced"), "{run}");
+    let other = second(&server, &one);
+    good(&one, &["sync"]);
+    let list = |home: &TestHome| home.json(&["list", "--json"])[0].clone();
+    let there = other.json(&["show", &id, "--json"]);
+    assert!(!there.to_string().contains(secret), "{there}");
+    assert!(there["title"].as_str().unwrap().starts_with("rotate [redacted:github_token:"), "{there}");
+    assert_eq!(there["tags"], json!(["harmless"]));
+    assert!(there["checkpoints"][0]["name"].as_str().unwrap().starts_with("before [redacted:"), "{there}");
+    assert!(!good(&other, &["list", "--remote", "--json"]).stdout.contains(secret));
+    // Nothing of it comes back over what is exact here, and there is nothing more to say.
+    good(&other, &["tag", "add", &id, "more"]);
+    good(&other, &["sync"]);
+    good(&one, &["pull"]);
+    assert_eq!(list(&one)["title"], json!(format!("rotate {secret}")));
+    assert_eq!(list(&one)["tags"], json!([secret, "harmless", "more"]));
+    let checkpoints = one.json(&["checkpoint", &id, "--list", "--json"]);
+    assert_eq!(checkpoints.as_array().unwrap().len(), 1, "{checkpoints}");
+    assert_eq!(checkpoints[0]["name"], json!(format!("before {secret}")));
+
+    good(&one, &["config", "set", "sync.secrets", "block"]);
+    good(&one, &["tag", "add", &id, "again"]);
+    assert!(good(&one, &["push"]).stderr.contains("stays here: it holds secrets"));
+}
+
+#[test]
+fn a_push_and_a_pull_say_the_state_of_the_session_there() {
+    let server = SyncServer::start();
+    let one = TestHome::with(&["codex/patch"]);
+    good(&one, &["import"]);
+    server.sign_up(&one);
+    let pushed = one.json(&["push", "--json"])[0].clone();
+    let listed = |home: &TestHome| home.json(&["list", "--remote", "--json"])[0]["etag"].clone();
+    assert_eq!(pushed["etag"].as_str().map(str::len), Some(64), "{pushed}");
+    assert_eq!(pushed["etag"], listed(&one));
+    let other = TestHome::new();
+    server.log_in(&other, &one);
+    assert_eq!(other.json(&["pull", "--json"])[0]["etag"], pushed["etag"]);
+    append(&rollout(&one), &said("another state", "23:00:00"));
+    good(&one, &["import"]);
+    let changed = one.json(&["push", "--json"])[0]["etag"].clone();
+    assert_ne!(changed, pushed["etag"]);
+    assert_eq!(changed, listed(&one));
+}

@@ -298,7 +298,7 @@ fn an_export_can_be_of_a_position() {
     insta::assert_snapshot!(home.sfs(&["export", "last", "--at", "end"]), @"
     ---- stderr
     error: sfs holds the whole session
-    hint: --at goes with --format markdown, html, claude-code, codex or gemini
+    hint: --at and --branch go with --format markdown, html, claude-code, codex or gemini
     ---- exit Some(2)
     ");
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use sessionfs::capture::Arrival;
 use sessionfs::error::{Error, Result};
-use sessionfs::export::{ArchivedSession, Redaction, for_each_message};
+use sessionfs::export::{self, ArchivedSession, Redaction, Selection, for_each_message};
 use sessionfs::home::Home;
 use sessionfs::id::Hash;
 use sessionfs::store::{ChunkCache, SessionRow, Store, StreamKey};
@@ -16,6 +16,10 @@ use sessionfs::sync::wire::{
 use sessionfs::sync::{Remote, answer, pull, push};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Of checkpoints: no two are made at the same one.
+static MOMENTS: AtomicI64 = AtomicI64::new(1);
 
 /// A server in this process: everything that crosses the wire is packed and unpacked, and the wire may be cut.
 struct Server<'a> {
@@ -85,6 +89,9 @@ impl Remote for Server<'_> {
 struct Device {
     store: Store,
     file: Vec<u8>,
+    /// What was said at the moment of each of its checkpoints, by when it was made; and those that it deleted.
+    checkpoints: Vec<(i64, Vec<String>)>,
+    forgotten: Vec<i64>,
     redacts: bool,
     _home: TestHome,
 }
@@ -96,7 +103,8 @@ fn archive(home: &TestHome) -> Store {
 impl Device {
     fn new() -> Device {
         let home = TestHome::new();
-        Device { store: archive(&home), file: Vec::new(), redacts: false, _home: home }
+        let (checkpoints, forgotten) = (Vec::new(), Vec::new());
+        Device { store: archive(&home), file: Vec::new(), checkpoints, forgotten, redacts: false, _home: home }
     }
 
     fn session(&mut self) -> SessionRow {
@@ -140,6 +148,25 @@ impl Device {
         }
     }
 
+    fn checkpoint(&mut self, name: &str) {
+        let session = self.session();
+        let is_taken = self.store.checkpoint(session.id, name).unwrap().is_some();
+        if is_taken || self.store.streams(session.id).unwrap().is_empty() {
+            return;
+        }
+        let mut checkpoint = export::checkpoint(&self.store, &session, name).unwrap();
+        // Tells it from all others, whatever they will be called.
+        checkpoint.created_at = MOMENTS.fetch_add(1, Ordering::Relaxed);
+        self.store.write(|store| store.add_checkpoint(session.id, &checkpoint)).unwrap();
+        self.checkpoints.push((checkpoint.created_at, texts_at(&self.store, &session, name)));
+    }
+
+    fn forget_checkpoint(&mut self, name: &str) {
+        let session = self.session().id;
+        self.forgotten.extend(self.store.checkpoint(session, name).unwrap().map(|checkpoint| checkpoint.created_at));
+        self.store.write(|store| store.remove_checkpoint(session, name)).unwrap();
+    }
+
     fn sync(&mut self, server: &mut Store, sends: bool, cut: Option<(u32, bool)>) -> Result<()> {
         let mut remote = Server { cut, ..Server::new(server) };
         let mut row = self.store.write(|store| store.remote("server")).unwrap();
@@ -167,6 +194,8 @@ struct Seen {
     is_deleted: bool,
     /// Id and text.
     messages: Vec<(String, String)>,
+    /// Name, and what was said at that moment.
+    checkpoints: Vec<(String, Vec<String>)>,
 }
 
 fn seen(store: &mut Store) -> Seen {
@@ -179,7 +208,20 @@ fn seen(store: &mut Store) -> Seen {
     })
     .unwrap();
     let tags = store.tags(session.id).unwrap();
-    Seen { title: session.title.clone(), tags, is_deleted: session.deleted_at.is_some(), messages }
+    let checkpoints = store.checkpoints(session.id).unwrap().into_iter().map(|checkpoint| {
+        let at = texts_at(store, &session, &checkpoint.name);
+        (checkpoint.name, at)
+    });
+    let checkpoints = checkpoints.collect();
+    Seen { title: session.title.clone(), tags, is_deleted: session.deleted_at.is_some(), messages, checkpoints }
+}
+
+/// What a resume at a checkpoint would go on from.
+fn texts_at(store: &Store, session: &SessionRow, checkpoint: &str) -> Vec<String> {
+    let selection = Selection { at: Some(checkpoint.to_owned()), ..Selection::default() };
+    let source = selection.open(store, session).unwrap();
+    let messages = source.conversation().unwrap().messages;
+    messages.map(|message| message.unwrap().text()).collect()
 }
 
 fn started() -> serde_json::Value {
@@ -203,6 +245,8 @@ enum Deed {
     Title(u8),
     Tag(u8, bool),
     Delete(bool),
+    Checkpoint(u8),
+    ForgetCheckpoint(u8),
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(usize, Deed)>> {
@@ -215,6 +259,8 @@ fn deeds() -> impl Strategy<Value = Vec<(usize, Deed)>> {
         1 => any::<u8>().prop_map(Deed::Title),
         1 => (0..3u8, any::<bool>()).prop_map(|(tag, add)| Deed::Tag(tag, add)),
         1 => any::<bool>().prop_map(Deed::Delete),
+        2 => (0..3u8).prop_map(Deed::Checkpoint),
+        1 => (0..3u8).prop_map(Deed::ForgetCheckpoint),
     ];
     proptest::collection::vec((0..3usize, deed), 0..40)
 }
@@ -234,6 +280,8 @@ fn act(device: &mut Device, server: &mut Store, number: usize, deed: &Deed) {
         Deed::Tag(tag, false) => {
             device.store.write(|store| store.remove_tag(session, &format!("t{tag}"))).unwrap();
         }
+        Deed::Checkpoint(name) => device.checkpoint(&format!("c{name}")),
+        Deed::ForgetCheckpoint(name) => device.forget_checkpoint(&format!("c{name}")),
         Deed::Delete(true) => drop(device.store.write(|store| store.hide(session, 1)).unwrap()),
         Deed::Delete(false) => drop(device.store.write(|store| store.unhide(session)).unwrap()),
     }
@@ -265,6 +313,13 @@ proptest! {
         }
         // Nothing is lost, and every line is there once.
         prop_assert_eq!(expected.messages.len(), lines.len());
+        // So is every checkpoint that nobody deleted, and it says what it said; a deleted one stays deleted.
+        let forgotten: Vec<i64> = devices.iter().flat_map(|device| device.forgotten.clone()).collect();
+        let mut marked: Vec<_> = devices.iter().flat_map(|device| device.checkpoints.clone()).collect();
+        marked.retain(|(moment, _)| !forgotten.contains(moment));
+        marked.sort();
+        let texts = |checkpoints: Vec<(String, Vec<String>)>| checkpoints.into_iter().map(|(_, texts)| texts);
+        prop_assert!(texts(expected.checkpoints.clone()).eq(marked.into_iter().map(|(_, texts)| texts)));
         for device in &mut devices {
             prop_assert_eq!(&seen(&mut device.store), &expected);
             let session = device.session().id;

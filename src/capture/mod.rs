@@ -31,7 +31,7 @@ pub use facts::STREAM as FACTS;
 pub use guard::{Endangered, Guarded, guard};
 pub use purge::purge;
 pub use scan::Scan;
-pub use sfs::{Imported, Parcel, Received, import_sfs, sfs_folders};
+pub use sfs::{Imported, Parcel, Received, import_sfs, sfs_folders, take_copy};
 pub use stray::stray;
 pub use written::{MovedStream, Unborn, archive_move, archive_session};
 

@@ -16,7 +16,9 @@ const ROWS: u64 = 50;
 sfs audit --event purged --json")]
 #[argh(
     note = "Events: captured (first seen), imported, resumed, restored, exported, renamed, tagged, deleted, undeleted,
-purged, forked, checkpoint, moved, pushed, pulled."
+purged, forked, checkpoint, moved, pushed, pulled, conflict (a server or a device had another version; both are kept),
+shared, unshared, handed_off, accepted, and of the account: signed_up, logged_in, logged_out, key_created, key_revoked,
+auth_failed."
 )]
 pub(super) struct Audit {
     /// only since: 30m, 24h, 7d, 2w, or a date such as 2026-11-22
@@ -65,7 +67,7 @@ fn line(context: &Context, row: &AuditRow) -> String {
         Value::Object(fields) => fields.iter().map(|(name, value)| field(name, value)).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
-    let text = format!("{}  {:<10}  {session:<20}  {detail}", ui::local_time(row.at), row.event);
+    let text = format!("{}  {:<11}  {session:<20}  {detail}", ui::local_time(row.at), row.event);
     ui::fit(text.trim_end(), context.ui.width())
 }
 

@@ -3,7 +3,7 @@
 use super::sync::tell_daemon;
 use super::{Context, ui};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::store::Store;
+use crate::store::{Event, Store};
 use crate::sync::client::{Account, Client, normal_url};
 use argh::{ArgsInfo, FromArgs};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -169,6 +169,7 @@ impl Signup {
         let SignedUp { email, raw_key } = client.json("POST", "/api/v1/auth/signup", Some(&body))?;
         let account = Account { url, key: raw_key, email: Some(email) };
         account.save(&mut store)?;
+        context.audit(&mut store, Event::SignedUp, None, &json!({"url": account.url, "email": account.email}));
         tell_daemon(&context.home)?;
         if self.json {
             return context.ui.json(&described(&account));
@@ -194,14 +195,19 @@ impl Login {
             None => ask(context, "API key", true)?,
         };
         let mut account = Account { url, key: key.trim().to_owned(), email: None };
-        account.email = Some(verify(&account)?);
+        account.email = verify(&account).inspect_err(|error| {
+            if error.kind() == Kind::Auth {
+                context.audit(&mut store, Event::AuthFailed, None, &json!({"url": account.url}));
+            }
+        })?;
         account.save(&mut store)?;
+        context.audit(&mut store, Event::LoggedIn, None, &json!({"url": account.url, "email": account.email}));
         tell_daemon(&context.home)?;
         if self.json {
             return context.ui.json(&described(&account));
         }
-        let email = ui::printable(account.email.as_deref().unwrap_or_default());
-        context.ui.line(&format!("Logged in as {email} at {}.", ui::printable(&account.url)))
+        let whose = account.email.as_deref().map(|email| format!(" as {}", ui::printable(email))).unwrap_or_default();
+        context.ui.line(&format!("Logged in{whose} at {}.", ui::printable(&account.url)))
     }
 }
 
@@ -210,14 +216,21 @@ struct Me {
     email: String,
 }
 
-/// Whose key it is, says the server.
-fn verify(account: &Account) -> Result<String> {
+/// Whose key it is, says the server; one of the first contract (SessionFS 0.1) only says whether it is one.
+fn verify(account: &Account) -> Result<Option<String>> {
     let is_key = account.key.bytes().all(|b| b.is_ascii_graphic()) && !account.key.is_empty();
     if !is_key {
         return Err(Error::new(Kind::Auth, "that is not an API key").hint("a key begins with sk_sfs_"));
     }
-    let me: Me = Client::of(account)?.json("GET", "/api/v1/auth/me", None)?;
-    Ok(me.email)
+    let mut client = Client::of(account)?;
+    match client.json::<Me>("GET", "/api/v1/auth/me", None) {
+        Ok(me) => Ok(Some(me.email)),
+        Err(error) if error.kind() == Kind::NotFound => {
+            client.call("GET", "/api/v1/sessions?page=1&page_size=1", None)?;
+            Ok(account.email.clone())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Look {
@@ -233,7 +246,7 @@ impl Look {
             other => other?,
         };
         let email = verify(&account)?;
-        let account = Account { email: Some(email), ..account };
+        let account = Account { email, ..account };
         if self.json {
             return context.ui.json(&described(&account));
         }
@@ -267,12 +280,16 @@ struct Key {
 
 impl Keys {
     fn run(self, context: &Context) -> Result<()> {
-        let mut client = Client::of(&Account::of(&context.open()?)?)?;
+        let mut store = context.open()?;
+        let account = Account::of(&store)?;
+        let mut client = Client::of(&account)?;
         match self.command {
             None => list(context, &mut client, self.json),
             Some(KeysCommand::List(command)) => list(context, &mut client, command.json || self.json),
             Some(KeysCommand::Create(command)) => {
                 let made: Value = client.json("POST", "/api/v1/auth/keys", Some(&json!({"name": command.name})))?;
+                let detail = json!({"url": account.url, "key": made["key_id"], "name": command.name});
+                context.audit(&mut store, Event::KeyCreated, None, &detail);
                 if command.json || self.json {
                     return context.ui.json(&made);
                 }
@@ -285,6 +302,8 @@ impl Keys {
                     return Err(Error::usage(format!("{:?} is not a key's id", command.key)).hint("sfs auth keys"));
                 }
                 client.call("DELETE", &format!("/api/v1/auth/keys/{}", command.key), None)?;
+                let detail = json!({"url": account.url, "key": command.key});
+                context.audit(&mut store, Event::KeyRevoked, None, &detail);
                 context.ui.line("Revoked.")
             }
         }

@@ -3,7 +3,7 @@
 use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export;
-use crate::store::{Checkpoint as Row, Event, SessionRow, Store};
+use crate::store::{Checkpoint as Row, Event, SessionRow, Store, StreamEnd};
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 
@@ -106,6 +106,8 @@ pub(super) fn all_as_json(checkpoints: &[Row]) -> Value {
 }
 
 fn as_json(checkpoint: &Row) -> Value {
+    let end = |end: &StreamEnd| json!({"name": end.name, "generation": end.generation, "length": end.length});
+    let streams: Vec<Value> = checkpoint.streams.iter().map(end).collect();
     json!({"name": checkpoint.name, "created_at": ui::rfc3339(checkpoint.created_at), "message_id": checkpoint.leaf,
-        "streams": checkpoint.streams})
+        "streams": streams})
 }

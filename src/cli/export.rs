@@ -1,7 +1,7 @@
 //! `sfs export`.
 
-use super::{Context, arguments};
 use super::ui::{self, printable};
+use super::{Context, arguments};
 use crate::error::{Context as _, Error, Result};
 use crate::export::{self, ArchivedSession, Job, Redaction, Selection};
 use crate::security::archive;
@@ -48,6 +48,9 @@ pub(super) struct Export {
     /// leave secrets in markdown and html
     #[argh(switch)]
     no_redact: bool,
+    /// with markdown, html or a tool's form, where several devices continued the session: this branch of it
+    #[argh(option)]
+    branch: Option<String>,
     /// with markdown, html or a tool's form: the conversation as it was at this checkpoint or behind this message
     #[argh(option)]
     at: Option<String>,
@@ -58,9 +61,9 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        if self.at.is_some() && matches!(self.format.as_str(), "sfs" | "native") {
+        if (self.at.is_some() || self.branch.is_some()) && matches!(self.format.as_str(), "sfs" | "native") {
             return Err(Error::usage(format!("{} holds the whole session", self.format))
-                .hint("--at goes with --format markdown, html, claude-code, codex or gemini"));
+                .hint("--at and --branch go with --format markdown, html, claude-code, codex or gemini"));
         }
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
@@ -99,7 +102,7 @@ impl Export {
     }
 
     fn selection(&self) -> Selection {
-        Selection { at: self.at.clone(), ..Selection::default() }
+        Selection { branch: self.branch.clone(), at: self.at.clone(), ..Selection::default() }
     }
 
     /// What people read goes without secrets unless they ask for them, what tools read goes whole.

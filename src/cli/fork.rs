@@ -2,7 +2,7 @@
 
 use super::{Context, arguments, ui};
 use crate::error::{Error, Result};
-use crate::export::{self, ForkOptions};
+use crate::export::{self, ForkOptions, Selection};
 use crate::store::Event;
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
@@ -29,7 +29,10 @@ pub(super) struct Fork {
     /// begin as the session was at this checkpoint, or behind this message
     #[argh(option)]
     at: Option<String>,
-    /// the same, for a checkpoint
+    /// where several devices continued the session: the branch to begin with; the newest by default
+    #[argh(option)]
+    branch: Option<String>,
+    /// the same as --at, for a checkpoint
     #[argh(option)]
     from_checkpoint: Option<String>,
     /// the tool of the new session: claude-code, codex or gemini; the same by default
@@ -56,7 +59,8 @@ impl Fork {
         };
         let at = self.at.or(self.from_checkpoint);
         let project = self.project.as_deref().map(super::resume::existing_folder).transpose()?;
-        let options = ForkOptions { title: self.name, at: at.clone(), project };
+        let selection = Selection { branch: self.branch, at: at.clone(), ..Selection::default() };
+        let options = ForkOptions { title: self.name, selection, project };
         let forked = export::fork(&mut store, &context.home, &row, tool, &options)?;
         let child = &forked.session;
         context.audit(&mut store, Event::Forked, &row.public_id, &json!({"into": child.public_id.as_str()}));

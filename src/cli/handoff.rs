@@ -34,7 +34,7 @@ pub(super) struct Handoff {
 
 impl Handoff {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let mut link = Link::open(context, false)?;
+        let mut link = Link::open(context, None)?;
         let row = link.store.resolve(&self.id)?;
         let mut body = link.push_first(context, &row)?;
         body["to"] = self.to.clone().into();

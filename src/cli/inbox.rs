@@ -130,7 +130,7 @@ fn find<'a>(items: &'a [Item], words: &str) -> Result<&'a Item> {
 impl Accept {
     fn run(self, context: &Context) -> Result<()> {
         let project = self.project.as_deref().map(existing_folder).transpose()?;
-        let mut link = Link::open(context, false)?;
+        let mut link = Link::open(context, None)?;
         let items = shared::inbox(&mut link.client)?;
         let item = shared::accept(&mut link.client, find(&items, &self.item)?)?;
         let (row, passed) = link.follow(&item)?;

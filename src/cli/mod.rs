@@ -149,7 +149,13 @@ impl Context {
     }
 
     /// Writes down what was done. What was done stays done where the archive can't be written, as on a full disk.
-    fn audit(&self, store: &mut Store, event: Event, session: &SessionId, detail: &serde_json::Value) {
+    fn audit<'a>(
+        &self,
+        store: &mut Store,
+        event: Event,
+        session: impl Into<Option<&'a SessionId>>,
+        detail: &serde_json::Value,
+    ) {
         if let Err(error) = store.audit(event, session, detail) {
             self.ui.note(&format!("note: not in the audit log: {}", error.message()));
         }

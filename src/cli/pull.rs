@@ -32,7 +32,7 @@ pub(super) struct Pull {
 
 impl Pull {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let mut link = Link::open(context, false)?;
+        let mut link = Link::open(context, None)?;
         let mut passed = Vec::new();
         if self.ids.is_empty() {
             link.row.pulled = if self.all { 0 } else { link.row.pulled };

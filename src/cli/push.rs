@@ -29,7 +29,7 @@ pub(super) struct Push {
 
 impl Push {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let mut link = Link::open(context, false)?;
+        let mut link = Link::open(context, None)?;
         if self.ids.is_empty() && !self.all {
             let passed = link.push(None)?;
             return link.tell(context, &passed, self.json);

@@ -1,6 +1,6 @@
 //! `sfs resume` and `sfs restore`.
 
-use super::arguments::count;
+use super::arguments::{self, count};
 use super::{Context, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, How, ResumeOptions, Resumed, Selection};
@@ -20,12 +20,13 @@ use std::path::{Path, PathBuf};
 sfs resume last --in codex
 sfs resume last --in claude-code --dry-run
 sfs resume last --at before-the-refactoring
+sfs resume last --branch main
 sfs resume last --in codex --budget 100000
 sfs resume last --in codex --no-launch --json")]
 #[argh(
     note = "On a terminal, with the tool installed, the tool is started. Otherwise the command to start it is printed.
-`sfs show ID -m` shows the messages with their ids, `sfs checkpoint ID --list` the checkpoints. --budget counts the
-conversation only, by an estimate; the tool's own instructions come on top."
+`sfs show ID` names the branches, `sfs show ID -m` shows the messages with their ids, `sfs checkpoint ID --list` the
+checkpoints. --budget counts the conversation only, by an estimate; the tool's own instructions come on top."
 )]
 pub(super) struct Resume {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
@@ -37,6 +38,9 @@ pub(super) struct Resume {
     /// the project folder; the session's own by default
     #[argh(option, from_str_fn(arguments::path))]
     project: Option<PathBuf>,
+    /// where several devices continued the session: main, main@DEVICE or DEVICE; the one that was active last by default
+    #[argh(option)]
+    branch: Option<String>,
     /// the conversation as it was at this checkpoint, or behind this message
     #[argh(option)]
     at: Option<String>,
@@ -66,7 +70,8 @@ impl Resume {
             None => tools::find(&row.tool).map_err(|_| export::unwritable(&row.tool, "resume", &row))?,
         };
         let project = self.project.as_deref().map(existing_folder).transpose()?;
-        let selection = Selection { at: self.at.clone(), from: self.from.clone(), budget: self.budget };
+        let (branch, at, from) = (self.branch.clone(), self.at.clone(), self.from.clone());
+        let selection = Selection { branch, at, from, budget: self.budget };
         let options = ResumeOptions { project, selection, dry_run: self.dry_run, ..ResumeOptions::default() };
         let resumed = export::resume(&mut store, &context.home, &row, tool, &options)?;
         if !self.dry_run {

@@ -57,7 +57,7 @@ impl Share {
             }
         };
         body["expires_in"] = self.expires.as_deref().map(lifetime).transpose()?.into();
-        let mut link = Link::open(context, false)?;
+        let mut link = Link::open(context, None)?;
         let row = link.store.resolve(&self.id)?;
         body["git_remote"] = link.push_first(context, &row)?["git_remote"].take();
         let path = format!("/api/v1/sessions/{}/shares", row.public_id);

@@ -57,7 +57,7 @@ impl Link {
             _ => error,
         })?;
         let sessions = pulled.sessions.clone();
-        let mut passed = self.pulled(pulled)?;
+        let mut passed = self.pulled(Ok(pulled))?;
         for session in sessions {
             if followed.write && self.store.has_changed(session, row.pushed)? {
                 let redaction = self.gate.redaction(&mut self.store)?;
@@ -65,7 +65,7 @@ impl Link {
                 let pushed = sync::push_sessions(&mut self.store, &mut client, &row, &redaction, &self.gate, &rows)?;
                 row.pushed = self.store.change_number()?;
                 self.store.write(|store| store.save_remote(&row))?;
-                passed.extend(self.pushed(pushed, &redaction)?);
+                passed.extend(self.pushed(Ok(pushed), &redaction)?);
             }
         }
         Ok(passed)

@@ -3,7 +3,7 @@
 use super::ui::{self, Style};
 use super::{Context, checkpoint, list};
 use crate::error::Result;
-use crate::export::{self, ArchivedSession};
+use crate::export::{self, ArchivedSession, Branch, Selection};
 use crate::model::message::{Block, Message, Role};
 use crate::store::{SessionRow, Store, Summary};
 use crate::tools;
@@ -33,6 +33,9 @@ pub(super) struct Show {
     /// tokens and cost by model
     #[argh(switch, short = 'c')]
     cost: bool,
+    /// with -m, where several devices continued the session: only this branch, whole
+    #[argh(option)]
+    branch: Option<String>,
     /// with -m: whole tool outputs, thinking, harness texts and sub-agents too
     #[argh(switch)]
     full: bool,
@@ -53,10 +56,14 @@ impl Show {
             return self.print_json(context, &store, &row, &summary);
         }
         if self.messages {
-            return self.print_messages(context, &ArchivedSession::open(&store, row)?);
+            return self.print_messages(context, &self.selection().open(&store, &row)?);
         }
         details(context, &store, &row, &summary)?;
         if self.cost { cost_table(context, &store, &row) } else { Ok(()) }
+    }
+
+    fn selection(&self) -> Selection {
+        Selection { branch: self.branch.clone(), ..Selection::default() }
     }
 
     fn print_json(&self, context: &Context, store: &Store, row: &SessionRow, summary: &Summary) -> Result<()> {
@@ -64,12 +71,14 @@ impl Show {
         let mut answer = list::as_json(store, row, summary)?;
         answer.insert("manifest".into(), export::manifest(store, &session, summary)?);
         answer.insert("streams".into(), streams_json(&session));
+        answer.insert("branches".into(), branches_json(&export::branches(store, row)?));
         answer.insert("checkpoints".into(), checkpoint::all_as_json(&store.checkpoints(row.id)?));
         answer.insert("notes".into(), notes_json(store, row)?);
         if self.cost {
             answer.insert("cost".into(), cost_json(store, row)?);
         }
         if self.messages {
+            let session = self.selection().open(store, row)?;
             return context.ui.json_with_array(&answer, "messages", |each| {
                 export::for_each_message(&session, true, &mut |message| {
                     // A tool may write JSON that is nested deeper than JSON readers, also our reader's, go.
@@ -141,6 +150,10 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
     });
     line(how, list::parent(store, row, summary)?)?;
     line("continued by", Some(store.children(&row.public_id)?.join(", ")).filter(|ids| !ids.is_empty()))?;
+    let branches = export::branches(store, row)?;
+    for (at, branch) in branches.iter().enumerate().filter(|_| branches.len() > 1) {
+        line(if at == 0 { "branches" } else { "" }, Some(described(branch)))?;
+    }
     let checkpoints = store.checkpoints(row.id)?.into_iter().map(|checkpoint| checkpoint.name).collect::<Vec<_>>();
     line("checkpoints", Some(checkpoints.join(", ")).filter(|names| !names.is_empty()))?;
     let present = store.native_present(row.id)?;
@@ -162,6 +175,27 @@ fn details(context: &Context, store: &Store, row: &SessionRow, summary: &Summary
         line("notes", Some(first))?;
     }
     Ok(())
+}
+
+/// A branch in a line; the one without a device or a file in its name is what a resume continues.
+fn described(branch: &Branch) -> String {
+    let whose = if branch.is_own { "this device".to_owned() } else { format!("device {}", branch.device) };
+    let what = match branch.own_messages {
+        Some(messages) if branch.own_bytes == branch.bytes => ui::counted(messages, "message"),
+        Some(messages) => format!("{} of its own", ui::counted(messages, "message")),
+        None => "the session in another form".to_owned(),
+    };
+    let last = branch.last_message_at.map(|at| format!(", last {}", ui::age(at))).unwrap_or_default();
+    format!("{} ({whose}: {what}{last})", branch.name)
+}
+
+fn branches_json(branches: &[Branch]) -> Value {
+    let one = |branch: &Branch| {
+        json!({"name": branch.name, "device": branch.device, "is_this_device": branch.is_own, "bytes": branch.bytes,
+            "own_bytes": branch.own_bytes, "own_messages": branch.own_messages,
+            "last_message_at": branch.last_message_at.map(ui::rfc3339)})
+    };
+    branches.iter().map(one).collect()
 }
 
 fn cost_table(context: &Context, store: &Store, row: &SessionRow) -> Result<()> {

@@ -2,17 +2,18 @@
 
 use super::{Context, ui};
 use crate::error::{Error, Kind, Result};
-use crate::export::Redaction;
+use crate::export::{self, Redaction};
 use crate::home::Home;
-use crate::store::{Event, RemoteRow, Store};
+use crate::store::{AuditFilter, Event, RemoteRow, Store};
 use crate::sync::client::{Account, Client};
 use crate::sync::gate::Gate;
 use crate::sync::outcome::{Auto, Outcome};
+use crate::sync::v1::V1;
 use crate::sync::{self, Pulled, Pushed};
 use argh::{ArgsInfo, FromArgs};
 use serde::Serialize;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Push what is new here, then pull what is new on the server
 #[derive(FromArgs, ArgsInfo)]
@@ -31,8 +32,8 @@ pub(super) struct Sync {
 
 impl Sync {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let only_tagged = self.auto && Auto::of(&context.open()?)? == Auto::Selective;
-        let mut link = Link::open(context, only_tagged)?;
+        let auto = if self.auto { Some(Auto::of(&context.open()?)?) } else { None };
+        let mut link = Link::open(context, auto)?;
         let done = link.both();
         let outcome = Outcome::of(done.as_ref().err(), link.client.retry_after);
         link.store.write(|store| outcome.save(store))?;
@@ -47,6 +48,10 @@ pub(super) struct Link {
     pub(super) client: Client,
     pub(super) row: RemoteRow,
     pub(super) account: Account,
+    /// Under which the archive remembers the server.
+    name: String,
+    /// It knows the first contract only.
+    is_v1: bool,
     pub(super) gate: Gate,
     /// Secrets that were taken out on the way.
     replaced: u64,
@@ -59,8 +64,11 @@ pub(super) struct Passed {
     pub(super) result: Way,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
-    /// Of the contract's archive transfer, which this is not.
+    /// What the server calls the session's state.
     etag: Option<String>,
+    /// Under which id the server has another version, beside which this one went there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict_with: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -79,8 +87,8 @@ pub(super) enum Way {
 }
 
 impl Link {
-    /// With the account that is signed in.
-    pub(super) fn open(context: &Context, only_tagged: bool) -> Result<Link> {
+    /// With the account that is signed in; `auto`: for the daemon.
+    pub(super) fn open(context: &Context, auto: Option<Auto>) -> Result<Link> {
         let mut store = context.open()?;
         let account = Account::of(&store)?;
         let mut client = Client::of(&account)?;
@@ -88,31 +96,49 @@ impl Link {
         client.progress = Some(Box::new(move |sent, received| {
             ui.progress(Some(&format!("{} sent, {} received", ui::bytes(sent), ui::bytes(received))));
         }));
-        let row = store.write(|store| store.remote(&account.remote_name()))?;
-        let gate = Gate::of(&mut store, only_tagged)?;
-        Ok(Link { store, client, row, account, gate, replaced: 0 })
+        let name = account.remote_name();
+        let row = store.write(|store| store.remote(&name))?;
+        let gate = Gate::of(&mut store, auto == Some(Auto::Selective), auto.is_some())?;
+        let is_v1 = !speaks_delta(&mut store, &mut client, &name)?;
+        Ok(Link { store, client, row, account, name, is_v1, gate, replaced: 0 })
+    }
+
+    fn v1(&mut self) -> (V1<'_>, &mut Store, &Gate) {
+        let v1 = V1 { client: &mut self.client, row: &mut self.row, name: &self.name };
+        (v1, &mut self.store, &self.gate)
     }
 
     /// Pushes what changed, or these sessions.
     pub(super) fn push(&mut self, sessions: Option<&[i64]>) -> Result<Vec<Passed>> {
         let redaction = self.gate.redaction(&mut self.store)?;
-        let pushed = match sessions {
-            None => sync::push(&mut self.store, &mut self.client, &mut self.row, &redaction, &self.gate)?,
-            Some(rows) => {
-                sync::push_sessions(&mut self.store, &mut self.client, &self.row, &redaction, &self.gate, rows)?
+        let pushed = if self.is_v1 {
+            let (mut v1, store, gate) = self.v1();
+            v1.push(store, &redaction, gate, sessions)
+        } else {
+            match sessions {
+                None => sync::push(&mut self.store, &mut self.client, &mut self.row, &redaction, &self.gate),
+                Some(rows) => {
+                    sync::push_sessions(&mut self.store, &mut self.client, &self.row, &redaction, &self.gate, rows)
+                }
             }
         };
         self.pushed(pushed, &redaction)
     }
 
-    pub(super) fn pushed(&mut self, pushed: Pushed, redaction: &Redaction) -> Result<Vec<Passed>> {
+    pub(super) fn pushed(&mut self, pushed: Result<Pushed>, redaction: &Redaction) -> Result<Vec<Passed>> {
+        let pushed = self.noted(pushed)?;
         self.replaced += redaction.replaced();
         self.audit(Event::Pushed, &pushed.bytes)?;
-        let Pushed { sessions, bytes, refused, held } = pushed;
+        let Pushed { sessions, bytes, mut etags, refused, held, conflicts } = pushed;
         let mut passed = Vec::new();
         for session in sessions {
             let bytes_sent = bytes.get(&session).copied().unwrap_or_default();
-            passed.push(self.passed(session, Way::Pushed, None)?.with(bytes_sent, 0));
+            let etag = etags.remove(&session);
+            let conflict_with = conflicts.iter().find(|(one, _)| *one == session).map(|(_, id)| id.clone());
+            if let Some(there) = &conflict_with {
+                self.conflict(session, &json!({"there": there}))?;
+            }
+            passed.push(Passed { bytes_sent, etag, conflict_with, ..self.passed(session, Way::Pushed, None)? });
         }
         for (way, list) in [(Way::Refused, refused), (Way::Held, held)] {
             for (session, reason) in list {
@@ -124,28 +150,77 @@ impl Link {
 
     /// Pulls what changed there.
     pub(super) fn pull(&mut self) -> Result<Vec<Passed>> {
-        let pulled = sync::pull(&mut self.store, &mut self.client, &mut self.row)?;
+        let pulled = if self.is_v1 {
+            let (mut v1, store, _) = self.v1();
+            v1.pull(store)
+        } else {
+            sync::pull(&mut self.store, &mut self.client, &mut self.row)
+        };
         let mut passed = self.pulled(pulled)?;
-        passed.extend(self.pull_followed()?);
+        if !self.is_v1 {
+            passed.extend(self.pull_followed()?);
+        }
         Ok(passed)
     }
 
     /// Pulls one session, whole.
     pub(super) fn pull_session(&mut self, id: &str) -> Result<Vec<Passed>> {
-        let pulled = sync::pull_session(&mut self.store, &mut self.client, &self.row, id)?;
+        let pulled = if self.is_v1 {
+            let (mut v1, store, _) = self.v1();
+            v1.pull_session(store, id)
+        } else {
+            sync::pull_session(&mut self.store, &mut self.client, &self.row, id)
+        };
         self.pulled(pulled)
     }
 
-    pub(super) fn pulled(&mut self, pulled: Pulled) -> Result<Vec<Passed>> {
+    pub(super) fn pulled(&mut self, pulled: Result<Pulled>) -> Result<Vec<Passed>> {
+        let pulled = self.noted(pulled)?;
         self.audit(Event::Pulled, &pulled.bytes)?;
-        let Pulled { sessions, bytes, problems } = pulled;
+        let Pulled { sessions, bytes, mut etags, problems } = pulled;
         let mut passed = Vec::new();
         for session in sessions {
-            let received = bytes.get(&session).copied().unwrap_or_default();
-            passed.push(self.passed(session, Way::Pulled, None)?.with(0, received));
+            let bytes_received = bytes.get(&session).copied().unwrap_or_default();
+            self.look_for_branches(session, bytes_received)?;
+            let etag = etags.remove(&session);
+            passed.push(Passed { bytes_received, etag, ..self.passed(session, Way::Pulled, None)? });
         }
         passed.extend(problems.into_iter().map(|(id, reason)| Passed::of(id, Way::Refused, Some(reason))));
         Ok(passed)
+    }
+
+    /// What a server refuses because of the key is noted; what it does not know may be there after its next change.
+    fn noted<T>(&mut self, done: Result<T>) -> Result<T> {
+        if let Err(error) = &done {
+            let url = self.name.split(' ').next().unwrap_or_default().to_owned();
+            match error.kind() {
+                Kind::Auth => self.store.audit(Event::AuthFailed, None, &json!({"url": url}))?,
+                Kind::NotFound => drop(self.store.unset_setting(&delta_setting(&self.name))?),
+                _ => {}
+            }
+        }
+        done
+    }
+
+    /// Another device went on with what was continued here too: noted once for each session.
+    fn look_for_branches(&mut self, session: i64, received: u64) -> Result<()> {
+        if received == 0 {
+            return Ok(());
+        }
+        let row = self.store.session(session)?;
+        let branches = export::branches(&self.store, &row)?;
+        let devices: BTreeSet<&str> = branches.iter().map(|branch| branch.device.as_str()).collect();
+        let is_split = devices.len() > 1 && branches.iter().skip(1).any(|branch| branch.own_messages.unwrap_or(1) > 0);
+        let filter = AuditFilter { session: Some(row.public_id), event: Some(Event::Conflict), ..Default::default() };
+        if is_split && self.store.audit_log(&filter)?.is_empty() {
+            self.conflict(session, &json!({"branches": branches.iter().map(|b| b.name.as_str()).collect::<Vec<_>>()}))?;
+        }
+        Ok(())
+    }
+
+    fn conflict(&mut self, session: i64, detail: &serde_json::Value) -> Result<()> {
+        let id = self.store.session(session)?.public_id;
+        self.store.audit(Event::Conflict, &id, detail)
     }
 
     fn both(&mut self) -> Result<Vec<Passed>> {
@@ -189,6 +264,13 @@ impl Link {
             let reason = one.reason.as_deref().unwrap_or_default();
             context.ui.note(&format!("{} {verb}: {}", one.id, ui::printable(reason)));
         }
+        for (one, there) in passed.iter().filter_map(|one| Some((one, one.conflict_with.as_ref()?))) {
+            context.ui.note(&format!(
+                "{} is another version on the server: both are kept there, and here: sfs show {there}",
+                ui::printable(there)
+            ));
+            context.ui.note(&format!("{} went there beside it", one.id));
+        }
         let line = [sentence(passed, Way::Pushed), sentence(passed, Way::Pulled)].into_iter().flatten();
         let line = line.collect::<Vec<_>>().join(" ");
         context.ui.line(if line.is_empty() { "Nothing new." } else { &line })
@@ -213,17 +295,30 @@ impl Link {
 
 impl Passed {
     pub(super) fn of(id: String, result: Way, reason: Option<String>) -> Passed {
-        Passed { id, result, bytes_sent: 0, bytes_received: 0, etag: None, reason }
+        Passed { id, result, bytes_sent: 0, bytes_received: 0, etag: None, conflict_with: None, reason }
     }
 
     /// True where bytes passed, or why none did.
     pub(super) fn says_something(&self) -> bool {
         self.bytes_sent + self.bytes_received > 0 || self.reason.is_some()
     }
+}
 
-    fn with(self, bytes_sent: u64, bytes_received: u64) -> Passed {
-        Passed { bytes_sent, bytes_received, ..self }
+/// Whether the server is one of ours. It is asked until it says so.
+fn speaks_delta(store: &mut Store, client: &mut Client, name: &str) -> Result<bool> {
+    let key = delta_setting(name);
+    if store.setting(&key)?.unwrap_or(false) {
+        return Ok(true);
     }
+    let speaks = client.speaks_delta()?;
+    if speaks {
+        store.write(|store| store.set_setting(&key, &true))?;
+    }
+    Ok(speaks)
+}
+
+fn delta_setting(name: &str) -> String {
+    format!("delta {name}")
 }
 
 fn sentence(passed: &[Passed], way: Way) -> Option<String> {

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 pub struct ForkOptions {
     /// What to call it.
     pub title: Option<String>,
-    /// As the session was at this checkpoint or behind this message; as it is now by default.
-    pub at: Option<String>,
+    /// Which part of the session; all of it, as it is now, by default.
+    pub selection: Selection,
     /// Another project folder than the session's own.
     pub project: Option<PathBuf>,
 }
@@ -50,8 +50,7 @@ pub fn fork(
     let named = SessionRow { title: options.title.clone().or_else(|| session.title.clone()), ..session.clone() };
     let about = ArchivedSession::open(store, named.clone())?.about(&store.summary(session.id)?);
     let plan = writer.plan(&about, &target)?;
-    let selection = Selection { at: options.at.clone(), ..Selection::default() };
-    let job = Job { session: &named, selection: &selection, writer, plan: &plan, target: &target };
+    let job = Job { session: &named, selection: &options.selection, writer, plan: &plan, target: &target };
 
     // Beside the archive, without a name: nobody else reads it, and a kill leaves nothing.
     let file = tempfile::tempfile_in(&home.data).context(|| format!("{} can't be written", home.data.display()))?;

@@ -3,7 +3,8 @@
 //! - [`source`] lets a tool's reader walk an archived session,
 //! - [`log`] walks everything that was ever said, [`mod@markdown`] writes the live conversation for people, [`mod@html`]
 //!   all of it as a page,
-//! - [`position`] finds a moment in a session's history, [`selection`] the part of the conversation that is wanted,
+//! - [`position`] finds a moment in a session's history, [`mod@branch`] one of the ways it went, [`selection`] the part of
+//!   the conversation that is wanted,
 //! - [`redaction`] takes secrets out on the way, [`findings`] says where they are,
 //! - [`native`] puts a session's own files back, byte for byte,
 //! - [`attachment`] writes what a resumed session's sub-agents said, for people,
@@ -11,6 +12,7 @@
 
 mod attachment;
 mod blocks;
+mod branch;
 mod findings;
 mod fork;
 mod html;
@@ -26,6 +28,7 @@ mod sfs;
 mod source;
 
 pub use attachment::forget_attachments;
+pub use branch::{Branch, branches};
 pub use findings::{Finding, for_each_finding};
 pub use fork::{ForkOptions, Forked, fork};
 pub use html::{html, page_policy};
@@ -38,5 +41,5 @@ pub use position::{Position, checkpoint};
 pub use redaction::Redaction;
 pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};
 pub use selection::Selection;
-pub use sfs::{export_archive, export_sfs, manifest, workspace};
+pub use sfs::{edit_manifest, export_archive, export_sfs, leave_out_large_natives, manifest, workspace};
 pub use source::{ArchivedSession, title};

@@ -23,11 +23,11 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position that a person calls `words`: a checkpoint, or a message.
-    pub fn find(store: &Store, session: &SessionRow, words: &str) -> Result<Position> {
-        match store.checkpoint(session.id, words)? {
+    /// The position that a person calls `words`: a checkpoint, or a message of `source`.
+    pub fn find(store: &Store, source: &ArchivedSession<'_>, words: &str) -> Result<Position> {
+        match store.checkpoint(source.row.id, words)? {
             Some(checkpoint) => Ok(Position { streams: checkpoint.streams, ..Position::default() }),
-            None => behind(&ArchivedSession::open(store, session.clone())?, words),
+            None => behind(source, words),
         }
     }
 }
@@ -37,16 +37,24 @@ pub fn checkpoint(store: &Store, session: &SessionRow, name: &str) -> Result<Che
     let source = ArchivedSession::open(store, session.clone())?;
     let conversation = source.conversation()?;
     let last = conversation.messages.last().transpose()?;
+    let streams = source.streams().iter().map(|stream| {
+        let lines = stream.format.has_lines() && !stream.format.is_one_line();
+        let lines = lines.then(|| store.count_lines(source.stream(stream)?)).transpose()?;
+        Ok(StreamEnd { lines, ..source.end_of(stream, stream.length)? })
+    });
     Ok(Checkpoint {
         name: name.to_owned(),
         leaf: last.map(|message| message.id),
-        streams: source.streams().iter().map(|stream| end_of(stream, stream.length)).collect(),
+        streams: streams.collect::<Result<_>>()?,
         created_at: jiff::Timestamp::now().as_millisecond(),
     })
 }
 
-fn end_of(stream: &StreamInfo, length: u64) -> StreamEnd {
-    StreamEnd { name: stream.name.clone(), generation: stream.generation, length }
+impl ArchivedSession<'_> {
+    fn end_of(&self, info: &StreamInfo, length: u64) -> Result<StreamEnd> {
+        let origin = Some(self.store().device_of(self.stream(info)?)?);
+        Ok(StreamEnd { name: info.name.clone(), origin, generation: info.generation, length, lines: None })
+    }
 }
 
 /// Where a message stands.
@@ -69,8 +77,10 @@ fn behind(source: &ArchivedSession<'_>, words: &str) -> Result<Position> {
     let (id, place) = finder.found()?;
     let main = mains[place.stream];
     let end = end_of_results(source, main, &place)?.min(main.length);
-    let others = source.streams().iter().filter(|stream| !is_main(stream)).map(|stream| end_of(stream, stream.length));
-    let streams = std::iter::once(end_of(main, end)).chain(others).collect();
+    let mut streams = vec![source.end_of(main, end)?];
+    for other in source.streams().iter().filter(|stream| !is_main(stream)) {
+        streams.push(source.end_of(other, other.length)?);
+    }
     Ok(Position { streams, leaf: Some(id), is_within_line: !place.is_last_in_line })
 }
 

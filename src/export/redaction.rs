@@ -56,6 +56,14 @@ impl Redaction {
         about
     }
 
+    /// A text, as it may leave.
+    pub fn text(&self, text: &str) -> String {
+        let Some(redactor) = &self.redactor else { return text.to_owned() };
+        let Redacted { copy, replaced } = redactor.text(text);
+        self.count(replaced);
+        copy.into_owned()
+    }
+
     /// A line, or any other piece of a stream, as it may leave.
     pub fn line(&self, line: &[u8]) -> Vec<u8> {
         let Some(redactor) = &self.redactor else { return line.to_owned() };

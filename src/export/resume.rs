@@ -169,7 +169,7 @@ fn resume_own(
     cwd: &Path,
     options: &ResumeOptions,
 ) -> Result<Option<Resumed>> {
-    let source = ArchivedSession::open(store, session.clone())?;
+    let source = options.selection.open(store, session)?;
     let state = source.native_state(store, &tool.root(home))?;
     let path = source.newest("main").and_then(|main| source.native_path(main));
     if !writer.accepts_own(&source, path)? {
@@ -191,6 +191,8 @@ fn resume_own(
     };
     match state {
         NativeState::Intact => resumed.how = How::Native,
+        // What would be put back is the branch that is shown.
+        NativeState::Missing | NativeState::Part if options.selection.branch.is_some() => return Ok(None),
         NativeState::Missing | NativeState::Part if options.dry_run => {}
         NativeState::Missing | NativeState::Part => {
             let copies = native::restore(store, home, session)?;
@@ -264,7 +266,7 @@ fn write_new(
         resumed.warnings.extend(written.too_large(session, tool));
         resumed.ledger = written.ledger;
         if let Some(path) = attachment::claim(&target.home, child.as_str(), &mut resumed.ledger) {
-            let source = ArchivedSession::open(store, session.clone())?;
+            let source = options.selection.open(store, session)?;
             attachment::write(&source, about.title.as_deref().unwrap_or("an untitled session"), &path)?;
             resumed.files.push(path);
         }
@@ -349,8 +351,8 @@ impl Job<'_> {
         let names = source.streams().iter().map(|stream| stream.name.as_str());
         let copies: std::collections::BTreeSet<&str> =
             names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
-        let why = "another file or device of this session went its own way: `sfs show ID -m` has it";
-        conversation.left_out.push(("diverged copies", why, copies.len() as u64));
+        let why = "another file or device of this session went its own way: `sfs show ID` names it, --branch takes it";
+        conversation.left_out.push(("diverged copies", why, (copies.len() + source.aside()) as u64));
         let tokens = Cell::new(0);
         conversation.messages = Box::new(conversation.messages.inspect(|message| {
             tokens.set(tokens.get() + message.as_ref().map_or(0, budget::tokens));

@@ -1,5 +1,6 @@
 //! Which part of a session's live conversation is wanted, and that part.
 
+use super::branch;
 use super::position::Position;
 use super::source::ArchivedSession;
 use crate::error::{Error, Result};
@@ -11,6 +12,8 @@ use crate::store::{SessionRow, Store};
 /// What a person asked for; nothing means all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
+    /// Of a session that went several ways, this one; the one that was active last by default.
+    pub branch: Option<String>,
     /// As it was at this checkpoint or behind this message.
     pub at: Option<String>,
     /// From the prompt on that set off this message.
@@ -27,18 +30,24 @@ pub(super) struct Selected<'a> {
 }
 
 impl Selection {
-    /// True where nothing is left out.
+    /// True where nothing of the branch is left out.
     pub fn is_all(&self) -> bool {
-        *self == Selection::default()
+        Selection { branch: None, ..self.clone() } == Selection::default()
     }
 
-    /// The session as it was at the position asked for.
+    /// The session on the branch, as it was at the position asked for.
     pub fn open<'a>(&self, store: &'a Store, session: &SessionRow) -> Result<ArchivedSession<'a>> {
-        let source = ArchivedSession::open(store, session.clone())?;
-        match &self.at {
-            None => Ok(source),
-            Some(words) => Ok(source.cut(Position::find(store, session, words)?)),
+        let mut source = ArchivedSession::open(store, session.clone())?;
+        if let Some(words) = &self.branch {
+            source = source.on_branch(&branch::find(store, session, words)?);
         }
+        let Some(words) = &self.at else { return Ok(source) };
+        if self.branch.is_some() && store.checkpoint(session.id, words)?.is_some() {
+            return Err(Error::usage(format!("checkpoint {words:?} says itself on which branch it is"))
+                .hint("leave --branch out, or give the id of a message with --at"));
+        }
+        let position = Position::find(store, &source, words)?;
+        source.cut(position)
     }
 
     /// The part of the conversation of `source`, which [`Selection::open`] gave.

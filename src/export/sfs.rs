@@ -183,3 +183,38 @@ fn write_native(store: &Store, session: &ArchivedSession<'_>, folder: &Path) -> 
     }
     Ok(listed)
 }
+
+/// Leaves the session's own bytes out of its folder where a file of them is longer than `most`: who takes no large members
+/// has no use for a part of them either.
+pub fn leave_out_large_natives(folder: &Path, most: u64) -> Result<()> {
+    let native = folder.join("native");
+    let files = walkdir::WalkDir::new(&native).into_iter().flatten();
+    if !files.into_iter().any(|file| file.metadata().is_ok_and(|data| data.is_file() && data.len() > most)) {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(&native).context(|| "the archive can't be built")?;
+    edit_manifest(folder, |manifest| {
+        if let Some(metadata) = manifest["metadata"].as_object_mut() {
+            metadata.remove("native");
+        }
+    })
+}
+
+/// Writes the manifest anew if `change` changes it. One that is no JSON object stays as it is.
+pub fn edit_manifest(folder: &Path, change: impl FnOnce(&mut Value)) -> Result<()> {
+    let path = folder.join("manifest.json");
+    let unwritable = || "the archive can't be built";
+    let before: Value = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        Err(_) => return Ok(()),
+    };
+    let mut manifest = before.clone();
+    if !manifest.is_object() {
+        return Ok(());
+    }
+    change(&mut manifest);
+    if manifest == before {
+        return Ok(());
+    }
+    std::fs::write(&path, serde_json::to_vec_pretty(&manifest).context(unwritable)?).context(unwritable)
+}

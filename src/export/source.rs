@@ -4,10 +4,11 @@ use super::position::Position;
 use crate::error::{Error, Result};
 use crate::model::conversation::{About, Conversation};
 use crate::model::portion;
-use crate::store::{ChunkCache, SessionRow, Store, Stream, Summary};
+use crate::store::{ChunkCache, SessionRow, Store, Stream, StreamEnd, Summary, exact_device};
 use crate::tools::{self, Format, Line, MAX_LINE, OnLine, Source, StreamInfo};
 use jiff::Timestamp;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// One archived session, open for reading.
 pub struct ArchivedSession<'a> {
@@ -21,6 +22,8 @@ pub struct ArchivedSession<'a> {
     piece: RefCell<Option<Piece>>,
     /// The moment at which it is seen; as it is now by default.
     position: Position,
+    /// Names of main streams that were left out.
+    aside: BTreeSet<String>,
 }
 
 struct Piece {
@@ -36,31 +39,108 @@ impl<'a> ArchivedSession<'a> {
         streams.retain(|stream| Format::parse(&stream.format).is_some());
         let infos = streams.iter().filter_map(info).collect();
         let (cache, piece) = (RefCell::default(), RefCell::default());
-        Ok(ArchivedSession { store, row, streams, infos, cache, piece, position: Position::default() })
+        let (position, aside) = (Position::default(), BTreeSet::new());
+        Ok(ArchivedSession { store, row, streams, infos, cache, piece, position, aside })
     }
 
-    /// The session as it was at `position`.
-    #[must_use]
-    pub fn cut(mut self, position: Position) -> Self {
-        let end = |name: &str, generation| {
-            position.streams.iter().find(|end| end.name == name && end.generation == generation).map(|end| end.length)
-        };
-        self.streams.retain(|stream| end(&stream.name, stream.generation).is_some());
+    /// The session as it was at `position`; an error where that is not here yet.
+    pub fn cut(mut self, position: Position) -> Result<Self> {
+        let mut ends: Vec<(i64, u64, String)> = Vec::new();
+        for end in &position.streams {
+            if let Some((stream, length)) = self.resolve(end)? {
+                ends.push((stream, length, end.name.clone()));
+            }
+        }
+        self.streams.retain(|stream| ends.iter().any(|(id, ..)| *id == stream.id));
+        for stream in &mut self.streams {
+            if let Some((_, length, name)) = ends.iter().find(|(id, ..)| *id == stream.id) {
+                (stream.length, stream.shared) = (*length, 0);
+                stream.name.clone_from(name);
+            }
+        }
+        // A branch, or a file that went its own way, is the main one where the position lies in it.
+        let has_main = self.streams.iter().any(|stream| stream.name == "main");
+        let other = self.streams.iter().map(|stream| stream.name.clone());
+        let other = other.filter(|_| !has_main).find(|name| tools::base_name(name) == "main");
+        let leaf = position.leaf.map(|leaf| match other.as_ref().and_then(|name| leaf.strip_prefix(name.as_str())) {
+            // The id of a message that is told by its place begins with its stream's name.
+            Some(place) if place.starts_with(':') => format!("main{place}"),
+            _ => leaf,
+        });
+        self.rename(|shown| {
+            let is_main = other.as_deref() == Some(shown);
+            let name = if is_main { "main" } else { shown };
+            tools::branch(name).is_none().then(|| name.to_owned())
+        });
+        self.position = Position { leaf, ..position };
+        Ok(self)
+    }
+
+    /// Gives the streams other names; those that get none are left aside.
+    pub(super) fn rename(&mut self, name: impl Fn(&str) -> Option<String>) {
+        for mut stream in std::mem::take(&mut self.streams) {
+            match name(&stream.name) {
+                Some(name) => {
+                    if name != stream.name {
+                        // What other branches share with it is a part of it.
+                        (stream.name, stream.shared) = (name, 0);
+                    }
+                    self.streams.push(stream);
+                }
+                None if tools::base_name(&stream.name) == "main" => drop(self.aside.insert(stream.name)),
+                None => {}
+            }
+        }
         self.infos = self.streams.iter().filter_map(info).collect();
-        for info in &mut self.infos {
-            info.length = end(&info.name, info.generation).unwrap_or_default().min(info.length);
+    }
+
+    /// The stream that `end` speaks of, and its length there; `None` where it tells nothing that a conversation needs.
+    fn resolve(&self, end: &StreamEnd) -> Result<Option<(i64, u64)>> {
+        let name = tools::branch(&end.name).map_or(end.name.as_str(), |(name, _)| name);
+        let is_main = end.name == "main";
+        let mut copy = None;
+        for stream in self.streams.iter().filter(|stream| stream.generation == end.generation) {
+            let Some(origin) = &end.origin else {
+                if stream.name == end.name {
+                    return Ok(Some((stream.id, end.length.min(stream.length))));
+                }
+                continue;
+            };
+            if stream.own_name != name {
+                continue;
+            }
+            let device = self.store.device_of(stream)?;
+            if device == *origin && (stream.length >= end.length || !is_main) {
+                return Ok(Some((stream.id, end.length.min(stream.length))));
+            }
+            if device != *origin && exact_device(&device) == exact_device(origin) {
+                copy = Some(stream);
+            }
         }
-        // A file that went its own way is the main one where the position lies in it.
-        let is_copy = |name: &str| name.starts_with("main~");
-        if !self.streams.iter().any(|stream| stream.name == "main") {
-            self.streams
-                .iter_mut()
-                .filter(|stream| is_copy(&stream.name))
-                .for_each(|stream| stream.name = "main".into());
-            self.infos.iter_mut().filter(|info| is_copy(&info.name)).for_each(|info| info.name = "main".into());
+        let in_copy = match (copy, end.lines) {
+            // A document has no lines: all of it or nothing.
+            (Some(stream), None) => Some((stream.id, stream.length)),
+            (Some(stream), Some(lines)) => self.store.end_of_lines(stream, lines)?.map(|length| (stream.id, length)),
+            (None, _) => None,
+        };
+        if in_copy.is_none() && is_main && end.origin.is_some() {
+            return Err(Error::not_found(format!(
+                "what another device had written of session {} at that moment is not here yet",
+                self.row.public_id
+            ))
+            .hint("sfs pull"));
         }
-        self.position = position;
-        self
+        Ok(in_copy)
+    }
+
+    /// The archive that it is in.
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// Main streams that are not walked: other branches.
+    pub(super) fn aside(&self) -> usize {
+        self.aside.len()
     }
 
     /// The archived streams that came from native files.
@@ -97,7 +177,7 @@ impl<'a> ArchivedSession<'a> {
         self.stream(info).ok()?.native_path.as_deref()
     }
 
-    fn stream(&self, info: &StreamInfo) -> Result<&Stream> {
+    pub(super) fn stream(&self, info: &StreamInfo) -> Result<&Stream> {
         let found = self.streams.iter().find(|s| s.name == info.name && s.generation == info.generation);
         found.ok_or_else(|| {
             Error::failed(format!(

@@ -183,12 +183,17 @@ pub(super) fn placeholder_at(text: &str) -> Option<usize> {
 
 /// True where two lines are the same, or copies of the same line: one of them redacted, or both, with whatever keys.
 pub fn is_same_line(one: &[u8], other: &[u8]) -> bool {
-    let is_copy = |line: &[u8]| memmem::find(line, OPEN.as_bytes()).is_some();
-    one == other || ((is_copy(one) || is_copy(other)) && unkeyed(one) == unkeyed(other))
+    let may_be_copy = |line: &[u8]| memmem::find(line, OPEN.as_bytes()).is_some();
+    one == other || ((may_be_copy(one) || may_be_copy(other)) && unkeyed(one) == unkeyed(other))
 }
 
-/// The copy with placeholders that tell only what kind of secret was there.
-fn unkeyed(line: &[u8]) -> Vec<u8> {
+/// True where a secret was taken out of `text`.
+pub fn is_copy(text: &str) -> bool {
+    placeholders(text).next().is_some()
+}
+
+/// The copy with placeholders that tell only what kind of secret was there: the same for copies made with whatever keys.
+pub fn unkeyed(line: &[u8]) -> Vec<u8> {
     let copy = Redactor::new(Vec::new()).line(line).copy;
     let Ok(text) = std::str::from_utf8(&copy) else { return copy.into_owned() };
     let (mut out, mut done) = (Vec::with_capacity(text.len()), 0);

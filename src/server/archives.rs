@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// So many archives stay open.
+/// So many archives stay open, and of those so many keep what they hold in memory.
 const OPEN: usize = 32;
+const AWAKE: usize = 8;
 
 /// Below the server's folder, one folder an account.
 pub struct Archives {
@@ -62,6 +63,12 @@ impl Archives {
         };
         let archive = entry.1.clone();
         open.push_front(entry);
+        // A request more, an archive less: what it has in memory is read again when it is wanted.
+        if let Some((_, idle)) = open.get(AWAKE).filter(|(_, archive)| Arc::strong_count(archive) == 1)
+            && let Ok(mut idle) = idle.try_lock()
+        {
+            idle.doze();
+        }
         // One that is at work stays: a second connection to it would wait for the first.
         while open.len() > OPEN
             && let Some(idle) = open.iter().rposition(|(_, archive)| Arc::strong_count(archive) == 1)

@@ -68,11 +68,19 @@ impl Drop for Workers {
 
 /// One worker, until it is released. Neither a panic of the service nor one of the library ends it.
 fn work(server: &Server, service: &dyn Service, log: &Log, _alive: &Sender<()>) {
+    step_back();
     while let Ok(request) = server.recv() {
         if catch_unwind(AssertUnwindSafe(|| serve(request, service))).is_err() {
             log(&Entry::Event("a worker panicked; it goes on".to_owned()));
         }
     }
+}
+
+/// The door, which all clients wait for, goes before the workers where they want the same processor. Elsewhere than on Linux
+/// this would be said of the whole process.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(5);
 }
 
 fn serve(native: tiny_http::Request, service: &dyn Service) {

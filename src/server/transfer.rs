@@ -117,8 +117,7 @@ fn push(
             return Ok(Outcome::Gone);
         }
         let (session, is_deleted) = (row.id, row.deleted_at.is_some());
-        let summary = store.summary(session)?;
-        let current = View::of(store, row, summary)?.etag();
+        let current = store.etag(&row)?.hex();
         // Who revives a session knew that it was gone, and not in which state.
         if !is_deleted && expected != Some(current.as_str()) {
             return Ok(Outcome::Mismatch { current });
@@ -131,9 +130,7 @@ fn push(
 }
 
 fn etag_of(store: &Store, received: &Received) -> Result<String> {
-    let row = store.session(received.session.id)?;
-    let summary = store.summary(row.id)?;
-    Ok(View::of(store, row, summary)?.etag())
+    Ok(store.etag(&store.session(received.session.id)?)?.hex())
 }
 
 fn stored(id: &SessionId, etag: &str, bytes: u64, when: &str) -> Value {
@@ -189,7 +186,7 @@ pub(super) fn get(call: &Call<'_>, id: &SessionId, may_be_known: bool) -> Answer
     let known = call.request.header("if-none-match").filter(|_| may_be_known);
     let (etag, folder) = call.api.archives.with(call.caller.account.id, |store| {
         let view = View::open(store, id)?;
-        let etag = view.etag();
+        let etag = view.etag()?;
         if known.is_some_and(|known| matches_etag(known, &etag)) {
             return Ok::<_, Refusal>((etag, None));
         }
@@ -227,7 +224,7 @@ fn build(view: &View<'_>, folder: &Path) -> Result<()> {
             folder,
             &Redaction::none(),
         )?;
-        return leave_out_large_natives(folder);
+        return export::leave_out_large_natives(folder, MAX_NATIVE);
     };
     let unwritable = || "the archive can't be built";
     for (name, stream) in members {
@@ -236,7 +233,7 @@ fn build(view: &View<'_>, folder: &Path) -> Result<()> {
         let mut file = File::create_new(path).context(unwritable)?;
         export::copy_stream(view.store, &stream, &mut |piece| file.write_all(piece).context(unwritable))?;
     }
-    edit_manifest(folder, |manifest| {
+    export::edit_manifest(folder, |manifest| {
         let (title, tags) = view.title_and_tags();
         if let Some(title) = title {
             manifest["title"] = title.into();
@@ -245,38 +242,4 @@ fn build(view: &View<'_>, folder: &Path) -> Result<()> {
             manifest["tags"] = tags.into();
         }
     })
-}
-
-/// Clients that take no large members have no use for a part of the session's own bytes either.
-fn leave_out_large_natives(folder: &Path) -> Result<()> {
-    let native = folder.join("native");
-    let files = walkdir::WalkDir::new(&native).into_iter().flatten();
-    if !files.into_iter().any(|file| file.metadata().is_ok_and(|data| data.is_file() && data.len() > MAX_NATIVE)) {
-        return Ok(());
-    }
-    fs::remove_dir_all(&native).context(|| "the archive can't be built")?;
-    edit_manifest(folder, |manifest| {
-        if let Some(metadata) = manifest["metadata"].as_object_mut() {
-            metadata.remove("native");
-        }
-    })
-}
-
-/// Writes the manifest anew if `change` changes it. One that is no JSON object stays as it is.
-fn edit_manifest(folder: &Path, change: impl FnOnce(&mut Value)) -> Result<()> {
-    let path = folder.join("manifest.json");
-    let unwritable = || "the archive can't be built";
-    let before: Value = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-        Err(_) => return Ok(()),
-    };
-    let mut manifest = before.clone();
-    if !manifest.is_object() {
-        return Ok(());
-    }
-    change(&mut manifest);
-    if manifest == before {
-        return Ok(());
-    }
-    fs::write(&path, serde_json::to_vec_pretty(&manifest).context(unwritable)?).context(unwritable)
 }

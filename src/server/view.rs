@@ -7,7 +7,6 @@ use crate::id::{Hash, SessionId};
 use crate::store::{Receipt, SessionRow, Store, Stream, Summary};
 use crate::tools;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// One session of an account, at one moment.
 pub(super) struct View<'s> {
@@ -33,13 +32,8 @@ impl<'s> View<'s> {
     }
 
     /// Opaque; the same until a byte or what a person says of the session changes.
-    pub(super) fn etag(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.heads.0);
-        let members = self.receipt.as_ref().map(|receipt| &receipt.members);
-        // As JSON, so that no two values run into each other.
-        hash.update(json!([self.row.title, self.tags, members]).to_string());
-        Hash(hash.finalize().into()).hex()
+    pub(super) fn etag(&self) -> Result<String> {
+        Ok(self.store.etag(&self.row)?.hex())
     }
 
     /// The streams that hold the files of the archive that a client sent last, by the files' names: so long as nothing else
@@ -79,7 +73,7 @@ impl<'s> View<'s> {
             "total_input_tokens": summary.prompt_tokens(),
             "total_output_tokens": summary.output_tokens,
             "blob_size_bytes": self.bytes()?,
-            "etag": self.etag(),
+            "etag": self.etag()?,
             "created_at": created_at,
             "updated_at": updated_at,
         }))

@@ -30,11 +30,20 @@ pub enum Event {
     Unshared,
     HandedOff,
     Accepted,
+    /// A server had another version; both are kept.
+    Conflict,
+    SignedUp,
+    LoggedIn,
+    LoggedOut,
+    KeyCreated,
+    KeyRevoked,
+    /// A server refused the key.
+    AuthFailed,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Event; 19] = [
+    pub const ALL: [Event; 26] = [
         Event::Captured,
         Event::Imported,
         Event::Resumed,
@@ -54,6 +63,13 @@ impl Event {
         Event::Unshared,
         Event::HandedOff,
         Event::Accepted,
+        Event::Conflict,
+        Event::SignedUp,
+        Event::LoggedIn,
+        Event::LoggedOut,
+        Event::KeyCreated,
+        Event::KeyRevoked,
+        Event::AuthFailed,
     ];
 
     /// The word in the archive, on screen and in JSON.
@@ -78,6 +94,13 @@ impl Event {
             Event::Unshared => "unshared",
             Event::HandedOff => "handed_off",
             Event::Accepted => "accepted",
+            Event::Conflict => "conflict",
+            Event::SignedUp => "signed_up",
+            Event::LoggedIn => "logged_in",
+            Event::LoggedOut => "logged_out",
+            Event::KeyCreated => "key_created",
+            Event::KeyRevoked => "key_revoked",
+            Event::AuthFailed => "auth_failed",
         }
     }
 
@@ -117,12 +140,12 @@ pub struct AuditFilter {
 }
 
 impl Store {
-    /// Adds a row to the audit log. `detail` is an object.
-    pub fn audit(&mut self, event: Event, session: &SessionId, detail: &Value) -> Result<()> {
+    /// Adds a row to the audit log. `detail` is an object; what concerns the account is of no session.
+    pub fn audit<'a>(&mut self, event: Event, session: impl Into<Option<&'a SessionId>>, detail: &Value) -> Result<()> {
         let at = jiff::Timestamp::now().as_millisecond();
         self.connection
             .prepare_cached("INSERT INTO audit (at, event, session, detail) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![at, event.as_str(), session.as_str(), detail.to_string()])?;
+            .execute(params![at, event.as_str(), session.into().map(SessionId::as_str), detail.to_string()])?;
         Ok(())
     }
 

@@ -100,6 +100,13 @@ pub(super) fn message_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<MessageR
 }
 
 impl Store {
+    /// How many messages are derived from a stream, and the time of the last one, in milliseconds.
+    pub fn messages_in(&self, stream: i64) -> Result<(u64, Option<i64>)> {
+        let sql = "SELECT count(*), max(at) FROM message WHERE stream = ?1
+                      AND session = (SELECT session FROM stream WHERE id = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([stream], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
     /// Indexes one message; `text` is what can be searched.
     pub fn add_message(&mut self, session: i64, row: &MessageRow, at: Option<i64>, text: &str) -> Result<()> {
         let flags = if row.is_sidechain { SIDECHAIN } else { 0 }

@@ -1,24 +1,27 @@
-//! What a person says of a session: its title, its tags, that it is deleted.
+//! What a person says of a session: its title, its tags, its checkpoints, that it is deleted.
 //!
 //! Each of these is a register: a value, the Lamport counter of its writing and the device that wrote it. Of two writes the
 //! greater (counter, device) wins, in whatever order they arrive, so devices that exchange registers agree. What the rest
-//! of the archive reads (`session.title`, `session.deleted_at`, the table `tag`) is the registers' readable form and is
+//! of the archive reads (`session.title`, `session.deleted_at`, the tables `tag` and `checkpoint`) is the registers' readable form and is
 //! written here alone.
 
-use super::{CheckReport, Damage, Store};
+use super::{CHECKPOINT, CheckReport, Damage, Store};
 use crate::error::Result;
+use crate::security::redact::is_copy;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 
 const TITLE: &str = "title";
 const DELETED: &str = "deleted_at";
 const PURGED: &str = "purged_at";
-const TAG: &str = "tag:";
+/// What registers of tags begin with.
+pub const TAG: &str = "tag:";
 
 /// One thing said of a session, as devices exchange it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
-    /// `title`, `deleted_at`, `purged_at` or `tag:<tag>`. Others come from a newer version: kept, not understood.
+    /// `title`, `deleted_at`, `purged_at`, `tag:<tag>` or `checkpoint:<id>`. Others come from a newer version: kept, not
+    /// understood.
     pub field: String,
     /// `None`: taken back.
     pub value: Option<String>,
@@ -29,15 +32,17 @@ pub struct Register {
 }
 
 impl Register {
-    /// The one of two writes to the same field that counts. The value decides only where a copied archive wrote twice under
-    /// the same name: then too every device must choose the same.
+    /// The one of two writes to the same field that counts. The value decides only where one of the two is a copy without
+    /// secrets (the exact one counts, whatever comes back), or where a copied archive wrote twice under the same name: then
+    /// too every device must choose the same.
     #[must_use]
     pub fn merge(self, other: Register) -> Register {
         if other.rank() > self.rank() { other } else { self }
     }
 
-    fn rank(&self) -> (u64, &str, Option<&str>) {
-        (self.counter, &self.device, self.value.as_deref())
+    fn rank(&self) -> (u64, &str, bool, Option<&str>) {
+        let is_exact = !self.value.as_deref().is_some_and(is_copy);
+        (self.counter, &self.device, is_exact, self.value.as_deref())
     }
 }
 
@@ -150,7 +155,7 @@ impl Store {
     }
 
     /// Writes a register as this device; says whether its value is new.
-    fn say(&mut self, session: i64, field: &str, value: Option<&str>) -> Result<bool> {
+    pub(super) fn say(&mut self, session: i64, field: &str, value: Option<&str>) -> Result<bool> {
         let known = self.register(session, field)?;
         if known.as_ref().map_or(value.is_none(), |known| known.value.as_deref() == value) {
             return Ok(false);
@@ -180,6 +185,8 @@ impl Store {
                 None => "DELETE FROM tag WHERE session = ?1 AND tag = ?2",
             };
             self.connection.prepare_cached(sql)?.execute(params![session, tag])?;
+        } else if register.field.starts_with(CHECKPOINT) {
+            self.show_checkpoints(session)?;
         } else if register.field == TITLE {
             self.connection
                 .prepare_cached("UPDATE session SET title = ?2 WHERE id = ?1")?
@@ -221,6 +228,7 @@ impl Store {
             (title != value(TITLE), "its title is not what its register says"),
             (deleted_at != hidden_since(&registers).or(purged_at), "its deletion is not what its registers say"),
             (shown != said, "its tags are not what their registers say"),
+            (!self.checkpoints_agree(session)?, "its checkpoints are not what their registers say"),
         ] {
             if differs {
                 report.damage.push(Damage { session: Some(public_id.to_owned()), what: what.to_owned() });

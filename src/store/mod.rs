@@ -6,6 +6,7 @@
 mod audit;
 mod check;
 mod checkpoints;
+mod copies;
 mod derived;
 mod metadata;
 mod native_files;
@@ -22,16 +23,17 @@ mod watch;
 
 pub use audit::{AuditFilter, AuditRow, Event};
 pub use check::{CheckReport, Damage};
-pub use checkpoints::{Checkpoint, StreamEnd};
+pub use checkpoints::{CHECKPOINT, Checkpoint, StreamEnd};
+pub use copies::Copy;
 pub use derived::{MessageRow, ReaderRow, Span};
-pub use metadata::Register;
+pub use metadata::{Register, TAG};
 pub use native_files::{GuardedFile, NativeFile};
 pub use native_rows::{NativeRow, NativeRows};
 pub use purge::Freed;
 pub use receipts::{Part, Receipt};
 pub use search::{Candidate, SearchFilter};
 pub use sessions::{Among, Filter, NewSession, Relation, SessionRow, Sort, Summary};
-pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED, whole_chunks};
+pub use streams::{ChunkCache, OnLine, Stream, StreamKey, UNSETTLED, exact_device, whole_chunks};
 pub use sync::{Acknowledged, ChangeSet, ChangedSession, RemoteRow, StreamHasher, Unsent};
 pub use watch::Size;
 
@@ -43,7 +45,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Numbered, append-only; `PRAGMA user_version` tells how many have run.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema/001_init.sql"),
     include_str!("schema/002_session_by_native.sql"),
     include_str!("schema/003_metadata.sql"),
@@ -52,6 +54,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/006_checkpoint.sql"),
     include_str!("schema/007_native_row.sql"),
     include_str!("schema/008_receipt.sql"),
+    include_str!("schema/009_synced_checkpoint.sql"),
 ];
 
 /// "SFSA" in ASCII: tells `file` and us whose database this is.
@@ -198,6 +201,13 @@ impl Store {
     /// For a process that lives long: a page cache of 2 MiB. Capture is no slower with it.
     pub fn keep_small(&mut self) -> Result<()> {
         Ok(self.connection.pragma_update(None, "cache_size", -2048)?)
+    }
+
+    /// Gives memory back, and costs next to nothing: for one of many archives that are open. An error would only mean that
+    /// it keeps what it has.
+    pub fn doze(&mut self) {
+        self.packer.forget();
+        let _ = self.connection.execute_batch("PRAGMA shrink_memory");
     }
 
     /// Gives memory back and lets `SQLite` refresh its statistics; for the daemon when it goes idle.

@@ -6,6 +6,7 @@ use crate::error::{Context, Result};
 use crate::id::{Hash, SessionId};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -81,6 +82,21 @@ impl Store {
             hash.update(newest.generation.to_le_bytes());
             hash.update(newest.length.to_le_bytes());
             hash.update(newest.hash().0);
+        }
+        Ok(Hash(hash.finalize().into()))
+    }
+
+    /// Opaque; the same until a byte or what a person says of the session changes.
+    pub fn etag(&self, session: &SessionRow) -> Result<Hash> {
+        let receipt = self.receipt(session.id)?;
+        let members = receipt.as_ref().map(|receipt| &receipt.members);
+        let names: Vec<String> = self.checkpoints(session.id)?.into_iter().map(|checkpoint| checkpoint.name).collect();
+        let mut hash = Sha256::new();
+        hash.update(self.heads(session.id)?.0);
+        // As JSON, so that no two values run into each other.
+        hash.update(json!([session.title, self.tags(session.id)?, members]).to_string());
+        if !names.is_empty() {
+            hash.update(json!(names).to_string());
         }
         Ok(Hash(hash.finalize().into()))
     }

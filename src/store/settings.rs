@@ -65,6 +65,11 @@ impl Store {
         Ok((self.connection.last_insert_rowid(), name))
     }
 
+    /// The same, where it was minted.
+    pub fn own_device(&self) -> Result<Option<String>> {
+        Ok(self.known_origin()?.map(|(_, name)| name))
+    }
+
     /// This device's origin, row and name, if it was minted.
     pub(super) fn known_origin(&self) -> Result<Option<(i64, String)>> {
         Ok(self

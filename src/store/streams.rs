@@ -227,6 +227,11 @@ fn stream_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
     })
 }
 
+/// The device whose stream the one of `origin` is, or is a redacted copy of: `<device>` or `<device>-r<rules>`.
+pub fn exact_device(origin: &str) -> &str {
+    origin.split_once("-r").map_or(origin, |(device, _)| device)
+}
+
 impl Store {
     /// Makes an empty stream of this device.
     pub fn create_stream(&mut self, key: StreamKey<'_>) -> Result<Stream> {
@@ -275,10 +280,7 @@ impl Store {
 
     /// Under which name a stream of a device is shown beside another one's.
     pub fn branch_name(&self, name: &str, origin: i64) -> Result<String> {
-        let device: String = self
-            .connection
-            .prepare_cached("SELECT name FROM origin WHERE id = ?1")?
-            .query_row([origin], |row| row.get(0))?;
+        let device = self.origin_named(origin)?;
         Ok(format!("{name}@{}", device.get(..8).unwrap_or(&device)))
     }
 
@@ -357,6 +359,42 @@ impl Store {
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_row(params![session, name, origin, generation], stream_from).optional()?)
+    }
+
+    /// The name of the device that writes a stream.
+    pub fn device_of(&self, stream: &Stream) -> Result<String> {
+        self.origin_named(stream.origin)
+    }
+
+    /// How many lines a stream has, the last one whole or not.
+    pub fn count_lines(&self, stream: &Stream) -> Result<u64> {
+        let (mut lines, mut is_whole) = (0, true);
+        let (mut at, mut cache) = (0, ChunkCache::default());
+        while at < stream.length {
+            let piece = self.read_piece(stream, at, &mut cache)?;
+            let Some(last) = piece.last() else { break };
+            lines += memchr::memchr_iter(b'\n', &piece).count() as u64;
+            is_whole = *last == b'\n';
+            at += piece.len() as u64;
+        }
+        Ok(lines + u64::from(!is_whole))
+    }
+
+    /// Where the first `lines` lines of a stream end; `None` where it does not have so many.
+    pub fn end_of_lines(&self, stream: &Stream, lines: u64) -> Result<Option<u64>> {
+        let (mut left, mut is_whole) = (lines, true);
+        let (mut at, mut cache) = (0, ChunkCache::default());
+        while left > 0 && at < stream.length {
+            let piece = self.read_piece(stream, at, &mut cache)?;
+            let Some(last) = piece.last() else { break };
+            if let Some(end) = memchr::memchr_iter(b'\n', &piece).nth(left as usize - 1) {
+                return Ok(Some(at + end as u64 + 1));
+            }
+            left -= memchr::memchr_iter(b'\n', &piece).count() as u64;
+            is_whole = *last == b'\n';
+            at += piece.len() as u64;
+        }
+        Ok((left == 0 || (left == 1 && !is_whole)).then_some(at))
     }
 
     /// The native file now lies at another place below the tool's folder.

@@ -179,7 +179,7 @@ impl Store {
         })
     }
 
-    fn origin_named(&self, origin: i64) -> Result<String> {
+    pub(super) fn origin_named(&self, origin: i64) -> Result<String> {
         let mut statement = self.connection.prepare_cached("SELECT name FROM origin WHERE id = ?1")?;
         Ok(statement.query_row([origin], |row| row.get(0))?)
     }

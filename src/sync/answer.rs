@@ -5,7 +5,7 @@ use super::wire::{Accepted, Changes, Frame, Part, Push, PushAnswer, SessionState
 use crate::capture::Arrival;
 use crate::error::{Error, Result};
 use crate::id::{Hash, SessionId};
-use crate::store::{ChunkCache, Register, Relation, SessionRow, Store, Stream, StreamKey};
+use crate::store::{ChangedSession, ChunkCache, Register, Relation, SessionRow, Store, Stream, StreamKey};
 
 /// Streams and registers in one answer to "what changed", about.
 const CHANGES: u32 = 1000;
@@ -13,16 +13,21 @@ const CHANGES: u32 = 1000;
 /// What changed after number `since`.
 pub fn changes(store: &Store, since: i64) -> Result<Changes> {
     let changes = store.changes(since, CHANGES)?;
-    let sessions = changes.sessions.iter().map(SessionState::of).collect();
+    let sessions = changes.sessions.iter().map(|changed| state_of(store, changed)).collect::<Result<_>>()?;
     Ok(Changes { number: changes.number, more: changes.more, sessions })
 }
 
 /// One session with everything that is known of it.
 pub fn session(store: &Store, id: &str) -> Result<Option<SessionState>> {
     match store.find_public(&SessionId::parse(id)?)? {
-        Some(row) => Ok(Some(SessionState::of(&store.whole_session(row.id)?))),
+        Some(row) => Ok(Some(state_of(store, &store.whole_session(row.id)?)?)),
         None => Ok(None),
     }
+}
+
+fn state_of(store: &Store, changed: &ChangedSession) -> Result<SessionState> {
+    let etag = Some(store.etag(&changed.session)?.hex());
+    Ok(SessionState { etag, ..SessionState::of(changed) })
 }
 
 /// Which of these chunks are there.
@@ -72,7 +77,8 @@ pub fn accept(store: &mut Store, push: &Push, bytes: &[u8]) -> Result<PushAnswer
     store.write(|store| {
         let mut rest = Parts { bytes, lists: push.parts.iter() };
         let sessions = push.sessions.iter().map(|session| accept_session(store, session, &mut rest));
-        Ok(PushAnswer { sessions: sessions.collect::<Result<_>>()? })
+        let (sessions, etags) = sessions.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        Ok(PushAnswer { sessions, etags })
     })
 }
 
@@ -111,7 +117,12 @@ impl Parts<'_> {
     }
 }
 
-fn accept_session(store: &mut Store, state: &SessionState, parts: &mut Parts<'_>) -> Result<Accepted> {
+/// What became of a session, and its `ETag` now.
+fn accept_session(
+    store: &mut Store,
+    state: &SessionState,
+    parts: &mut Parts<'_>,
+) -> Result<(Accepted, Option<String>)> {
     let problem = state.problem();
     let row = match &problem {
         None => Some(take_in(store, state)?),
@@ -122,7 +133,7 @@ fn accept_session(store: &mut Store, state: &SessionState, parts: &mut Parts<'_>
             parts.next(store)?;
         }
         let why = problem.unwrap_or_else(|| "the session was purged there".to_owned());
-        return Ok(Accepted::Refused(why));
+        return Ok((Accepted::Refused(why), None));
     };
     let mut arrival = Arrival::new(row.clone());
     let mut lengths = Vec::with_capacity(state.streams.len());
@@ -135,7 +146,8 @@ fn accept_session(store: &mut Store, state: &SessionState, parts: &mut Parts<'_>
         lengths.push((stream.length, stream.hash()));
     }
     arrival.finish(store)?;
-    Ok(Accepted::Streams(lengths))
+    let etag = store.etag(&store.session(row.id)?)?.hex();
+    Ok((Accepted::Streams(lengths), Some(etag)))
 }
 
 /// The stream's key here.

@@ -1,20 +1,22 @@
 //! The only outgoing HTTP: a server's API, as one account.
 
-use super::Remote;
 use super::wire::{Changes, Frame, Push, PushAnswer, SHARE_HEADER, SessionState, StreamPlace, Want, pack, unpack};
+use super::{Refused, Remote};
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::Hash;
 use crate::store::Store;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 /// The setting that holds the account. The archive's file is its owner's alone.
 const ACCOUNT: &str = "account";
-/// The largest answer.
+/// The largest answer, in memory and in a file.
 const MAX_ANSWER: u64 = 64 << 20;
+const MAX_FILE: u64 = 1 << 30;
 /// So often a request is repeated that did not reach the server.
 const ATTEMPTS: u32 = 3;
 
@@ -103,8 +105,27 @@ pub struct Client {
     pub received: u64,
     /// Seconds after which to ask again, as the server said last.
     pub retry_after: Option<u64>,
+    /// Of the last answer; `None` where there was none.
+    last_status: Option<u16>,
     /// Is told bytes sent and received after every exchange.
     pub progress: Option<Box<dyn FnMut(u64, u64)>>,
+}
+
+/// A request.
+pub(super) struct Question<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    /// One that is not said always.
+    pub(super) header: Option<(&'a str, String)>,
+    pub(super) body: Payload<'a>,
+}
+
+/// What is sent with a request: of which type, and where it is.
+#[derive(Clone, Copy)]
+pub(super) enum Payload<'a> {
+    Nothing,
+    Bytes(&'a str, &'a [u8]),
+    File(&'a str, &'a File),
 }
 
 /// What a server answered.
@@ -113,6 +134,8 @@ pub struct Reply {
     pub status: u16,
     /// Seconds after which to ask again.
     pub retry_after: Option<u64>,
+    /// Without its quotes.
+    pub etag: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -144,6 +167,7 @@ impl Client {
             sent: 0,
             received: 0,
             retry_after: None,
+            last_status: None,
             progress: None,
         })
     }
@@ -172,13 +196,23 @@ impl Client {
 
     /// Asks, again where the question was lost on the way: whatever we ask can be asked twice.
     pub fn exchange(&mut self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Result<Reply> {
+        let body = body.map_or(Payload::Nothing, |(media_type, bytes)| Payload::Bytes(media_type, bytes));
+        self.ask(&Question { method, path, header: None, body }, None)
+    }
+
+    /// The same, with a file to send, or one for what is received where that is good.
+    pub(super) fn ask(&mut self, question: &Question<'_>, mut into: Option<&mut File>) -> Result<Reply> {
         let mut attempt = 1;
         loop {
-            match self.once(method, path, body) {
+            match self.once(question, into.as_deref_mut()) {
                 Ok(reply) if attempt < ATTEMPTS && matches!(reply.status, 502..=504) => {}
                 Err(_) if attempt < ATTEMPTS => {}
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    self.last_status = Some(reply.status);
+                    return Ok(reply);
+                }
                 Err(source) => {
+                    self.last_status = None;
                     return Err(Error::failed(format!("{} does not answer", self.url))
                         .because(source)
                         .hint("check the address and the network, then try again"));
@@ -189,35 +223,60 @@ impl Client {
         }
     }
 
-    fn once(&mut self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Result<Reply, ureq::Error> {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+    fn once(&mut self, question: &Question<'_>, into: Option<&mut File>) -> Result<Reply, ureq::Error> {
+        let uri = format!("{}{}", self.url, question.path);
+        let mut request = ureq::http::Request::builder().method(question.method).uri(uri);
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
         if let Some(share) = &self.share {
             request = request.header(SHARE_HEADER, share);
         }
-        let response = match body {
-            Some((media_type, bytes)) => {
+        if let Some((name, value)) = &question.header {
+            request = request.header(*name, value);
+        }
+        let response = match question.body {
+            Payload::Bytes(media_type, bytes) => {
                 self.sent += bytes.len() as u64;
                 self.agent.run(request.header("Content-Type", media_type).body(bytes)?)?
             }
-            None => self.agent.run(request.body(())?)?,
+            Payload::File(media_type, mut file) => {
+                self.sent += file.seek(SeekFrom::End(0))?;
+                file.rewind()?;
+                self.agent.run(request.header("Content-Type", media_type).body(file)?)?
+            }
+            Payload::Nothing => self.agent.run(request.body(())?)?,
         };
-        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(|value| value.parse().ok());
+        let etag = header("etag").map(|etag| etag.trim_matches('"').to_owned());
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        response.into_body().into_reader().take(MAX_ANSWER).read_to_end(&mut body)?;
-        self.received += body.len() as u64;
+        let mut reader = response.into_body().into_reader();
+        self.received += match into.filter(|_| status == 200) {
+            Some(file) => {
+                file.rewind()?;
+                file.set_len(0)?;
+                std::io::copy(&mut reader.take(MAX_FILE), file)?
+            }
+            None => reader.by_ref().take(MAX_ANSWER).read_to_end(&mut body)? as u64,
+        };
         self.retry_after = retry_after;
         if let Some(progress) = &mut self.progress {
             progress(self.sent, self.received);
         }
-        Ok(Reply { status, retry_after, body })
+        Ok(Reply { status, retry_after, etag, body })
+    }
+
+    /// True where the server says that it is one of ours, which exchange only what is new. What one of the first contract
+    /// does not say is no.
+    pub fn speaks_delta(&mut self) -> Result<bool> {
+        let health: Value = self.json("GET", "/health", None)?;
+        Ok(health["sync"].is_u64())
     }
 
     /// What a refusal means for a person.
-    fn refusal(&self, reply: &Reply) -> Error {
+    pub(super) fn refusal(&self, reply: &Reply) -> Error {
         let told: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let message = told["error"]["message"].as_str().unwrap_or("no reason given");
         let message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
@@ -245,6 +304,13 @@ pub(super) fn in_path(text: &str) -> Result<&str> {
 }
 
 impl Remote for Client {
+    fn refused(&self) -> Option<Refused> {
+        // Of these, what was asked is not the reason.
+        let about_us = |status: &u16| matches!(status, 401 | 403 | 408 | 429 | 502..=504 | 507);
+        let status = self.last_status.filter(|status| *status >= 400 && !about_us(status))?;
+        Some(Refused { for_good: matches!(status, 400 | 413 | 422), retry_after: self.retry_after })
+    }
+
     fn changes(&mut self, since: i64) -> Result<Changes> {
         self.json("GET", &format!("/api/v1/delta/changes?since={since}"), None)
     }

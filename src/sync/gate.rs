@@ -4,7 +4,8 @@ use crate::error::{Context, Result};
 use crate::export::{ArchivedSession, Redaction, for_each_finding};
 use crate::security::Redactor;
 use crate::settings;
-use crate::store::{SessionRow, Store};
+use crate::store::{SessionRow, Store, Unsent};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
@@ -34,9 +35,22 @@ impl Secrets {
     }
 }
 
+/// When a session that failed so often is tried again, in milliseconds: after 30 seconds, twice as long each time, a day at
+/// most, a little later for each device; not before the server wants it.
+pub(super) fn retry_at(attempts: u32, retry_after: Option<u64>) -> i64 {
+    let mut byte = [0];
+    // Without random bytes, without jitter.
+    let _ = getrandom::fill(&mut byte);
+    let delay = (30_000_i64 << attempts.saturating_sub(1).min(12)).min(86_400_000);
+    let asked = i64::try_from(retry_after.unwrap_or_default().min(86_400)).unwrap_or_default() * 1000;
+    Timestamp::now().as_millisecond() + (delay + delay / 1024 * i64::from(byte[0])).max(asked)
+}
+
 /// See the module's description.
 pub struct Gate {
     only_tagged: bool,
+    /// What failed waits for its time; a person who asks does not.
+    is_patient: bool,
     secrets: Secrets,
     /// Needed where secrets are looked for.
     redactor: Option<Redactor>,
@@ -46,17 +60,17 @@ pub struct Gate {
 impl Gate {
     /// Everything passes as it is.
     pub fn open() -> Gate {
-        Gate { only_tagged: false, secrets: Secrets::Redact, redactor: None, found: Cell::default() }
+        Gate { only_tagged: false, is_patient: false, secrets: Secrets::Redact, redactor: None, found: Cell::default() }
     }
 
     /// As the person wants it.
-    pub fn of(store: &mut Store, only_tagged: bool) -> Result<Gate> {
+    pub fn of(store: &mut Store, only_tagged: bool, is_patient: bool) -> Result<Gate> {
         let secrets = Secrets::of(store).context(|| "what to do with secrets can't be read")?;
         let redactor = match secrets {
             Secrets::Redact => None,
             Secrets::Warn | Secrets::Block => Some(Redactor::new(store.write(Store::redaction_key)?)),
         };
-        Ok(Gate { only_tagged, secrets, redactor, found: Cell::default() })
+        Ok(Gate { only_tagged, is_patient, secrets, redactor, found: Cell::default() })
     }
 
     /// How sessions leave that may.
@@ -75,7 +89,9 @@ impl Gate {
             return Ok(Some(UNTAGGED.to_owned()));
         }
         let Some(redactor) = &self.redactor else { return Ok(None) };
-        let mut found = 0;
+        let said = store.registers(session.id)?.into_iter();
+        let said = said.flat_map(|register| [Some(register.field), register.value]).flatten();
+        let mut found: u64 = said.map(|text| redactor.text(&text).replaced).sum();
         for_each_finding(store, &ArchivedSession::open(store, session.clone())?, redactor, &mut |_| {
             found += 1;
             Ok(())
@@ -85,6 +101,16 @@ impl Gate {
         }
         self.found.set(self.found.get() + found);
         Ok(None)
+    }
+
+    /// True for a session that failed, and whose time has not come.
+    pub fn waits_for(&self, unsent: &Unsent) -> bool {
+        self.is_patient && unsent.retry_at.is_some_and(|at| at > Timestamp::now().as_millisecond())
+    }
+
+    /// True for one whose time has come.
+    pub fn is_due(&self, unsent: &Unsent) -> bool {
+        unsent.retry_at.is_some() && !self.waits_for(unsent)
     }
 
     /// True where a session that was kept back for `reason` may pass today without having changed.

@@ -12,6 +12,7 @@
 //! - [`outcome`]: what the daemon is to sync, and how that went,
 //! - [`client`]: that remote over HTTP, and the account,
 //! - [`shared`]: sessions of other accounts, and [`clones`]: the folder here that they are about.
+//! - [`v1`]: the same with a server of the first contract, to which archives of whole sessions are sent.
 
 pub mod answer;
 pub mod client;
@@ -22,6 +23,7 @@ mod outgoing;
 mod pull;
 mod push;
 pub mod shared;
+pub mod v1;
 pub mod wire;
 
 pub use pull::{Pulled, pull, pull_session};
@@ -33,6 +35,15 @@ use wire::{Changes, Frame, Push, PushAnswer, SessionState, StreamPlace, Want};
 
 /// Raw bytes of streams in one exchange, about: what a server has to hold in memory for one client.
 pub const BATCH: u64 = 4 << 20;
+
+/// Why a question was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Asking again changes nothing.
+    pub for_good: bool,
+    /// Seconds after which to ask again, where the server said so.
+    pub retry_after: Option<u64>,
+}
 
 /// A server that holds an archive, as the client sees it.
 pub trait Remote {
@@ -46,6 +57,10 @@ pub trait Remote {
     fn chunks(&mut self, stream: &StreamPlace) -> Result<Vec<(u64, Hash)>>;
     /// Sends bytes and registers.
     fn push(&mut self, push: &Push, bytes: &[u8]) -> Result<PushAnswer>;
+    /// Where the last question was refused, and for what stood in it: as what.
+    fn refused(&self) -> Option<Refused> {
+        None
+    }
     /// Asks for bytes.
     fn pull(&mut self, wants: &[Want]) -> Result<Frame<Vec<Want>>>;
 }

@@ -1,12 +1,13 @@
 //! A stream on its way out: its own bytes, or those of the copy without secrets. The copy is made line by line, so it grows
 //! as the stream grows, and is a stream of its own on the server (`<device>-r<rules>`): it never stands for the exact one.
 
+use super::wire::SaidOf;
 use crate::capture::is_whole_object;
 use crate::error::Result;
 use crate::export::Redaction;
 use crate::id::Hash;
 use crate::security::secrets::RULESET;
-use crate::store::{Acknowledged, ChunkCache, Store, Stream, StreamHasher};
+use crate::store::{Acknowledged, CHECKPOINT, Checkpoint, ChunkCache, Store, Stream, StreamHasher, TAG, exact_device};
 use crate::tools::Format;
 
 /// Where a longer line is cut to be redacted: what is longer is a picture or a dump.
@@ -35,8 +36,34 @@ impl<'a> Outgoing<'a> {
 
     /// The name of the copy's writer, on the server. A copy of a copy is that copy: redacting twice changes nothing.
     pub(super) fn origin(&self, origin: &str) -> String {
-        let is_exact = !origin.contains("-r");
+        let is_exact = exact_device(origin) == origin;
         if self.redaction.is_on() && is_exact { redacted_origin(origin) } else { origin.to_owned() }
+    }
+
+    /// What was said of a session, without its secrets. A tag that is one stays here.
+    pub(super) fn registers(&self, registers: Vec<SaidOf>) -> Vec<SaidOf> {
+        if !self.redaction.is_on() {
+            return registers;
+        }
+        let copies = registers.into_iter().filter_map(|said| {
+            if said.field.starts_with(TAG) {
+                return (self.redaction.text(&said.field) == said.field).then_some(said);
+            }
+            let value = said.value.map(|value| self.copy_of(&said.field, value));
+            Some(SaidOf { value, ..said })
+        });
+        copies.collect()
+    }
+
+    /// Of a checkpoint, only its name is a person's.
+    fn copy_of(&self, field: &str, value: String) -> String {
+        let named = field.starts_with(CHECKPOINT).then(|| serde_json::from_str::<Checkpoint>(&value).ok()).flatten();
+        let Some(checkpoint) = named else { return self.redaction.text(&value) };
+        let name = self.redaction.text(&checkpoint.name);
+        if name == checkpoint.name {
+            return value;
+        }
+        serde_json::to_string(&Checkpoint { name, ..checkpoint }).unwrap_or_default()
     }
 
     /// What follows byte `from`, about `room` bytes of it; nothing where only the beginning of a line does.

@@ -6,7 +6,7 @@ use super::wire::{SessionState, StreamPlace, StreamState, Want};
 use super::{BATCH, Remote};
 use crate::capture::Arrival;
 use crate::error::{Error, Result};
-use crate::store::{Acknowledged, RemoteRow, SessionRow, Store, Stream};
+use crate::store::{Acknowledged, RemoteRow, SessionRow, Store, Stream, exact_device};
 use std::collections::BTreeMap;
 
 /// Streams in one message.
@@ -19,6 +19,8 @@ pub struct Pulled {
     pub sessions: Vec<i64>,
     /// Bytes of streams that were new here, by session.
     pub bytes: BTreeMap<i64, u64>,
+    /// What the server calls the state of each session, where it says so.
+    pub etags: BTreeMap<i64, String>,
     /// Sessions that could not be taken in, by their id there, and why.
     pub problems: Vec<(String, String)>,
 }
@@ -75,6 +77,7 @@ fn take(
         if session.purged_at.is_some() {
             continue;
         }
+        pulled.etags.extend(state.etag.clone().map(|etag| (session.id, etag)));
         let mut incoming = Incoming { state, row: session, wants: Vec::new() };
         if let Err(error) = incoming.plan(store, remote, row, pulled) {
             if error.kind() != crate::error::Kind::Conflict {
@@ -129,8 +132,10 @@ impl Incoming {
 
 /// A redacted copy of a stream that we have as it is says nothing new.
 fn is_own_copy(store: &Store, session: &SessionRow, theirs: &StreamState) -> Result<bool> {
-    let exact = theirs.origin.split_once("-r").map(|(origin, _)| origin);
-    let Some(origin) = exact else { return Ok(false) };
+    let origin = exact_device(&theirs.origin);
+    if origin == theirs.origin {
+        return Ok(false);
+    }
     Ok(store.stream_of(session.id, &theirs.name, origin, theirs.generation)?.is_some())
 }
 

@@ -1,9 +1,10 @@
 //! From this archive to a server: streams from the byte on that it is known to have, and what was said of sessions.
 
 use super::gate::Gate;
+use super::gate::retry_at;
 use super::outgoing::Outgoing;
-use super::wire::{Accepted, Part, Push, PushAnswer, SessionState, StreamState};
-use super::{BATCH, Remote};
+use super::wire::{Accepted, Part, Push, PushAnswer, SaidOf, SessionState, StreamState};
+use super::{BATCH, Refused, Remote};
 use crate::error::{Error, Result};
 use crate::export::Redaction;
 use crate::id::Hash;
@@ -12,8 +13,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// From so many bytes on the other side is asked which chunks it has.
 pub(super) const LARGE: u64 = 256 << 10;
-/// Sessions in one message.
+/// Sessions in one message, and bytes of what is said of them, about.
 const SESSIONS: usize = 200;
+const REGISTERS: usize = 1 << 20;
 
 /// What a push did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +24,14 @@ pub struct Pushed {
     pub sessions: Vec<i64>,
     /// Bytes of streams that were new to the server, by session.
     pub bytes: BTreeMap<i64, u64>,
+    /// What the server calls the state of each session now, where it says so.
+    pub etags: BTreeMap<i64, String>,
     /// Sessions that the server does not want, and why.
     pub refused: Vec<(i64, String)>,
     /// Sessions that were kept back here, and why.
     pub held: Vec<(i64, String)>,
+    /// Sessions of which a server of the first contract has another archive, under this id: ours went there beside it.
+    pub conflicts: Vec<(i64, String)>,
 }
 
 /// Sends everything that changed since the last push and that the gate lets out, and what it kept back before and lets out
@@ -39,7 +45,8 @@ pub fn push(
 ) -> Result<Pushed> {
     let mut sender = Sender::new(remote, row.id, redaction);
     let unsent: HashMap<i64, Unsent> = store.unsent(row.id)?.into_iter().map(|one| (one.session, one)).collect();
-    let reopened = unsent.values().filter(|one| one.is_held() && gate.reopens(&one.reason)).map(|one| one.session);
+    let is_open = |one: &&Unsent| if one.is_held() { gate.reopens(&one.reason) } else { gate.is_due(one) };
+    let reopened = unsent.values().filter(is_open).map(|one| one.session);
     let reopened = reopened.map(|session| store.whole_session(session)).collect::<Result<_>>()?;
     sender.admit(store, reopened, &unsent, gate)?;
     loop {
@@ -81,6 +88,8 @@ struct Sender<'a> {
     outgoing: Outgoing<'a>,
     /// Which chunks the server has.
     known: HashMap<Hash, bool>,
+    /// So many sessions go one by one: a message with all of them was refused.
+    alone: usize,
     pushed: Pushed,
 }
 
@@ -103,7 +112,7 @@ struct Sent {
 impl<'a> Sender<'a> {
     fn new(remote: &'a mut dyn Remote, row: i64, redaction: &'a Redaction) -> Sender<'a> {
         let outgoing = Outgoing::new(redaction);
-        Sender { remote, row, outgoing, known: HashMap::new(), pushed: Pushed::default() }
+        Sender { remote, row, outgoing, known: HashMap::new(), alone: 0, pushed: Pushed::default() }
     }
 
     /// Sends what the gate lets out; remembers what it does not. A session of which something did not leave before leaves
@@ -119,7 +128,7 @@ impl<'a> Sender<'a> {
         for changed in sessions {
             let session = changed.session.id;
             let before = unsent.get(&session);
-            if before.is_some_and(Unsent::is_refused) {
+            if before.is_some_and(|before| before.is_refused() || gate.waits_for(before)) {
                 continue;
             }
             match gate.hold(store, &changed.session)? {
@@ -139,7 +148,21 @@ impl<'a> Sender<'a> {
         let mut stalls = 0;
         while !waiting.is_empty() {
             let batch = self.fill(store, &waiting)?;
-            let answer = self.remote.push(&batch.push, &batch.bytes)?;
+            let answer = match self.remote.push(&batch.push, &batch.bytes) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let Some(refused) = self.remote.refused() else { return Err(error) };
+                    // Which of them it is shows when each goes alone.
+                    self.alone = batch.sessions.len();
+                    if self.alone == 1
+                        && let Some(changed) = waiting.pop_front()
+                    {
+                        self.postpone(store, changed.session.id, refused, &error)?;
+                    }
+                    continue;
+                }
+            };
+            self.alone = self.alone.saturating_sub(1);
             if answer.sessions.len() != batch.sessions.len() {
                 return Err(Error::failed("the server's answer does not fit what was sent"));
             }
@@ -156,11 +179,25 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
+    /// One session must not keep the others back. It is tried again later, unless it was refused for good.
+    fn postpone(&mut self, store: &mut Store, session: i64, refused: Refused, error: &Error) -> Result<()> {
+        let before = store.unsent(self.row)?.into_iter().find(|one| one.session == session);
+        let attempts = before.map_or(0, |before| before.attempts) + 1;
+        let reason = error.message();
+        let retry_at = (!refused.for_good).then(|| retry_at(attempts, refused.retry_after));
+        let unsent = Unsent { session, attempts, retry_at, reason: reason.clone() };
+        store.write(|store| store.set_unsent(self.row, &unsent))?;
+        self.pushed.refused.push((session, reason));
+        Ok(())
+    }
+
     /// Takes from the front of `waiting` what fits into a message.
     fn fill(&mut self, store: &Store, waiting: &VecDeque<ChangedSession>) -> Result<Batch> {
         let mut batch = Batch::default();
-        for changed in waiting.iter().take(SESSIONS) {
+        let mut registers = 0;
+        for changed in waiting.iter().take(if self.alone > 0 { 1 } else { SESSIONS }) {
             let mut state = SessionState::of(changed);
+            state.registers = self.outgoing.registers(state.registers);
             let states = std::mem::take(&mut state.streams);
             let mut sent = Vec::new();
             for ((stream, _), believed) in changed.streams.iter().zip(states) {
@@ -174,9 +211,10 @@ impl<'a> Sender<'a> {
                     sent.push(stream);
                 }
             }
+            registers += state.registers.iter().map(SaidOf::size).sum::<usize>();
             batch.push.sessions.push(state);
             batch.sessions.push(sent);
-            if batch.bytes.len() as u64 >= BATCH {
+            if batch.bytes.len() as u64 >= BATCH || registers >= REGISTERS {
                 break;
             }
         }
@@ -254,9 +292,11 @@ impl<'a> Sender<'a> {
         waiting: &mut VecDeque<ChangedSession>,
     ) -> Result<()> {
         let mut unfinished = VecDeque::new();
-        for (sent, accepted) in batch.sessions.into_iter().zip(answer.sessions) {
+        let etags = answer.etags.into_iter().chain(std::iter::repeat(None));
+        for ((sent, accepted), etag) in batch.sessions.into_iter().zip(answer.sessions).zip(etags) {
             let Some(changed) = waiting.pop_front() else { break };
             let session = changed.session.id;
+            self.pushed.etags.extend(etag.map(|etag| (session, etag)));
             let problem = match accepted {
                 Accepted::Refused(why) => Some(why),
                 Accepted::Streams(lengths) => self.acknowledge(store, session, &sent, &lengths)?,

@@ -3,7 +3,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::id::{Hash, SessionId};
-use crate::store::{ChangedSession, Register, Relation};
+use crate::store::{CHECKPOINT, ChangedSession, Register, Relation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -18,6 +18,9 @@ const MAX_HEADER: u64 = 8 << 20;
 const MAX_BYTES: u64 = 16 << 20;
 /// zstd's level on the wire.
 const LEVEL: i32 = 6;
+/// Characters of what is said of a session: a title. And of a checkpoint, which names every stream.
+const MAX_SAID: usize = 4096;
+const MAX_CHECKPOINT: usize = 256 << 10;
 
 /// What changed on a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,9 @@ pub struct SessionState {
     /// Its streams.
     #[serde(default)]
     pub streams: Vec<StreamState>,
+    /// The one of the contract's archive of it, where a server says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
 }
 
 /// The session that another one continues.
@@ -126,6 +132,9 @@ pub enum Part {
 pub struct PushAnswer {
     /// One for each session of the push, in order.
     pub sessions: Vec<Accepted>,
+    /// The `ETag` of each session that was taken.
+    #[serde(default)]
+    pub etags: Vec<Option<String>>,
 }
 
 /// What became of one session of a push.
@@ -200,6 +209,13 @@ impl From<&Register> for SaidOf {
     }
 }
 
+impl SaidOf {
+    /// Bytes that it takes in a message, about.
+    pub fn size(&self) -> usize {
+        100 + self.field.len() + self.value.as_ref().map_or(0, String::len)
+    }
+}
+
 impl SessionState {
     /// As it stands in an archive.
     pub fn of(changed: &ChangedSession) -> SessionState {
@@ -225,6 +241,7 @@ impl SessionState {
             parent,
             registers: changed.registers.iter().map(SaidOf::from).collect(),
             streams: streams.collect(),
+            etag: None,
         }
     }
 
@@ -248,9 +265,10 @@ impl SessionState {
             return Some("its parent is not a session".to_owned());
         }
         let is_register = |said: &SaidOf| {
+            let most = if said.field.starts_with(CHECKPOINT) { MAX_CHECKPOINT } else { MAX_SAID };
             !said.field.is_empty()
                 && is_text(&said.field, 200)
-                && said.value.as_deref().is_none_or(|value| is_text(value, 4096))
+                && said.value.as_deref().is_none_or(|value| is_text(value, most))
                 && said.counter < 1 << 62
                 && is_word(&said.device, 64)
         };

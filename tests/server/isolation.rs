@@ -98,8 +98,15 @@ fn addition(id: &str) -> Push {
     let hash = sessionfs::store::StreamHasher::default().hash();
     let (name, format) = ("notes".into(), "file".into());
     let stream = StreamState { name, origin, generation, format, native_path: None, length: 0, hash };
-    let session =
-        SessionState { id: id.into(), tool, native_id, parent: None, registers: vec![], streams: vec![stream] };
+    let session = SessionState {
+        id: id.into(),
+        tool,
+        native_id,
+        parent: None,
+        registers: vec![],
+        streams: vec![stream],
+        etag: None,
+    };
     Push { sessions: vec![session], parts: vec![vec![Part::Bytes(3)]] }
 }
 

@@ -53,6 +53,9 @@ pub(super) struct Listed {
     pub(super) generation: u32,
     pub(super) format: String,
     pub(super) native_path: Option<String>,
+    /// The device that writes it, where that is told.
+    #[serde(default)]
+    pub(super) origin: Option<String>,
     pub(super) bytes: u64,
     pub(super) sha256: String,
 }

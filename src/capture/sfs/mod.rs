@@ -6,10 +6,12 @@
 //! ours is appended, what contradicts ours becomes a new generation. So importing twice changes nothing, and an import
 //! never takes anything away.
 
+mod copy;
 mod folder;
 mod manifest;
 mod receive;
 
+pub use self::copy::take_copy;
 pub use self::folder::find as sfs_folders;
 pub use self::receive::{Parcel, Received};
 
@@ -74,8 +76,18 @@ pub fn import_sfs(store: &mut Store, folder: &Path) -> Result<Imported> {
 struct Session {
     row: SessionRow,
     report: Report,
-    /// Which of our generations each of the folder's became: stream, theirs, ours.
-    generations: Vec<(String, u32, u32)>,
+    /// Which of our generations each of the folder's became.
+    generations: Vec<Placed>,
+}
+
+/// Where a generation of the folder is in the archive.
+struct Placed {
+    /// The stream, as the folder names it.
+    name: String,
+    theirs: u32,
+    ours: u32,
+    /// The device that writes it; `None`: this one.
+    origin: Option<String>,
 }
 
 impl Session {
@@ -142,7 +154,8 @@ impl Session {
                 next += 1;
                 store.create_stream(member.key(self.row.id, next - 1))?
             };
-            self.generations.push((member.name.clone(), member.generation, stream.generation));
+            let (name, theirs, ours) = (member.name.clone(), member.generation, stream.generation);
+            self.generations.push(Placed { name, theirs, ours, origin: None });
             if stream.length < member.length {
                 self.report.bytes += append(store, &mut stream, &mut content)?;
                 self.report.files += 1;
@@ -184,9 +197,12 @@ impl Session {
 
     /// Checkpoints of names that are free here, where all of what they mark came along. Says whether there were any.
     fn tell_checkpoints(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
+        let device = store.origin_name()?;
         let ours = |end: &StreamEnd| {
-            let of = |(name, theirs, _): &&(String, u32, u32)| *name == end.name && *theirs == end.generation;
-            self.generations.iter().find(of).map(|(.., ours)| StreamEnd { generation: *ours, ..end.clone() })
+            let of = |placed: &&Placed| placed.name == end.name && placed.theirs == end.generation;
+            let placed = self.generations.iter().find(of)?;
+            let origin = placed.origin.clone().or_else(|| Some(device.clone()));
+            Some(StreamEnd { generation: placed.ours, origin, ..end.clone() })
         };
         let mut told = false;
         for checkpoint in

@@ -31,6 +31,7 @@ use head::{HEAD_TOO_LARGE, Head, Refusal};
 use pace::by;
 use places::{Admission, Places, Rank, Waiting};
 use policy::Policy;
+use rustix::net::{RecvFlags, recv};
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
@@ -64,6 +65,9 @@ const BODY_BLOCK: usize = 16 * 1024;
 const UNASKED: u64 = 64 * 1024;
 /// So many of these questions are asked at one time: each takes a thread.
 const QUESTIONS: usize = 4;
+
+/// How a question for the server's health begins.
+const HEALTH: &[u8; 12] = b"GET /health ";
 
 const HEAD_TOO_SLOW: Refusal = Refusal::new(408, "Request Timeout", "the head of the request took too long");
 const BODY_TOO_SLOW: Refusal = Refusal::new(408, "Request Timeout", "the body of the request came too slowly");
@@ -156,6 +160,13 @@ impl From<Refusal> for Stop {
     }
 }
 
+/// Looks at the first bytes of a request, where they are here.
+fn asks_for_health(stream: &std::net::TcpStream) -> bool {
+    let mut start = [0; HEALTH.len()];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(stream, &mut start[..], flags).is_ok_and(|_| start == *HEALTH)
+}
+
 impl Door {
     /// A door for so many connections, with its workers behind it.
     pub(super) fn open(
@@ -223,7 +234,7 @@ impl Door {
                 match listener.read_with(TcpListener::accept).await {
                     Ok((stream, peer)) => {
                         is_failing = false;
-                        self.admit(stream, peer.ip().to_canonical(), executor);
+                        self.admit(stream, peer.ip().to_canonical(), executor).await;
                     }
                     // The client gave up before we came to it.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -241,8 +252,9 @@ impl Door {
         }
     }
 
-    /// Begins to converse with a newcomer, or closes.
-    fn admit(self: &Rc<Self>, stream: std::net::TcpStream, peer: IpAddr, executor: &LocalExecutor<'_>) {
+    /// Begins to converse with a newcomer, or closes. Who asks for the server's health has his answer before the next one is
+    /// let in: while somebody storms the door, a turn of its own would come late.
+    async fn admit(self: &Rc<Self>, stream: std::net::TcpStream, peer: IpAddr, executor: &LocalExecutor<'_>) {
         let address = household(peer);
         let cap = if self.policy.trusts(peer) { usize::MAX } else { self.cap };
         let admission = self.places.borrow_mut().admit(address, cap, Instant::now());
@@ -255,17 +267,19 @@ impl Door {
         }
         // Small answers must not wait for each other.
         let _ = stream.set_nodelay(true);
+        let is_brief = asks_for_health(&stream);
         let Ok(stream) = TcpStream::try_from(stream) else { return };
         self.places.borrow_mut().enter(address);
         let (end, ended) = smol::channel::bounded(1);
         let place = Place { places: Rc::clone(&self.places), left: self.left.0.clone(), address, end, rank: None };
         let client = Client { stream, peer, buffer: Vec::new() };
         let conversation = Rc::clone(self).converse(client, place);
-        executor
-            .spawn(future::or(conversation, async move {
-                let _ = ended.recv().await;
-            }))
-            .detach();
+        let mut conversation = Box::pin(future::or(conversation, async move {
+            let _ = ended.recv().await;
+        }));
+        if !is_brief || future::poll_once(conversation.as_mut()).await.is_none() {
+            executor.spawn(conversation).detach();
+        }
     }
 
     /// One request after the other.
