@@ -167,7 +167,8 @@ impl Archive {
 
     /// The messages of Cursor's sessions.
     fn message_count(&self) -> io::Result<i64> {
-        let sql = "SELECT total(message_count) FROM summary m JOIN session s ON s.id = m.session WHERE s.tool = 'cursor'";
+        let sql =
+            "SELECT total(message_count) FROM summary m JOIN session s ON s.id = m.session WHERE s.tool = 'cursor'";
         let mut query = self.0.prepare_cached(sql).map_err(io::Error::other)?;
         query.query_row([], |row| row.get::<_, f64>(0)).map(|count| count as i64).map_err(io::Error::other)
     }

@@ -254,7 +254,8 @@ fn found_by_ripgrep(bench: &Bench, place: &Place, report: &mut Report) -> io::Re
     for path in files(&place.home).filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")) {
         let text = tempfile::NamedTempFile::new_in(&bench.scratch)?;
         fs::write(text.path(), crate::said::said(&fs::read(&path)?).join("\n"))?;
-        let output = Command::new("rg").args(["-a", "-o", "-N", "--no-filename", r"\w{2,}"]).arg(text.path()).output()?;
+        let output =
+            Command::new("rg").args(["-a", "-o", "-N", "--no-filename", r"\w{2,}"]).arg(text.path()).output()?;
         let words: BTreeSet<&str> = std::str::from_utf8(&output.stdout).map_err(io::Error::other)?.lines().collect();
         let Some(session) = session_of(place, &path)? else { continue };
         // Every seventh, from another one on in each session.

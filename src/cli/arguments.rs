@@ -114,7 +114,11 @@ pub(super) fn usage_error(output: &str, words: &[&str]) -> Error {
 
 /// The name of a file or a folder. An empty text would be the current one, which nobody means: a variable was not set.
 pub(super) fn path<T: From<String>>(text: &str) -> std::result::Result<T, String> {
-    if text.is_empty() { Err("an empty text names no file and no folder".to_owned()) } else { Ok(text.to_owned().into()) }
+    if text.is_empty() {
+        Err("an empty text names no file and no folder".to_owned())
+    } else {
+        Ok(text.to_owned().into())
+    }
 }
 
 /// A count that the archive can compare with its own.

@@ -1,7 +1,7 @@
 //! `sfs export`.
 
-use super::{Context, arguments};
 use super::ui::{self, printable};
+use super::{Context, arguments};
 use crate::error::{Context as _, Error, Result};
 use crate::export::{self, ArchivedSession, Job, Redaction, Selection};
 use crate::security::archive;

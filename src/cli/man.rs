@@ -1,8 +1,8 @@
 //! `sfs man`: one manual page a command, written from the commands' own definitions.
 
-use super::{Context, arguments};
 use super::definitions::{self, Definition, summary, value_of};
 use super::ui;
+use super::{Context, arguments};
 use crate::error::{Context as _, Result};
 use argh::{ArgsInfo, FromArgs, Optionality};
 use roff::{Inline, Roff, bold, italic, roman};

@@ -82,7 +82,8 @@ impl MovePlan {
 
     /// What [`MovePlan::perform`] would do, or why it could not.
     pub fn preview(&self, store: &Store, home: &Home) -> Result<Moving> {
-        let files = self.prepare(store, home)?.into_iter().filter_map(|file| file.write).map(|(path, _)| path).collect();
+        let files =
+            self.prepare(store, home)?.into_iter().filter_map(|file| file.write).map(|(path, _)| path).collect();
         Ok(Moving { files, note: None })
     }
 

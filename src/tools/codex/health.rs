@@ -2,8 +2,8 @@
 
 use super::record::{self, Record};
 use crate::error::Result;
-use crate::tools::{Source, picture};
 use crate::tools::health::{Ailment, Ailments, BYTE_ORDER_MARK, Effect, is_plain_word};
+use crate::tools::{Source, picture};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
