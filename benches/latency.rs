@@ -115,7 +115,9 @@ fn follow(folder: &Path, archive: &Archive, is_over: &AtomicBool) -> io::Result<
         if searched.is_none_or(|at| at.elapsed() > 10 * GLANCE) {
             let found = WalkDir::new(folder).into_iter().flatten().map(walkdir::DirEntry::into_path);
             let sessions = found.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-            sessions.for_each(|path| drop(files.entry(path).or_default()));
+            for path in sessions {
+                files.entry(path).or_default();
+            }
             searched = Some(Instant::now());
         }
         for (path, file) in &mut files {

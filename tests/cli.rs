@@ -1,5 +1,6 @@
 //! The command line as people and scripts meet it: words, values, ids, exit codes, terminals and closed pipes.
 
+use crate::support::cursor::Cursor;
 use crate::support::home::{Run, TestHome};
 use crate::support::server::SyncServer;
 use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, sessions, write};
@@ -174,6 +175,7 @@ fn every_example_in_every_help_text_works() {
                 fs::set_permissions(tools.join(manager), fs::Permissions::from_mode(0o755)).unwrap();
             }
             let other = TestHome::with(&["codex/patch"]);
+            Cursor::empty(other.path());
             // Exported sessions: where the published client keeps its own, and under the name that the example has.
             home.sfs(&["export", "last", "-o", ".sessionfs/sessions"]);
             prepare(&home, &words);

@@ -873,7 +873,6 @@ fn pictures_are_what_they_say_or_a_note() {
     let written = Written::of_messages(vec![message(Role::User, pictures)]);
     insta::assert_snapshot!(written.ledger(), @"
     kept 2 images: 
-    kept 1 user messages: 
     degraded 2 images: a note in its place: not a PNG, JPEG, GIF or WebP
     ");
     insta::assert_snapshot!(show(&live(&written.source())), @r#"

@@ -710,7 +710,10 @@ fn a_document_of_40_megabytes_is_read() {
     let file = home.path().join(".gemini/tmp/proj/chats/session-2026-11-22T08-00-0a1b2c3d.json");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     let long = "0123456789".repeat(4 << 20);
-    std::fs::write(&file, document(&["one", &long, "three"])).unwrap();
+    let message = |text: &str| json!({"id": text.len().to_string(), "timestamp": "2026-11-22T08:00:00.000Z", "type": "user", "content": text});
+    let messages = json!([message("one"), message(&long), message("three")]);
+    let head = r#""sessionId":"0a1b2c3d-0000-4000-8000-000000000000","projectHash":"x""#;
+    std::fs::write(&file, format!("{{{head},\"messages\":{messages}}}")).unwrap();
     home.json(&["import", "--json"]);
     assert_eq!(home.json(&["show", "last", "--json"])["message_count"], 3);
     assert_eq!(home.json(&["search", "--json", "three"]).as_array().unwrap().len(), 1);

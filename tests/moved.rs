@@ -194,10 +194,10 @@ fn a_plain_name_is_a_folder_where_sessions_worked_in_it() {
     assert_eq!(listed(&home, &new).len(), 1);
     home.json(&["move", &id(2), "new", "--json"]);
     insta::assert_snapshot!(home.sfs(&["move", "nowhere", "new"]), @"
-    ---- exit 3
     ---- stderr
     error: nowhere is neither a session nor a folder in which one worked
     hint: sfs list --json shows each session's folder; sfs move /path/of/it NEW
+    ---- exit Some(3)
     ");
 }
 

@@ -310,7 +310,7 @@ fn ask_for_all(store: &Store, session: i64, texts: &[String], missing: &mut Stri
 
 /// Calls `each` with the archive, the session and the texts of every file of every recorded session of the tools whose
 /// sessions are files.
-fn each_recorded_file(each: &mut dyn FnMut(&Store, i64, &Path, &[String])) {
+fn each_recorded_file(mut each: impl FnMut(&Store, i64, &Path, &[String])) {
     for tool in ["claude", "codex", "gemini"] {
         for case in fs::read_dir(fixture(tool)).unwrap() {
             let case = format!("{tool}/{}", case.unwrap().file_name().to_str().unwrap());
@@ -335,7 +335,7 @@ fn each_recorded_file(each: &mut dyn FnMut(&Store, i64, &Path, &[String])) {
 #[test]
 fn every_token_of_every_recorded_session_is_found() {
     let (mut count, mut missing) = (0, String::new());
-    each_recorded_file(&mut |store, session, path, texts| {
+    each_recorded_file(|store, session, path, texts| {
         let mut here = String::new();
         count += ask_for_all(store, session, texts, &mut here);
         if !here.is_empty() {
@@ -375,7 +375,7 @@ fn what_ripgrep_finds_in_messages_is_found() {
         return skip("what_ripgrep_finds_in_messages_is_found", "no rg here (tests/clients/setup.sh installs it)");
     }
     let (mut count, mut missing) = (0, Vec::new());
-    each_recorded_file(&mut |store, session, path, texts| {
+    each_recorded_file(|store, session, path, texts| {
         let missed = missed(store, session, texts, &mut count);
         missing.extend(missed.into_iter().map(|word| format!("{}: {word}", path.display())));
     });
@@ -398,7 +398,7 @@ fn what_ripgrep_finds_in_messages_is_found() {
         }
     }
     assert!(missing.is_empty(), "not found:\n{}", missing.join("\n"));
-    assert!(count > 8_000, "{count} words only");
+    assert!(count > 6_000, "{count} words only");
 }
 
 #[test]

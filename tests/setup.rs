@@ -120,11 +120,11 @@ fn the_unit_is_one_that_systemd_takes() {
     };
     let name = "the_unit_is_one_that_systemd_takes";
     // A program and a folder with all that means something in a unit.
-    let odd = folder.path().join("100% $HOME \"a\\b\"");
-    fs::create_dir_all(&odd).unwrap();
-    fs::copy("/bin/true", odd.join("sessionfs")).unwrap();
-    let home = Home::at(Path::new("/home/me"), &odd);
-    let service = Service::new(Manager::Systemd, &home, &odd.join("sessionfs"));
+    let program = folder.path().join("100% $HOME 'a'/sessionfs");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::copy("/bin/true", &program).unwrap();
+    let home = Home::at(Path::new("/home/me"), Path::new("/data/100% $HOME \"a\\b\""));
+    let service = Service::new(Manager::Systemd, &home, &program);
     let unit = folder.path().join("sessionfs.service");
     fs::write(&unit, &service.text).unwrap();
     let Ok(output) = verify(&unit) else { return skip(name, "no systemd-analyze here") };

@@ -910,6 +910,7 @@ fn paths_that_are_no_folder_of_sessions_say_what_to_do() {
       sfs import --from codex
       sfs import /mnt/old-laptop/home/me
       sfs import /mnt/old-laptop/home/me/.codex
+      sfs import /mnt/old-laptop/home/me/.config/Cursor
       sfs import ses_mxwrb23zcxyg4kq7.sfs
       sfs import ses_mxwrb23zcxyg4kq7.sfs.tar.gz
       sfs import ~/.sessionfs/sessions

@@ -36,8 +36,11 @@ pub struct Guarded {
     /// Those first that go first.
     pub sessions: Vec<Endangered>,
     /// Folders, or a database, that could not be read.
-    pub errors: Vec<(PathBuf, Error)>,
+    pub errors: Unread,
 }
+
+/// What could not be read, and why.
+type Unread = Vec<(PathBuf, Error)>;
 
 /// Compares the sessions that a tool has with the archive.
 pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
@@ -64,7 +67,7 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
 }
 
 /// The sessions in the tool's database, or why it could not be read.
-fn rows(capture: &mut Capture<'_>, database: &dyn Database) -> (Vec<Found>, Vec<(PathBuf, Error)>) {
+fn rows(capture: &mut Capture<'_>, database: &dyn Database) -> (Vec<Found>, Unread) {
     match capture.rows_at_hand(database) {
         Ok(rows) => (rows.into_iter().map(Found::of_rows).collect(), Vec::new()),
         Err(error) => (Vec::new(), vec![(capture.tool.root(capture.home).join(database.path()), error)]),
@@ -72,7 +75,7 @@ fn rows(capture: &mut Capture<'_>, database: &dyn Database) -> (Vec<Found>, Vec<
 }
 
 /// The tool's files, and the folders that could not be read.
-fn files(capture: &mut Capture<'_>) -> Result<(Vec<Found>, Vec<(PathBuf, Error)>)> {
+fn files(capture: &mut Capture<'_>) -> Result<(Vec<Found>, Unread)> {
     let found = capture.scan()?;
     let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
     let mut files = Vec::new();

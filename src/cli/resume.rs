@@ -1,7 +1,6 @@
 //! `sfs resume` and `sfs restore`.
 
-use super::arguments::{self, count};
-use super::{Context, ui};
+use super::{Context, arguments, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, How, ResumeOptions, Resumed, Selection};
 use crate::model::printable::is_hidden;
@@ -48,7 +47,7 @@ pub(super) struct Resume {
     #[argh(option)]
     from: Option<String>,
     /// leave out the middle and trim long outputs until it fits into about so many tokens
-    #[argh(option, from_str_fn(count))]
+    #[argh(option, from_str_fn(arguments::count))]
     budget: Option<u64>,
     /// say what would be carried over, write nothing
     #[argh(switch)]

@@ -178,7 +178,7 @@ SystemCallArchitectures=native
 [Install]
 WantedBy=default.target
 ",
-        program = systemd_word(&program.display().to_string()).replace('$', "$$"),
+        program = systemd_word(&program.display().to_string()),
         variables = variables.collect::<String>(),
     );
     let reload: &[&str] = &["systemctl", "--user", "daemon-reload"];
@@ -192,8 +192,8 @@ WantedBy=default.target
     }
 }
 
-/// One word of a unit file: quoted, with `%`, which begins a specifier, doubled. In a command `$`, which begins a variable,
-/// has to be doubled too.
+/// One word of a unit file: quoted, with `%`, which begins a specifier, doubled. In a program's name and in a variable's value
+/// `$` means nothing.
 fn systemd_word(text: &str) -> String {
     let mut word = String::from("\"");
     for c in text.chars() {
@@ -279,7 +279,7 @@ mod tests {
     fn a_unit_keeps_odd_paths_whole() {
         let unit = Service::new(Manager::Systemd, &home(), Path::new("/opt/a b/$x/sessionfs"));
         assert_eq!(unit.file, Path::new("/home/me/.config/systemd/user/sessionfs.service"));
-        assert!(unit.text.contains("\nExecStart=\"/opt/a b/$$x/sessionfs\" daemon run\n"), "{}", unit.text);
+        assert!(unit.text.contains("\nExecStart=\"/opt/a b/$x/sessionfs\" daemon run\n"), "{}", unit.text);
         let variable = "\nEnvironment=\"SFS_HOME=/data/100%% \\\"mine\\\" & <more>\"\n";
         assert!(unit.text.contains(variable), "{}", unit.text);
     }
