@@ -4,6 +4,8 @@ use crate::support::home::{Run, TestHome};
 use crate::support::server::SyncServer;
 use crate::support::written::{append, claude_file, claude_session, codex_file, codex_session, id, import, write};
 use serde_json::{Value, json};
+use sessionfs::home::Home;
+use sessionfs::store::Store;
 use std::path::{Path, PathBuf};
 
 const SECRET: &str = "ghp_Zr81kVq0mT5sWc3yXb7nLd2fGh4jKa9eQuPo";
@@ -237,6 +239,46 @@ fn who_may_write_says_something_in_the_owners_session() {
     assert!(!shown(&alice, &shared).contains("too late"));
     let check = alice.json(&["admin", "check", "--json"]);
     assert_eq!(check["damage"], json!([]), "{check}");
+}
+
+/// Two of one session: the owner of the one can't speak for the other's device.
+#[test]
+fn what_comes_through_a_share_is_never_ones_own() {
+    let server = SyncServer::start();
+    let [alice, bob] = ["alice", "bob"].map(|name| person(&server, name, &["codex/git"]));
+    for home in [&alice, &bob] {
+        good(home, &["config", "set", "sync.secrets", "warn"]);
+    }
+    append(&rollout(&bob), said("said by bob", 5));
+    import(&bob);
+    let his_device =
+        Store::open(&Home::at(bob.path(), &bob.path().join(".sessionfs"))).unwrap().write(Store::origin_name).unwrap();
+    let shared = text(&bob.json(&["share", "last", "--with", "alice@example.org", "--json"]), "session_id").to_owned();
+    let run = good(&alice, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
+    assert!(run.stderr.contains("you have this session yourself"), "{run}");
+    // Her archive has a copy of his streams now, and so has the server; she changes it to her liking.
+    good(&alice, &["push"]);
+    let forged = said("forged by alice", 9);
+    let accounts = server.home.path().join(".sessionfs/server/accounts");
+    let archives: Vec<PathBuf> = accounts.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    let forged_in = archives.iter().filter(|folder| forge(folder, &his_device, &forged)).count();
+    assert_eq!(forged_in, 2, "his own archive, and hers");
+    good(&alice, &["share", &shared, "--with", "bob@example.org"]);
+    good(&bob, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
+    let his = shown(&bob, &shared);
+    assert!(his.contains("said by bob") && !his.contains("forged by alice"), "{his}");
+}
+
+/// Appends to what a device wrote in an archive; says whether it wrote anything.
+fn forge(folder: &Path, device: &str, line: &str) -> bool {
+    let mut store = Store::open(&Home::at(folder, folder)).unwrap();
+    let sessions = store.session_rows().unwrap().into_iter();
+    let streams = sessions.filter_map(|session| store.stream_of(session, "main", device, 0).unwrap());
+    let mut streams: Vec<_> = streams.collect();
+    for stream in &mut streams {
+        store.write(|store| store.append(stream, line.as_bytes())).unwrap();
+    }
+    !streams.is_empty()
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::shared::{meant, short};
 use super::sync::Link;
 use super::ui::{self, Style};
 use crate::error::{Error, Result};
+use crate::id::SessionId;
 use crate::store::{Event, SessionRow, Store};
 use crate::sync::client::{Account, Client};
 use crate::sync::clones;
@@ -133,6 +134,12 @@ impl Accept {
         let mut link = Link::open(context, false)?;
         let items = shared::inbox(&mut link.client)?;
         let item = shared::accept(&mut link.client, find(&items, &self.item)?)?;
+        let is_known =
+            SessionId::parse(&item.session_id).ok().map(|id| link.store.find_public(&id)).transpose()?.flatten();
+        if is_known.is_some() && !shared::followed(&link.store, &link.account)?.contains(&item.followed(&link.account))
+        {
+            context.ui.note("note: you have this session yourself; what was said in it there is a branch of it");
+        }
         let (row, passed) = link.follow(&item)?;
         context.audit(
             &mut link.store,

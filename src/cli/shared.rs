@@ -5,7 +5,7 @@ use super::sync::{Link, Passed, Way, all_passed};
 use super::ui;
 use crate::error::{Error, Kind, Result};
 use crate::export;
-use crate::store::{Event, RemoteRow, SessionRow};
+use crate::store::{Event, RemoteRow, SessionRow, Store};
 use crate::sync::client::Client;
 use crate::sync::shared::{self, Followed, Item};
 use crate::sync::{self, clones};
@@ -50,7 +50,8 @@ impl Link {
 
     /// Pulls a session through its share, and pushes what was said here where that is allowed.
     pub(super) fn pull_through(&mut self, followed: &Followed) -> Result<Vec<Passed>> {
-        let mut client = Client::through(&self.account, &followed.share)?;
+        let device = self.store.write(Store::origin_name)?;
+        let mut client = Client::through(&self.account, &followed.share, &device)?;
         let mut row = self.store.write(|store| store.remote(&followed.remote_name()))?;
         let pulled = sync::pull_session(&mut self.store, &mut client, &row, &followed.session);
         let pulled = pulled.map_err(|error| match error.kind() {

@@ -318,7 +318,9 @@ fn who_may_write_adds_streams_of_his_own_and_nothing_else() {
     let reply = push(&good, b"from bob");
     assert_eq!(reply.status, 200, "{reply:?}");
     let after = through(&server, &bob, &share, &id(1));
-    assert_eq!(after.streams.len(), state.streams.len() + 1);
+    assert_eq!(after.streams, state.streams, "what he wrote is not told to him as the owner's");
+    let all = server.get(&format!("/api/v1/delta/sessions/{}", id(1)), &alice).json();
+    assert_eq!(all["streams"].as_array().unwrap().len(), state.streams.len() + 1);
     let fields: Vec<&str> = after.registers.iter().map(|said| &said.field[..]).collect();
     assert_eq!(fields, ["title"], "a title, but no deletion, and no counter that ends all counting");
     let tags = server.detail(&alice, &id(1))["tags"].clone();
