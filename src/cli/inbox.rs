@@ -120,7 +120,7 @@ fn tell(context: &Context, item: &Item) -> Result<()> {
     let start = format!("{:<9} {:<8} {from} {tool:<12} ", short(&item.item_id), ui::printable(kind));
     let title = item.title.as_deref().unwrap_or("(untitled)");
     context.ui.line(&format!("{start}{}", ui::fit(title, context.ui.width().saturating_sub(start.len()).max(10))))?;
-    let message = item.message.iter().flat_map(|message| message.lines());
+    let message = item.message.as_deref().unwrap_or_default().lines();
     message.map(|line| format!("          {}", ui::printable(line))).try_for_each(|line| context.ui.line(&line))
 }
 

@@ -12,6 +12,9 @@ use crate::sync::{self, clones};
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// `ses_` and four characters.
+const LEAST_ID: usize = 8;
+
 impl Link {
     /// Brings the server up to date with a session that is about to be shared, and says so. The answer is of the session's
     /// repository: who takes the session finds his own clone by it.
@@ -104,7 +107,9 @@ impl Link {
     /// The session that is called `owner@example.com/ses_…`.
     pub(super) fn pull_named(&mut self, context: &Context, owner: &str, id: &str) -> Result<Vec<Passed>> {
         let items = shared::inbox(&mut self.client)?;
-        let is_meant = |item: &&Item| item.from.eq_ignore_ascii_case(owner) && item.session_id.starts_with(id);
+        let is_meant = |item: &&Item| {
+            id.len() >= LEAST_ID && item.from.eq_ignore_ascii_case(owner) && item.session_id.starts_with(id)
+        };
         let item = items.iter().find(is_meant).ok_or_else(|| not_shared(owner, id))?;
         if item.accepted_at.is_none() {
             return Err(Error::not_found(format!("{} was not accepted yet", ui::printable(id)))
