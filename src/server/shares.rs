@@ -276,8 +276,9 @@ impl Accounts {
     /// Whether `grantee` brought the device `origin` into the archive of `owner`.
     pub fn is_lent(&self, owner: Uuid, grantee: Uuid, origin: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM share_origin WHERE owner = ?1 AND origin = ?2 AND grantee = ?3";
-        let values = params![owner.to_string(), origin, grantee.to_string()];
-        Ok(self.lock().prepare_cached(sql)?.exists(values)?)
+        let db = self.lock();
+        let mut statement = db.prepare_cached(sql)?;
+        Ok(statement.exists(params![owner.to_string(), origin, grantee.to_string()])?)
     }
 
     /// Lets `grantee` write as the device `origin` in the archive of `owner`; false where it is another one's there.
