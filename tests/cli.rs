@@ -138,6 +138,24 @@ fn with_a_server(home: &TestHome) -> String {
 fn is_remote(words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     matches!(words[..], ["push" | "pull" | "sync" | "list-remote" | "autosync" | "auth", ..])
+        || is_for_teammates(&words)
+}
+
+fn is_for_teammates(words: &[&str]) -> bool {
+    matches!(words, ["share" | "shares" | "unshare" | "handoff" | "inbox", ..])
+}
+
+/// A teammate who shares a session with the home's account, and a share that waits for its code; and a share of the home's
+/// own. The share's id, and the code.
+fn teammate(server: &SyncServer, home: &TestHome) -> (String, String) {
+    let bob = TestHome::with(&["codex/patch"]);
+    import(&bob);
+    assert_eq!(bob.sfs(&["auth", "signup", "--url", &server.url, "--email", "bob@example.org"]).code, Some(0));
+    assert_eq!(bob.sfs(&["share", "last", "--with", "me@example.org"]).code, Some(0));
+    let waiting = bob.json(&["share", "last", "--with", "nobody@example.org", "--json"]);
+    let own = home.json(&["share", "last", "--link", "--json"]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&own["share_id"]), text(&waiting["claim_code"]))
 }
 
 /// A running server, with an account of this home in which there is something.
@@ -183,6 +201,9 @@ fn every_example_in_every_help_text_works() {
             let url = server.as_ref().map_or("", |server| &server.url);
             let key = server.as_ref().map(|_| SyncServer::new_key(&home));
             let (key_id, raw_key) = key.unwrap_or_default();
+            let refs: Vec<&str> = words.iter().map(String::as_str).collect();
+            let shared = server.as_ref().filter(|_| is_for_teammates(&refs)).map(|server| teammate(server, &home));
+            let (share_id, claim_code) = shared.unwrap_or_default();
             let own_key = if words == ["auth", "login"] { &raw_key[..] } else { "" };
             let portable = example.split_whitespace().find(|word| word.split(".sfs").nth(1) == Some(""));
             if let Some(name) = portable {
@@ -203,6 +224,8 @@ fn every_example_in_every_help_text_works() {
                 .replace("https://sessions.example.org", url)
                 .replace("me@example.org", "other@example.org")
                 .replace("KEY_ID", &key_id)
+                .replace("SHARE_ID", &share_id)
+                .replace("CLAIM_CODE", &claim_code)
                 .replace("/tmp/copy", home.path().join("copy").to_str().unwrap());
             let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
             let mut shell = Command::new("sh");
@@ -227,7 +250,18 @@ fn every_command_that_offers_json_gives_one_document() {
         let home = captured();
         prepare(&home, &words);
         with_a_server(&home);
-        let _server = is_remote(&words).then(|| signed_up(&home));
+        let server = is_remote(&words).then(|| signed_up(&home));
+        let refs: Vec<&str> = words.iter().map(String::as_str).collect();
+        let shared = server.as_ref().filter(|_| is_for_teammates(&refs)).map(|server| teammate(server, &home));
+        let (share_id, claim_code) = shared.unwrap_or_default();
+        args.extend(match refs[..] {
+            ["share"] => &["--link"][..],
+            ["handoff"] => &["--to", "bob@example.org"],
+            ["inbox", "accept"] => &["--project", "."],
+            _ => &[],
+        });
+        let args_here = args.iter_mut().filter(|arg| matches!(**arg, "SHARE_ID" | "CLAIM_CODE"));
+        args_here.for_each(|arg| *arg = if *arg == "SHARE_ID" { &share_id } else { &claim_code });
         if words == ["auth", "signup"] {
             args.extend(["--email", "other@example.org"]);
         }
@@ -254,6 +288,9 @@ fn with_arguments<'a>(words: &'a [String], help: &str, options: &[&'a str]) -> V
         ("<file>", "backup.tar"),
         ("<email>", "alice@example.com"),
         ("<shell>", "bash"),
+        ("<share>", "SHARE_ID"),
+        ("<item>", "last"),
+        ("<code>", "CLAIM_CODE"),
         ("<folder>", "man1"),
         ("<key>", "log_level"),
         ("<value>", "info"),

@@ -34,4 +34,5 @@ mod sfs;
 mod stats;
 mod support;
 mod sync;
+mod teammates;
 mod watch;

@@ -6,6 +6,7 @@ use super::shared::{meant, short};
 use super::sync::Link;
 use super::ui::{self, Style};
 use crate::error::{Error, Result};
+use crate::id::SessionId;
 use crate::store::{Event, SessionRow, Store};
 use crate::sync::client::{Account, Client};
 use crate::sync::clones;
@@ -119,7 +120,7 @@ fn tell(context: &Context, item: &Item) -> Result<()> {
     let start = format!("{:<9} {:<8} {from} {tool:<12} ", short(&item.item_id), ui::printable(kind));
     let title = item.title.as_deref().unwrap_or("(untitled)");
     context.ui.line(&format!("{start}{}", ui::fit(title, context.ui.width().saturating_sub(start.len()).max(10))))?;
-    let message = item.message.iter().flat_map(|message| message.lines());
+    let message = item.message.as_deref().unwrap_or_default().lines();
     message.map(|line| format!("          {}", ui::printable(line))).try_for_each(|line| context.ui.line(&line))
 }
 
@@ -133,6 +134,12 @@ impl Accept {
         let mut link = Link::open(context, None)?;
         let items = shared::inbox(&mut link.client)?;
         let item = shared::accept(&mut link.client, find(&items, &self.item)?)?;
+        let is_known =
+            SessionId::parse(&item.session_id).ok().map(|id| link.store.find_public(&id)).transpose()?.flatten();
+        if is_known.is_some() && !shared::followed(&link.store, &link.account)?.contains(&item.followed(&link.account))
+        {
+            context.ui.note("note: you have this session yourself; what was said in it there is a branch of it");
+        }
         let (row, passed) = link.follow(&item)?;
         context.audit(
             &mut link.store,

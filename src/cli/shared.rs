@@ -5,12 +5,15 @@ use super::sync::{Link, Passed, Way, all_passed};
 use super::ui;
 use crate::error::{Error, Kind, Result};
 use crate::export;
-use crate::store::{Event, SessionRow};
+use crate::store::{Event, RemoteRow, SessionRow, Store};
 use crate::sync::client::Client;
 use crate::sync::shared::{self, Followed, Item};
 use crate::sync::{self, clones};
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// `ses_` and four characters.
+const LEAST_ID: usize = 8;
 
 impl Link {
     /// Brings the server up to date with a session that is about to be shared, and says so. The answer is of the session's
@@ -26,7 +29,8 @@ impl Link {
         }
         self.warn(context);
         let summary = self.store.summary(row.id)?;
-        let remote = summary.git_remote.or_else(|| clones::remote_of(Path::new(summary.project.as_deref()?)));
+        let known = summary.git_remote.map(|remote| clones::without_credentials(&remote));
+        let remote = known.or_else(|| clones::remote_of(Path::new(summary.project.as_deref()?)));
         Ok(json!({"git_remote": remote}))
     }
 
@@ -49,7 +53,8 @@ impl Link {
 
     /// Pulls a session through its share, and pushes what was said here where that is allowed.
     pub(super) fn pull_through(&mut self, followed: &Followed) -> Result<Vec<Passed>> {
-        let mut client = Client::through(&self.account, &followed.share)?;
+        let device = self.store.write(Store::origin_name)?;
+        let mut client = Client::through(&self.account, &followed.share, &device)?;
         let mut row = self.store.write(|store| store.remote(&followed.remote_name()))?;
         let pulled = sync::pull_session(&mut self.store, &mut client, &row, &followed.session);
         let pulled = pulled.map_err(|error| match error.kind() {
@@ -60,33 +65,51 @@ impl Link {
         let mut passed = self.pulled(Ok(pulled))?;
         for session in sessions {
             if followed.write && self.store.has_changed(session, row.pushed)? {
-                let redaction = self.gate.redaction(&mut self.store)?;
-                let rows = [session];
-                let pushed = sync::push_sessions(&mut self.store, &mut client, &row, &redaction, &self.gate, &rows)?;
-                row.pushed = self.store.change_number()?;
-                self.store.write(|store| store.save_remote(&row))?;
-                passed.extend(self.pushed(Ok(pushed), &redaction)?);
+                passed.extend(self.push_through(&mut client, &mut row, followed, session)?);
             }
         }
         Ok(passed)
     }
 
+    /// Where the server does not want it, the session is only read from now on.
+    fn push_through(
+        &mut self,
+        client: &mut Client,
+        row: &mut RemoteRow,
+        followed: &Followed,
+        session: i64,
+    ) -> Result<Vec<Passed>> {
+        let redaction = self.gate.redaction(&mut self.store)?;
+        match sync::push_sessions(&mut self.store, client, row, &redaction, &self.gate, &[session]) {
+            Ok(pushed) => {
+                row.pushed = self.store.change_number()?;
+                self.store.write(|store| store.save_remote(row))?;
+                self.pushed(Ok(pushed), &redaction)
+            }
+            Err(error) if matches!(error.kind(), Kind::Auth | Kind::Conflict) => {
+                shared::follow(&mut self.store, &Followed { write: false, ..followed.clone() })?;
+                Ok(vec![Passed::of(followed.session.clone(), Way::Refused, Some(error.message()))])
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The same, followed from now on; the session's row here.
     pub(super) fn follow(&mut self, item: &Item) -> Result<(SessionRow, Vec<Passed>)> {
         let followed = item.followed(&self.account);
+        shared::follow(&mut self.store, &followed)?;
         let passed = self.pull_through(&followed)?;
-        all_passed(&passed)?;
         let pulled = passed.iter().find(|one| one.result == Way::Pulled);
         let pulled = pulled.ok_or_else(|| not_shared(&item.from, &item.session_id))?;
-        let row = self.store.resolve(&pulled.id)?;
-        shared::follow(&mut self.store, &followed)?;
-        Ok((row, passed))
+        Ok((self.store.resolve(&pulled.id)?, passed))
     }
 
     /// The session that is called `owner@example.com/ses_…`.
     pub(super) fn pull_named(&mut self, context: &Context, owner: &str, id: &str) -> Result<Vec<Passed>> {
         let items = shared::inbox(&mut self.client)?;
-        let is_meant = |item: &&Item| item.from.eq_ignore_ascii_case(owner) && item.session_id.starts_with(id);
+        let is_meant = |item: &&Item| {
+            id.len() >= LEAST_ID && item.from.eq_ignore_ascii_case(owner) && item.session_id.starts_with(id)
+        };
         let item = items.iter().find(is_meant).ok_or_else(|| not_shared(owner, id))?;
         if item.accepted_at.is_none() {
             return Err(Error::not_found(format!("{} was not accepted yet", ui::printable(id)))

@@ -61,7 +61,7 @@ pub(super) fn session(call: &Call<'_>, id: &str) -> Answer {
 pub(super) fn has_chunks(call: &mut Call<'_>) -> Answer {
     let hashes: Vec<_> = call.told()?;
     if Grant::of(call)?.is_some() {
-        return Grant::has_chunks(&hashes);
+        return Ok(Grant::has_chunks(&hashes));
     }
     Ok(json(200, &call.archive(|store| answer::has_chunks(store, &hashes))?))
 }

@@ -13,7 +13,7 @@ use crate::store::{SessionRow, Store};
 use crate::sync::answer;
 use crate::sync::gate::TAG;
 use crate::sync::wire::{
-    Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, pack, unpack,
+    Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, device_of, pack, unpack,
 };
 use std::io::Read;
 
@@ -54,12 +54,20 @@ impl Grant {
         }
         let mut state = self.with(call, |store, row| Ok(SessionState::of(&store.whole_session(row.id)?)))?;
         state.registers.retain(is_shared);
+        // What the grantee's devices wrote they have, and the owner must not speak for them.
+        let streams = std::mem::take(&mut state.streams);
+        for stream in streams {
+            let (owner, grantee) = (self.0.owner, call.caller.account.id);
+            if !call.api.accounts.is_lent(owner, grantee, device_of(&stream.origin))? {
+                state.streams.push(stream);
+            }
+        }
         Ok(json(200, &state))
     }
 
     /// Nothing: a chunk's hash must not tell what else the owner has.
-    pub(super) fn has_chunks(hashes: &[Hash]) -> Answer {
-        Ok(json(200, &vec![false; hashes.len()]))
+    pub(super) fn has_chunks(hashes: &[Hash]) -> Response {
+        json(200, &vec![false; hashes.len()])
     }
 
     pub(super) fn chunks(&self, call: &Call<'_>, place: &StreamPlace) -> Answer {
@@ -113,8 +121,7 @@ impl Grant {
     /// Who was let in writes streams of his own, and never goes on with one of the owner's devices.
     fn check_origins(&self, call: &Call<'_>, store: &Store, state: &SessionState) -> Result<(), Refusal> {
         for stream in &state.streams {
-            // A redacted copy is its device's as well.
-            let device = stream.origin.split_once("-r").map_or(&stream.origin[..], |(device, _)| device);
+            let device = device_of(&stream.origin);
             let is_known = store.knows_device(device)?;
             if !call.api.accounts.lend_origin(self.0.owner, call.caller.account.id, device, is_known)? {
                 return Err(Refusal::new(409, "A share adds streams of its own devices only").code("foreign_device"));

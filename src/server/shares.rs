@@ -110,7 +110,7 @@ impl Share {
 const SHARE: &str = "h.id, h.owner, o.email, h.session, h.email, h.can_write, h.is_handoff, h.message, h.created_at,
     h.expires_at, h.accepted_at, h.last_opened_at, h.git_remote FROM share h JOIN account o ON o.id = h.owner";
 /// What makes a share of use to anybody but its owner; `?1` is the time.
-const LIVE: &str = "h.revoked_at IS NULL AND o.disabled_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > ?1)";
+const LIVE: &str = "o.disabled_at IS NULL AND (h.expires_at IS NULL OR h.expires_at > ?1)";
 
 fn share_from(row: &Row<'_>) -> rusqlite::Result<Share> {
     let wrong = |column, error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error);
@@ -172,7 +172,7 @@ impl Accounts {
         };
         let owner = new.owner.to_string();
         let share = self.write(|db| {
-            let count = "SELECT count(*) FROM share WHERE owner = ?1 AND revoked_at IS NULL";
+            let count = "SELECT count(*) FROM share WHERE owner = ?1";
             if db.query_row(count, [&owner], |row| row.get::<_, u32>(0))? >= MAX_SHARES {
                 return Ok(None);
             }
@@ -185,10 +185,10 @@ impl Accounts {
         Ok(share.map(|share| (share, secret)))
     }
 
-    /// An owner's shares that were not revoked, of one session or of all; the newest first.
+    /// An owner's shares, of one session or of all; the newest first.
     pub fn shares(&self, owner: Uuid, session: Option<&SessionId>) -> Result<Vec<Share>> {
         let (owner, session) = (owner.to_string(), session.map(SessionId::as_str));
-        let rest = "WHERE h.owner = ?1 AND (?2 IS NULL OR h.session = ?2) AND h.revoked_at IS NULL
+        let rest = "WHERE h.owner = ?1 AND (?2 IS NULL OR h.session = ?2)
                     ORDER BY h.created_at DESC, h.rowid DESC";
         all(&self.lock(), rest, &[&owner, &session])
     }
@@ -197,8 +197,8 @@ impl Accounts {
     pub fn revoke_share(&self, owner: Uuid, id: &str) -> Result<Option<Share>> {
         let owner = owner.to_string();
         self.write(|db| {
-            let share = one(db, "WHERE h.id = ?1 AND h.owner = ?2 AND h.revoked_at IS NULL", &[&id, &owner])?;
-            db.execute("UPDATE share SET revoked_at = ?3 WHERE id = ?1 AND owner = ?2", params![id, owner, now()])?;
+            let share = one(db, "WHERE h.id = ?1 AND h.owner = ?2", &[&id, &owner])?;
+            db.execute("DELETE FROM share WHERE id = ?1 AND owner = ?2", params![id, owner])?;
             Ok(share)
         })
     }
@@ -273,6 +273,14 @@ impl Accounts {
         })
     }
 
+    /// Whether `grantee` brought the device `origin` into the archive of `owner`.
+    pub fn is_lent(&self, owner: Uuid, grantee: Uuid, origin: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM share_origin WHERE owner = ?1 AND origin = ?2 AND grantee = ?3";
+        let db = self.lock();
+        let mut statement = db.prepare_cached(sql)?;
+        Ok(statement.exists(params![owner.to_string(), origin, grantee.to_string()])?)
+    }
+
     /// Lets `grantee` write as the device `origin` in the archive of `owner`; false where it is another one's there.
     /// `is_known`: the archive knows it already.
     pub fn lend_origin(&self, owner: Uuid, grantee: Uuid, origin: &str, is_known: bool) -> Result<bool> {
@@ -292,7 +300,7 @@ impl Accounts {
 
 /// The share's id. Whether `email` has an account makes no difference that the owner could see.
 fn share_with(db: &Connection, new: &NewShare, email: &str, can_write: bool, secret: &str) -> Result<String> {
-    let known = "SELECT id FROM share WHERE owner = ?1 AND session = ?2 AND email = ?3 AND revoked_at IS NULL";
+    let known = "SELECT id FROM share WHERE owner = ?1 AND session = ?2 AND email = ?3";
     let known: Option<String> = db
         .query_row(known, params![new.owner.to_string(), new.session.as_str(), email], |row| row.get(0))
         .optional()?;

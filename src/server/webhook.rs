@@ -3,6 +3,7 @@
 use super::accounts::Accounts;
 use super::audit::{Entry, Event};
 use crate::error::{Error, Result};
+use crate::id::Hash;
 use crate::sync::client::normal_url;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
@@ -54,7 +55,7 @@ impl Target {
         // Keys of any length are taken.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()) else { return String::new() };
         mac.update(body);
-        mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        format!("sha256={}", Hash(mac.finalize().into_bytes().into()).hex())
     }
 }
 

@@ -1,6 +1,8 @@
 //! The only outgoing HTTP: a server's API, as one account.
 
-use super::wire::{Changes, Frame, Push, PushAnswer, SHARE_HEADER, SessionState, StreamPlace, Want, pack, unpack};
+use super::wire::{
+    Changes, Frame, Push, PushAnswer, SHARE_HEADER, SessionState, StreamPlace, Want, device_of, pack, unpack,
+};
 use super::{Refused, Remote};
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::Hash;
@@ -97,8 +99,8 @@ pub struct Client {
     agent: ureq::Agent,
     url: String,
     key: Option<String>,
-    /// The share through which another account's session is reached.
-    share: Option<String>,
+    /// The share through which another account's session is reached, and this device, for which that one must not speak.
+    share: Option<(String, String)>,
     /// Bytes of bodies, both ways.
     pub sent: u64,
     /// Bytes of bodies, both ways.
@@ -178,8 +180,8 @@ impl Client {
     }
 
     /// The account, at one session of another one, through a share.
-    pub fn through(account: &Account, share: &str) -> Result<Client> {
-        Ok(Client { share: Some(share.to_owned()), ..Client::of(account)? })
+    pub fn through(account: &Account, share: &str, device: &str) -> Result<Client> {
+        Ok(Client { share: Some((share.to_owned(), device.to_owned())), ..Client::of(account)? })
     }
 
     /// Asks, and turns what the server refuses into an error.
@@ -229,7 +231,7 @@ impl Client {
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
-        if let Some(share) = &self.share {
+        if let Some((share, _)) = &self.share {
             request = request.header(SHARE_HEADER, share);
         }
         if let Some((name, value)) = &question.header {
@@ -319,7 +321,13 @@ impl Remote for Client {
         let reply = self.exchange("GET", &format!("/api/v1/delta/sessions/{}", in_path(id)?), None)?;
         match reply.status {
             404 => Ok(None),
-            200 => reply.json().map(Some),
+            200 => {
+                let mut state: SessionState = reply.json()?;
+                if let Some((_, own)) = &self.share {
+                    state.streams.retain(|stream| device_of(&stream.origin) != own);
+                }
+                Ok(Some(state))
+            }
             _ => Err(self.refusal(&reply)),
         }
     }

@@ -56,7 +56,7 @@ fn git_folder(root: &Path) -> Option<PathBuf> {
 }
 
 /// `https://name:token@host/path` as `https://host/path`. The name before a host of ssh is no secret.
-fn without_credentials(url: &str) -> String {
+pub fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -304,6 +304,11 @@ impl StreamState {
     }
 }
 
+/// The device behind an origin: a redacted copy is its device's as well.
+pub fn device_of(origin: &str) -> &str {
+    origin.split_once("-r").map_or(origin, |(device, _)| device)
+}
+
 /// Relative, below where it starts, and nothing that a file system or a terminal takes for something else.
 fn is_safe_path(path: &str) -> bool {
     !path.is_empty()

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sessionfs::server::accounts::Accounts;
 use sessionfs::server::api::Policy;
 use sessionfs::server::audit::Query;
+use sessionfs::server::exchange::Service;
 use sessionfs::server::shares::{Audience, NewShare};
 use sessionfs::server::webhook::Target;
 use sessionfs::sync::wire::{Part, Push, SaidOf, SessionState, StreamPlace, StreamState, Want, pack, unpack};
@@ -318,7 +319,9 @@ fn who_may_write_adds_streams_of_his_own_and_nothing_else() {
     let reply = push(&good, b"from bob");
     assert_eq!(reply.status, 200, "{reply:?}");
     let after = through(&server, &bob, &share, &id(1));
-    assert_eq!(after.streams.len(), state.streams.len() + 1);
+    assert_eq!(after.streams, state.streams, "what he wrote is not told to him as the owner's");
+    let all = server.get(&format!("/api/v1/delta/sessions/{}", id(1)), &alice).json();
+    assert_eq!(all["streams"].as_array().unwrap().len(), state.streams.len() + 1);
     let fields: Vec<&str> = after.registers.iter().map(|said| &said.field[..]).collect();
     assert_eq!(fields, ["title"], "a title, but no deletion, and no counter that ends all counting");
     let tags = server.detail(&alice, &id(1))["tags"].clone();
@@ -402,7 +405,6 @@ fn a_link_shows_the_session_to_whoever_has_it_and_nothing_else() {
         let bytes = std::fs::read(server.folder.path().join("data").join(file)).unwrap_or_default();
         assert!(memchr::memmem::find(&bytes, token.as_bytes()).is_none(), "a token is stored");
     }
-    use sessionfs::server::exchange::Service;
     assert_eq!(server.api.path_in_log(&path), "/s/*", "nor logged");
 
     // Ended, late, its session deleted, its owner disabled, never there: all the same.
@@ -487,7 +489,7 @@ fn receive(stream: TcpStream, status: u16) -> (String, Vec<u8>) {
 fn signed(body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body);
-    format!("sha256={}", mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("sha256={}", sessionfs::id::Hash(mac.finalize().into_bytes().into()).hex())
 }
 
 #[test]

@@ -52,6 +52,11 @@ impl SyncServer {
         self.log.lock().unwrap().iter().filter(|line| line.contains("path=/api/")).cloned().collect()
     }
 
+    /// All that it wrote so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
     /// Signs a home up.
     pub fn sign_up(&self, home: &TestHome) {
         let run = home.sfs(&["auth", "signup", "--url", &self.url, "--email", "me@example.org"]);

@@ -1,4 +1,5 @@
--- Who may see a session beside its owner. A link is a share that is for nobody in particular.
+-- Who may see a session beside its owner. A link is a share that is for nobody in particular. One that was ended has no row:
+-- the audit log remembers it.
 
 CREATE TABLE share (
     id             TEXT PRIMARY KEY,       -- UUID
@@ -16,10 +17,9 @@ CREATE TABLE share (
     expires_at     INTEGER,
     accepted_at    INTEGER,                -- the grantee reads from then on, and not before
     dismissed_at   INTEGER,
-    last_opened_at INTEGER,
-    revoked_at     INTEGER
+    last_opened_at INTEGER
 ) STRICT;
-CREATE UNIQUE INDEX share_by_address ON share (owner, session, email) WHERE email IS NOT NULL AND revoked_at IS NULL;
+CREATE UNIQUE INDEX share_by_address ON share (owner, session, email) WHERE email IS NOT NULL;
 CREATE INDEX share_by_lookup ON share (lookup);
 CREATE INDEX share_by_grantee ON share (grantee);
 
