@@ -9,6 +9,7 @@ mod cursor;
 mod front;
 mod measure;
 mod process;
+mod wire;
 
 use argh::FromArgs;
 use measure::Bench;
@@ -27,7 +28,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, front, gigabyte
+    /// cursor, front, sync, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

@@ -28,7 +28,7 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 10] = [
+pub(crate) const ALL: [(&str, bool, Measure); 11] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),
@@ -38,6 +38,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 10] = [
     ("resume", false, resume),
     ("cursor", true, cursor),
     ("front", false, crate::front::measure),
+    ("sync", true, crate::wire::measure),
     ("gigabyte", true, gigabyte),
 ];
 
