@@ -34,4 +34,5 @@ mod sfs;
 mod stats;
 mod support;
 mod sync;
+mod v1;
 mod watch;
