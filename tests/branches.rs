@@ -185,7 +185,7 @@ fn a_branch_is_the_whole_session_of_one_device() {
     }
     // A message on it, named as it is shown where both are.
     let listed = home.json(&["show", "last", "-m", "--json"]);
-    let last = listed["messages"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    let last = listed["messages"].as_array().unwrap().last().unwrap()["msg_id"].as_str().unwrap().to_owned();
     assert!(last.starts_with(&format!("{own}:")), "{last}");
     for args in [vec!["--at", &last], vec!["--branch", &own, "--at", &last.replace(&own, "main")]] {
         let markdown = home.sfs(&[&["export", "last", "--format", "markdown"], &args[..]].concat()).stdout;
@@ -210,7 +210,8 @@ fn a_real_client_receives_the_branch_that_was_chosen() {
     for (branch, is_own) in [(own.as_str(), true), ("main", false)] {
         let args = ["resume", "last", "--branch", branch, "--in", "claude-code", "--project", "project", "--json"];
         let answer = home.json(&args);
-        let received = receive(Client::ClaudeCode, home.path(), &project, answer["native_id"].as_str().unwrap()).unwrap();
+        let received =
+            receive(Client::ClaudeCode, home.path(), &project, answer["native_id"].as_str().unwrap()).unwrap();
         assert_eq!((&received.rejections, &received.orphans), (&Vec::new(), &Vec::new()), "{received:?}");
         let said = received.user_texts.join("\n");
         let expected = (is_own, !is_own);

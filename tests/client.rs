@@ -374,7 +374,10 @@ fn a_person_chooses_which_tail_goes_on() {
     assert_eq!((names[0], branches[0]["is_this_device"].as_bool()), ("main", Some(false)), "{branches}");
     assert_eq!((&branches[1]["is_this_device"], &branches[1]["own_messages"]), (&json!(true), &json!(1)), "{branches}");
     let shown = good(&one, &["show", "last"]).stdout;
-    assert!(shown.contains("branches     main (device ") && shown.contains("(this device: 1 message of its own"), "{shown}");
+    assert!(
+        shown.contains("branches     main (device ") && shown.contains("(this device: 1 message of its own"),
+        "{shown}"
+    );
     // By its name, by the device, by the beginning of the device's name; what is shown is the whole branch.
     let device = names[1].strip_prefix("main@").unwrap();
     for words in [names[1], device, &device[..4]] {
@@ -384,7 +387,10 @@ fn a_person_chooses_which_tail_goes_on() {
     }
     let text = |args: &[&str]| good(&one, &[&["export", "last", "--format", "markdown"], args].concat()).stdout;
     assert!(text(&[]).contains("second machine") && !text(&[]).contains("first machine"));
-    assert!(text(&["--branch", device]).contains("first machine") && !text(&["--branch", device]).contains("second machine"));
+    assert!(
+        text(&["--branch", device]).contains("first machine")
+            && !text(&["--branch", device]).contains("second machine")
+    );
     // Its own tool has the own tail still: nothing is written. The other one goes under a new id, and harms no file.
     let resumed = one.json(&["resume", "last", "--branch", device, "--no-launch", "--json"]);
     let native_id = one.json(&["show", "last", "--json"])["native_id"].clone();
@@ -428,9 +434,8 @@ fn a_checkpoint_is_found_and_forgotten_on_every_machine() {
     good(&one, &["sync"]);
     let other = second(&server, &one);
     assert_eq!(names(&other), ["here"]);
-    let text = |home: &TestHome, at: &[&str]| {
-        good(home, &[&["export", &id, "--format", "markdown"], at].concat()).stdout
-    };
+    let text =
+        |home: &TestHome, at: &[&str]| good(home, &[&["export", &id, "--format", "markdown"], at].concat()).stdout;
     let there = text(&other, &["--at", "here"]);
     assert!(there.contains("export TOKEN=[redacted:") && !there.contains("after the checkpoint"), "{there}");
     assert!(text(&other, &[]).contains("after the checkpoint"));
@@ -577,7 +582,15 @@ fn everything_that_is_done_with_sessions_is_in_the_audit_logs() {
     assert_eq!(events(&stranger), ["auth_failed"]);
     let done = events(&one);
     for event in [
-        "captured", "pushed", "resumed", "exported", "checkpoint", "deleted", "signed_up", "key_created", "key_revoked",
+        "captured",
+        "pushed",
+        "resumed",
+        "exported",
+        "checkpoint",
+        "deleted",
+        "signed_up",
+        "key_created",
+        "key_revoked",
     ] {
         assert!(done.iter().any(|one| one == event), "{event}: {done:?}");
     }
@@ -599,7 +612,13 @@ fn everything_that_is_done_with_sessions_is_in_the_audit_logs() {
 #[test]
 fn a_key_travels_encrypted_or_not_at_all() {
     use sessionfs::sync::client::normal_url;
-    for url in ["https://sessions.example.org", "http://localhost:8800", "http://127.0.0.1", "http://127.9.9.9:1/", "http://[::1]:80"] {
+    for url in [
+        "https://sessions.example.org",
+        "http://localhost:8800",
+        "http://127.0.0.1",
+        "http://127.9.9.9:1/",
+        "http://[::1]:80",
+    ] {
         assert_eq!(normal_url(url).unwrap(), url.trim_end_matches('/'), "{url}");
     }
     for url in [

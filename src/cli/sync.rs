@@ -2,8 +2,8 @@
 
 use super::{Context, ui};
 use crate::error::{Error, Kind, Result};
-use crate::home::Home;
 use crate::export;
+use crate::home::Home;
 use crate::store::{AuditFilter, Event, RemoteRow, Store};
 use crate::sync::client::{Account, Client};
 use crate::sync::gate::Gate;

@@ -126,12 +126,7 @@ pub struct AuditFilter {
 
 impl Store {
     /// Adds a row to the audit log. `detail` is an object; what concerns the account is of no session.
-    pub fn audit<'a>(
-        &mut self,
-        event: Event,
-        session: impl Into<Option<&'a SessionId>>,
-        detail: &Value,
-    ) -> Result<()> {
+    pub fn audit<'a>(&mut self, event: Event, session: impl Into<Option<&'a SessionId>>, detail: &Value) -> Result<()> {
         let at = jiff::Timestamp::now().as_millisecond();
         self.connection
             .prepare_cached("INSERT INTO audit (at, event, session, detail) VALUES (?1, ?2, ?3, ?4)")?

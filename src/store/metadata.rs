@@ -6,8 +6,8 @@
 //! written here alone.
 
 use super::{CHECKPOINT, CheckReport, Damage, Store};
-use crate::security::redact::is_copy;
 use crate::error::Result;
+use crate::security::redact::is_copy;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 

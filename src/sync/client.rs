@@ -1,7 +1,7 @@
 //! The only outgoing HTTP: a server's API, as one account.
 
-use super::{Refused, Remote};
 use super::wire::{Changes, Frame, Push, PushAnswer, SessionState, StreamPlace, Want, pack, unpack};
+use super::{Refused, Remote};
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::Hash;
 use crate::store::Store;

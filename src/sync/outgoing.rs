@@ -1,13 +1,13 @@
 //! A stream on its way out: its own bytes, or those of the copy without secrets. The copy is made line by line, so it grows
 //! as the stream grows, and is a stream of its own on the server (`<device>-r<rules>`): it never stands for the exact one.
 
+use super::wire::SaidOf;
 use crate::capture::is_whole_object;
 use crate::error::Result;
 use crate::export::Redaction;
 use crate::id::Hash;
 use crate::security::secrets::RULESET;
 use crate::store::{Acknowledged, CHECKPOINT, Checkpoint, ChunkCache, Store, Stream, StreamHasher, TAG, exact_device};
-use super::wire::SaidOf;
 use crate::tools::Format;
 
 /// Where a longer line is cut to be redacted: what is longer is a picture or a dump.

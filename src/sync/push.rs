@@ -1,9 +1,9 @@
 //! From this archive to a server: streams from the byte on that it is known to have, and what was said of sessions.
 
 use super::gate::Gate;
+use super::gate::retry_at;
 use super::outgoing::Outgoing;
 use super::wire::{Accepted, Part, Push, PushAnswer, SaidOf, SessionState, StreamState};
-use super::gate::retry_at;
 use super::{BATCH, Refused, Remote};
 use crate::error::{Error, Result};
 use crate::export::Redaction;

@@ -33,9 +33,10 @@ pub fn take_copy(store: &mut Store, folder: &Path, id: &SessionId, device: &str)
             return Ok(None);
         }
         let mut session = Session { row, report: Report::default(), generations: Vec::new() };
-        let has_own_form = store.streams(session.row.id)?.iter().any(|stream| {
-            stream.own_name == "main" && stream.length > 0 && stream.format != Format::SfsJsonl.as_str()
-        });
+        let has_own_form = store
+            .streams(session.row.id)?
+            .iter()
+            .any(|stream| stream.own_name == "main" && stream.length > 0 && stream.format != Format::SfsJsonl.as_str());
         for (member, origin) in &mut members {
             // What stands beside the messages tells no more than the session's own form does.
             if has_own_form && member.name != "main" && origin.is_none() {
@@ -62,7 +63,8 @@ impl Session {
         let mut content = member.open()?;
         let mut theirs = Vec::new();
         for stream in store.streams(self.row.id)? {
-            if stream.own_name == name && stream.format == member.format.as_str() && store.device_of(&stream)? == origin {
+            if stream.own_name == name && stream.format == member.format.as_str() && store.device_of(&stream)? == origin
+            {
                 theirs.push(stream);
             }
         }
