@@ -105,8 +105,9 @@ impl Link {
             return Ok(is_v1);
         }
         let key = delta_setting(&self.name);
-        let speaks_delta = self.store.setting(&key)?.unwrap_or(false) || self.client.speaks_delta()?;
-        if speaks_delta {
+        let is_known = self.store.setting(&key)?.unwrap_or(false);
+        let speaks_delta = is_known || self.client.speaks_delta()?;
+        if speaks_delta && !is_known {
             self.store.write(|store| store.set_setting(&key, &true))?;
         }
         Ok(*self.is_v1.insert(!speaks_delta))
