@@ -16,6 +16,7 @@ mod measure;
 mod process;
 #[path = "../tests/support/said.rs"]
 mod said;
+mod wire;
 
 use argh::FromArgs;
 use measure::Bench;
@@ -34,7 +35,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, latency, front, gigabyte
+    /// cursor, latency, front, sync, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

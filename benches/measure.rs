@@ -43,6 +43,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 11] = [
     ("cursor", true, cursor),
     ("latency", true, crate::latency::measure),
     ("front", false, crate::front::measure),
+    ("sync", true, crate::wire::measure),
     ("gigabyte", true, gigabyte),
 ];
 

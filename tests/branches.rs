@@ -185,7 +185,7 @@ fn a_branch_is_the_whole_session_of_one_device() {
     }
     // A message on it, named as it is shown where both are.
     let listed = home.json(&["show", "last", "-m", "--json"]);
-    let last = listed["messages"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    let last = listed["messages"].as_array().unwrap().last().unwrap()["msg_id"].as_str().unwrap().to_owned();
     assert!(last.starts_with(&format!("{own}:")), "{last}");
     for args in [vec!["--at", &last], vec!["--branch", &own, "--at", &last.replace(&own, "main")]] {
         let markdown = home.sfs(&[&["export", "last", "--format", "markdown"], &args[..]].concat()).stdout;

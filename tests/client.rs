@@ -517,3 +517,124 @@ fn a_push_and_a_pull_say_the_state_of_the_session_there() {
     assert_ne!(changed, pushed["etag"]);
     assert_eq!(changed, listed(&one));
 }
+
+/// With SESSIONFS_DELTA_PUSHES=500 the whole proof; here a short one.
+#[test]
+fn a_server_that_is_killed_during_pushes_has_every_line_that_was_acknowledged() {
+    let pushes: usize = std::env::var("SESSIONFS_DELTA_PUSHES").map_or(16, |pushes| pushes.parse().unwrap());
+    let home = TestHome::new();
+    many(&home, 10);
+    let mut server = SyncServer::start();
+    server.sign_up(&home);
+    good(&home, &["push"]);
+    let file = |number: usize| {
+        let id = format!("019a0000-0000-7000-8000-{:012}", number % 10);
+        home.path().join(format!(".codex/sessions/2026/11/22/rollout-2026-11-22T10-00-00-{id}.jsonl"))
+    };
+    let mut acknowledged = Vec::new();
+    for number in 0..pushes {
+        let text = format!("line {number} of a killed server;");
+        append(&file(number), &said(&text, &format!("11:{:02}:{:02}", number / 60 % 60, number % 60)));
+        good(&home, &["import"]);
+        let mut push = home.command(&["push"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        if number % 4 == 3 {
+            // At another moment each time.
+            std::thread::sleep(Duration::from_millis(number as u64 * 13 % 60));
+            let (folder, address) = server.stop();
+            let done = push.wait().unwrap();
+            server = SyncServer::at(folder, &address, &[]);
+            acknowledged.extend(done.success().then_some(text));
+        } else {
+            assert!(push.wait().unwrap().success(), "push {number}");
+            acknowledged.push(text);
+        }
+    }
+    assert!(acknowledged.len() >= pushes * 3 / 4);
+    let other = second(&server, &home);
+    let there = texts_there(&other);
+    for text in &acknowledged {
+        assert!(there.contains(text.as_str()), "{text}");
+    }
+    let (folder, _) = server.stop();
+    let check = folder.sfs(&["serve", "check"]);
+    assert_eq!(check.code, Some(0), "{check}");
+}
+
+#[test]
+fn everything_that_is_done_with_sessions_is_in_the_audit_logs() {
+    let server = SyncServer::start();
+    let (one, other) = two_tails(&server);
+    let events = |home: &TestHome| -> Vec<String> {
+        let log = home.json(&["audit", "--json"]);
+        log.as_array().unwrap().iter().map(|row| row["event"].as_str().unwrap().to_owned()).collect()
+    };
+    good(&one, &["resume", "last", "--in", "gemini", "--project", ".", "--no-launch"]);
+    good(&one, &["export", "last", "-o", "copy"]);
+    good(&one, &["checkpoint", "last", "--name", "here"]);
+    let id = ids(&one, &["list", "--tool", "codex", "--json"]).pop().unwrap();
+    good(&one, &["delete", &id, "--yes"]);
+    good(&one, &["push"]);
+    let key = SyncServer::new_key(&one).0;
+    good(&one, &["auth", "keys", "revoke", &key]);
+    let stranger = TestHome::new();
+    let login = stranger.command(&["auth", "login", "--url", &server.url]).env("SFS_API_KEY", "sk_sfs_0").output();
+    assert_eq!(login.unwrap().status.code(), Some(5));
+    assert_eq!(events(&stranger), ["auth_failed"]);
+    let done = events(&one);
+    for event in [
+        "captured",
+        "pushed",
+        "resumed",
+        "exported",
+        "checkpoint",
+        "deleted",
+        "signed_up",
+        "key_created",
+        "key_revoked",
+    ] {
+        assert!(done.iter().any(|one| one == event), "{event}: {done:?}");
+    }
+    for event in ["pulled", "conflict", "logged_in"] {
+        assert!(events(&other).iter().any(|one| one == event), "{event}: {:?}", events(&other));
+    }
+    assert_eq!(events(&other).iter().filter(|event| *event == "conflict").count(), 1, "told once");
+    good(&one, &["auth", "logout"]);
+    assert_eq!(events(&one)[0], "logged_out");
+
+    let (folder, _) = server.stop();
+    let log = folder.json(&["serve", "audit", "--json"]);
+    let there: Vec<&str> = log.as_array().unwrap().iter().map(|row| row["event"].as_str().unwrap()).collect();
+    for event in ["signup", "pushed", "pulled", "deleted", "key_created", "key_revoked", "auth_failed"] {
+        assert!(there.contains(&event), "{event}: {there:?}");
+    }
+}
+
+#[test]
+fn a_key_travels_encrypted_or_not_at_all() {
+    use sessionfs::sync::client::normal_url;
+    for url in [
+        "https://sessions.example.org",
+        "http://localhost:8800",
+        "http://127.0.0.1",
+        "http://127.9.9.9:1/",
+        "http://[::1]:80",
+    ] {
+        assert_eq!(normal_url(url).unwrap(), url.trim_end_matches('/'), "{url}");
+    }
+    for url in [
+        "http://sessions.example.org",
+        "http://localhost.example.org",
+        "http://127.0.0.1.example.org",
+        "http://0.0.0.0:8800",
+        "http://[::2]",
+        "http://key@localhost",
+        "https://a b",
+        "https://a\nb",
+        "https://",
+        "ftp://localhost",
+        "localhost",
+        "",
+    ] {
+        assert!(normal_url(url).is_err(), "{url:?}");
+    }
+}

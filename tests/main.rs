@@ -35,4 +35,5 @@ mod stats;
 mod support;
 mod sync;
 mod teammates;
+mod v1;
 mod watch;

@@ -13,7 +13,7 @@ use sessionfs::sync::gate::Gate;
 use sessionfs::sync::wire::{
     Accepted, Changes, Frame, Part, Push, PushAnswer, SessionState, StreamPlace, Want, pack, unpack,
 };
-use sessionfs::sync::{Remote, answer, pull, push};
+use sessionfs::sync::{Pushed, Refused, Remote, answer, pull, push, push_sessions};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,13 +26,16 @@ struct Server<'a> {
     store: &'a mut Store,
     /// So many exchanges go well; of the next one the question is lost, or the answer.
     cut: Option<(u32, bool)>,
+    /// Messages with this session are refused, as that.
+    refuses: Option<(&'static str, Refused)>,
+    was_refused: bool,
     sent: usize,
     calls: usize,
 }
 
 impl<'a> Server<'a> {
     fn new(store: &'a mut Store) -> Server<'a> {
-        Server { store, cut: None, sent: 0, calls: 0 }
+        Server { store, cut: None, refuses: None, was_refused: false, sent: 0, calls: 0 }
     }
 
     fn exchange<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
@@ -67,7 +70,17 @@ impl Remote for Server<'_> {
         self.exchange(|store| answer::chunks(store, stream))
     }
 
+    fn refused(&self) -> Option<Refused> {
+        self.refuses.map(|(_, refused)| refused).filter(|_| self.was_refused)
+    }
+
     fn push(&mut self, push: &Push, bytes: &[u8]) -> Result<PushAnswer> {
+        let is_in = |id: &str| push.sessions.iter().any(|session| session.native_id == id);
+        self.was_refused = self.refuses.is_some_and(|(id, _)| is_in(id));
+        if self.was_refused {
+            self.calls += 1;
+            return Err(Error::failed("the server answers 500"));
+        }
         let packed = pack(push, bytes)?;
         self.sent += packed.len();
         self.exchange(|store| {
@@ -461,4 +474,50 @@ fn secrets_stay_here_and_a_redacted_copy_joins_the_exact_session() {
     let session = one.session();
     let stream = one.store.stream_of(session.id, "main", &own, 0).unwrap().unwrap();
     assert_eq!(one.store.read_range(&stream, 0, stream.length, &mut ChunkCache::default()).unwrap(), one.file);
+}
+
+#[test]
+fn a_session_that_is_refused_keeps_no_other_back_and_waits_for_its_time() {
+    let (home, there) = (TestHome::new(), TestHome::new());
+    let (mut store, mut server) = (archive(&home), archive(&there));
+    for id in ["a", "b", "c"] {
+        let session = store.write(|store| store.ensure_session("codex", id)).unwrap();
+        store.write(|store| store.set_title(session.id, Some(id))).unwrap();
+    }
+    let patient = Gate::of(&mut store, false, true).unwrap();
+    let impatient = Gate::of(&mut store, false, false).unwrap();
+    let mut go = |store: &mut Store, gate: &Gate, refused: Option<Refused>| -> (Pushed, usize) {
+        let mut row = store.write(|store| store.remote("server")).unwrap();
+        let mut remote = Server { refuses: refused.map(|refused| ("b", refused)), ..Server::new(&mut server) };
+        let pushed = push(store, &mut remote, &mut row, &Redaction::none(), gate).unwrap();
+        (pushed, remote.calls)
+    };
+    let for_now = Refused { for_good: false, retry_after: Some(7200) };
+    let (pushed, _) = go(&mut store, &patient, Some(for_now));
+    assert_eq!((pushed.sessions.len(), pushed.refused.len()), (2, 1));
+    let remote = store.write(|store| store.remote("server")).unwrap().id;
+    let unsent = store.unsent(remote).unwrap();
+    let wait = unsent[0].retry_at.unwrap() - jiff::Timestamp::now().as_millisecond();
+    assert_eq!((unsent.len(), unsent[0].attempts), (1, 1));
+    assert!((7_000_000..=7_200_000).contains(&wait), "as the server wants it: {wait}");
+
+    assert_eq!(go(&mut store, &patient, None).1, 0, "its time has not come");
+    go(&mut store, &impatient, Some(for_now));
+    assert_eq!(store.unsent(remote).unwrap()[0].attempts, 2);
+    let (pushed, _) = go(&mut store, &impatient, None);
+    assert_eq!((pushed.sessions.len(), store.unsent(remote).unwrap().len()), (1, 0), "a person does not wait");
+
+    // What is refused for good is not sent again unless it is named.
+    let b = store.find_native("codex", "b").unwrap().unwrap().id;
+    store.write(|store| store.set_title(b, Some("another"))).unwrap();
+    let for_good = Refused { for_good: true, retry_after: None };
+    assert_eq!(go(&mut store, &patient, Some(for_good)).0.refused.len(), 1);
+    store.write(|store| store.set_title(b, Some("a third"))).unwrap();
+    for gate in [&patient, &impatient] {
+        assert_eq!(go(&mut store, gate, None).1, 0);
+    }
+    let row = store.write(|store| store.remote("server")).unwrap();
+    let mut remote = Server::new(&mut server);
+    let pushed = push_sessions(&mut store, &mut remote, &row, &Redaction::none(), &impatient, &[b]).unwrap();
+    assert_eq!(pushed.sessions, [b]);
 }

@@ -256,7 +256,11 @@ impl Look {
 }
 
 fn logout(context: &Context) -> Result<()> {
-    let was_in = Account::forget(&mut context.open()?)?;
+    let mut store = context.open()?;
+    let was_in = Account::forget(&mut store)?;
+    if was_in {
+        context.audit(&mut store, Event::LoggedOut, None, &json!({}));
+    }
     tell_daemon(&context.home)?;
     context.ui.line(if was_in {
         "The key is forgotten. It stays valid: `sfs auth keys revoke` ends that."

@@ -50,8 +50,8 @@ pub(super) struct Link {
     pub(super) account: Account,
     /// Under which the archive remembers the server.
     name: String,
-    /// It knows the first contract only.
-    is_v1: bool,
+    /// It knows the first contract only, where it was asked.
+    is_v1: Option<bool>,
     pub(super) gate: Gate,
     /// Secrets that were taken out on the way.
     replaced: u64,
@@ -99,8 +99,21 @@ impl Link {
         let name = account.remote_name();
         let row = store.write(|store| store.remote(&name))?;
         let gate = Gate::of(&mut store, auto == Some(Auto::Selective), auto.is_some())?;
-        let is_v1 = !speaks_delta(&mut store, &mut client, &name)?;
-        Ok(Link { store, client, row, account, name, is_v1, gate, replaced: 0 })
+        Ok(Link { store, client, row, account, name, is_v1: None, gate, replaced: 0 })
+    }
+
+    /// Whether the server knows the first contract only. One of ours is asked once.
+    fn is_v1(&mut self) -> Result<bool> {
+        if let Some(is_v1) = self.is_v1 {
+            return Ok(is_v1);
+        }
+        let key = delta_setting(&self.name);
+        let is_known = self.store.setting(&key)?.unwrap_or(false);
+        let speaks_delta = is_known || self.client.speaks_delta()?;
+        if speaks_delta && !is_known {
+            self.store.write(|store| store.set_setting(&key, &true))?;
+        }
+        Ok(*self.is_v1.insert(!speaks_delta))
     }
 
     fn v1(&mut self) -> (V1<'_>, &mut Store, &Gate) {
@@ -111,7 +124,7 @@ impl Link {
     /// Pushes what changed, or these sessions.
     pub(super) fn push(&mut self, sessions: Option<&[i64]>) -> Result<Vec<Passed>> {
         let redaction = self.gate.redaction(&mut self.store)?;
-        let pushed = if self.is_v1 {
+        let pushed = if self.is_v1()? {
             let (mut v1, store, gate) = self.v1();
             v1.push(store, &redaction, gate, sessions)
         } else {
@@ -150,14 +163,14 @@ impl Link {
 
     /// Pulls what changed there.
     pub(super) fn pull(&mut self) -> Result<Vec<Passed>> {
-        let pulled = if self.is_v1 {
+        let pulled = if self.is_v1()? {
             let (mut v1, store, _) = self.v1();
             v1.pull(store)
         } else {
             sync::pull(&mut self.store, &mut self.client, &mut self.row)
         };
         let mut passed = self.pulled(pulled)?;
-        if !self.is_v1 {
+        if !self.is_v1()? {
             passed.extend(self.pull_followed()?);
         }
         Ok(passed)
@@ -165,7 +178,7 @@ impl Link {
 
     /// Pulls one session, whole.
     pub(super) fn pull_session(&mut self, id: &str) -> Result<Vec<Passed>> {
-        let pulled = if self.is_v1 {
+        let pulled = if self.is_v1()? {
             let (mut v1, store, _) = self.v1();
             v1.pull_session(store, id)
         } else {
@@ -264,12 +277,12 @@ impl Link {
             let reason = one.reason.as_deref().unwrap_or_default();
             context.ui.note(&format!("{} {verb}: {}", one.id, ui::printable(reason)));
         }
-        for (one, there) in passed.iter().filter_map(|one| Some((one, one.conflict_with.as_ref()?))) {
+        for one in passed.iter().filter(|one| one.conflict_with.is_some()) {
             context.ui.note(&format!(
-                "{} is another version on the server: both are kept there, and here: sfs show {there}",
-                ui::printable(there)
+                "{0}: the server has another version. Both are kept, there and here; this one went there under an id of \
+                 its own: sfs show {0}",
+                one.id
             ));
-            context.ui.note(&format!("{} went there beside it", one.id));
         }
         let line = [sentence(passed, Way::Pushed), sentence(passed, Way::Pulled)].into_iter().flatten();
         let line = line.collect::<Vec<_>>().join(" ");
@@ -304,19 +317,7 @@ impl Passed {
     }
 }
 
-/// Whether the server is one of ours. It is asked until it says so.
-fn speaks_delta(store: &mut Store, client: &mut Client, name: &str) -> Result<bool> {
-    let key = delta_setting(name);
-    if store.setting(&key)?.unwrap_or(false) {
-        return Ok(true);
-    }
-    let speaks = client.speaks_delta()?;
-    if speaks {
-        store.write(|store| store.set_setting(&key, &true))?;
-    }
-    Ok(speaks)
-}
-
+/// The setting that says that a server is one of ours.
 fn delta_setting(name: &str) -> String {
     format!("delta {name}")
 }

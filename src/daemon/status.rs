@@ -183,7 +183,9 @@ pub fn sync_status(store: &Store) -> Result<Sync> {
     let Outcome { last_sync_at, last_error, .. } = Outcome::last(store)?;
     let account = Account::of(store).ok();
     let remote = account.as_ref().map(|account| store.known_remote(&account.remote_name())).transpose()?.flatten();
-    let pending = store.count_changed(remote.map_or(0, |remote| remote.pushed))?;
+    let postponed = remote.as_ref().map_or(Ok(Vec::new()), |remote| store.unsent(remote.id))?;
+    let postponed = postponed.iter().filter(|unsent| unsent.retry_at.is_some()).count() as u64;
+    let pending = store.count_changed(remote.map_or(0, |remote| remote.pushed))? + postponed;
     let state = if Auto::of(store)? == Auto::Off {
         return Ok(Sync { last_sync_at, ..OFF });
     } else if account.is_none() {

@@ -106,7 +106,7 @@ impl<'a> ArchivedSession<'a> {
                 }
                 continue;
             };
-            if stream.own_name != name {
+            if stream.own_name != name && stream.name != end.name {
                 continue;
             }
             let device = self.store.device_of(stream)?;

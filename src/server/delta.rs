@@ -9,9 +9,10 @@ use super::query::Query;
 use super::reply::{Answer, Refusal, json};
 use super::transfer::check_quota;
 use crate::error::{Context, Error, Kind};
+use crate::id::SessionId;
 use crate::store::Store;
 use crate::sync::answer;
-use crate::sync::wire::{Accepted, Frame, Push, pack, unpack};
+use crate::sync::wire::{Accepted, Frame, Push, SaidOf, pack, unpack};
 use serde::de::DeserializeOwned;
 use std::io::Read;
 
@@ -94,17 +95,34 @@ pub(super) fn push(call: &mut Call<'_>) -> Answer {
         Refusal::new(400, error.message())
     })?;
     let new = frame.bytes.len() as u64;
-    let answer = call.api.archives.with(call.caller.account.id, |store| {
+    let (answer, deleted) = call.api.archives.with(call.caller.account.id, |store| {
         check_quota(call, store, new)?;
-        answer::accept(store, &frame.header, &frame.bytes).map_err(refusal)
+        let visible = visible(store, &frame.header)?;
+        let answer = answer::accept(store, &frame.header, &frame.bytes).map_err(refusal)?;
+        let still = self::visible(store, &frame.header)?;
+        let deleted: Vec<SessionId> = visible.into_iter().filter(|id| !still.contains(id)).collect();
+        Ok::<_, Refusal>((answer, deleted))
     })?;
+    for id in &deleted {
+        call.note(Event::Deleted, Some(id), "");
+    }
     for (session, accepted) in frame.header.sessions.iter().zip(&answer.sessions) {
         let (event, detail) = match accepted {
             Accepted::Streams(streams) if !streams.is_empty() => (Event::Pushed, format!("{} streams", streams.len())),
             Accepted::Streams(_) => continue,
             Accepted::Refused(why) => (Event::Conflict, why.clone()),
         };
-        call.note(event, crate::id::SessionId::parse(&session.id).ok().as_ref(), detail);
+        call.note(event, SessionId::parse(&session.id).ok().as_ref(), detail);
     }
     Ok(json(200, &answer))
+}
+
+/// The sessions that a push speaks of deleting, and that are not deleted.
+fn visible(store: &Store, push: &Push) -> Result<Vec<SessionId>, Refusal> {
+    let mut visible = Vec::new();
+    for session in push.sessions.iter().filter(|session| session.registers.iter().any(SaidOf::is_deletion)) {
+        let row = store.find_native(&session.tool, &session.native_id)?;
+        visible.extend(row.filter(|row| row.deleted_at.is_none()).map(|row| row.public_id));
+    }
+    Ok(visible)
 }

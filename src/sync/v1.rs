@@ -78,7 +78,9 @@ impl V1<'_> {
             let row = store.session(session)?;
             let before = unsent.iter().find(|one| one.session == session);
             let waits = before.is_some_and(|before| before.is_refused() || gate.waits_for(before));
-            if row.deleted_at.is_some() || (named.is_none() && waits) || self.is_there(store, &row)? {
+            // One that was announced only has nothing to send yet.
+            let is_empty = store.streams(session)?.is_empty();
+            if row.deleted_at.is_some() || is_empty || (named.is_none() && waits) || self.is_there(store, &row)? {
                 continue;
             }
             if let Some(reason) = gate.hold(store, &row)? {

