@@ -1,0 +1,53 @@
+// Signing in: with an API key, or by the one-time link that `sfs auth web` prints.
+
+import { post } from "./api.js";
+import { field } from "./dialog.js";
+import { h } from "./dom.js";
+import { go } from "./router.js";
+
+export default async function view({ main, query, renew }) {
+  const said = h("p", { class: "error", role: "alert" });
+  const token = location.hash.slice(1);
+  const next = /^\/(?![/\\])/.test(query.get("next") ?? "") ? query.get("next") : "/sessions";
+
+  const enter = async (credential) => {
+    await post("/api/web/sign-in", credential);
+    renew();
+    await go(next, { replace: true });
+  };
+  const submit = async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    said.textContent = "";
+    try {
+      await enter({ key: key.value.trim() });
+    } catch (error) {
+      said.textContent = error.status === 401 ? "This key is not valid here. It may have been revoked, or belong to another server." : error.message;
+      key.focus();
+    }
+    button.disabled = false;
+  };
+
+  const key = h("input", { type: "password", name: "key", autocomplete: "current-password", required: true, placeholder: "sk_sfs_…", spellcheck: "false" });
+  const button = h("button", { class: "button primary", type: "submit" }, "Sign in");
+  const form = h("form", { class: "card", onsubmit: submit },
+    field("API key", key, "The one that signing up printed, or one of `sfs auth keys create`."), said, button);
+  main.className = "narrow";
+  main.replaceChildren(
+    h("h1", {}, "Sign in"),
+    form,
+    h("p", { class: "dim" }, "On a machine that is logged in, ", h("code", {}, "sfs auth web"), " prints a link that opens this page signed in."),
+  );
+
+  if (token) {
+    // The token is spent at once, and stays neither in the address nor in the history.
+    history.replaceState({}, "", "/sign-in");
+    try {
+      await enter({ token });
+    } catch (error) {
+      said.textContent = error.status === 401 ? "This link was used already, or it is older than five minutes. Ask for a new one: sfs auth web" : error.message;
+    }
+  }
+  if (location.pathname === "/sign-in") key.focus();
+  return "Sign in";
+}
