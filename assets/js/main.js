@@ -87,7 +87,8 @@ function account() {
     me = null;
     go("/sign-in");
   });
-  return menu(h("span", { class: "who" }, me.email), [
+  return menu([icon("person"), h("span", { class: "who" }, me.email)], [
+    h("p", {}, h("strong", {}, me.email)),
     h("p", { class: "dim" }, quota ? `${bytes(used)} of ${bytes(quota)} used` : `${bytes(used)} used`),
     h("a", { href: "/keys" }, "Keys and storage"),
     h("button", { type: "button", onclick: leave }, "Sign out"),

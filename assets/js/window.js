@@ -5,14 +5,14 @@ import { h } from "./dom.js";
 import { waiting } from "./notice.js";
 
 /** Messages in a block. */
-const SIZE = 20;
+const SIZE = 10;
 /** Screens that are drawn above and below the one in sight, and those after which a block is taken away. */
 const AHEAD = 1.5;
 const KEPT = 4;
 /** Blocks whose messages are remembered without being drawn. */
 const REMEMBERED = 60;
-/** HTML that is laid out in one go, and a message whose content waits folded, in characters. */
-const SLICE = 60_000;
+/** What is laid out in one go. */
+const SLICE = { messages: 4, characters: 20_000 };
 /** The height of a message that nobody saw yet, in pixels. */
 const GUESS = 160;
 const REQUESTS = 2;
@@ -84,7 +84,7 @@ export class MessageWindow {
     const node = this.node(number);
     if (!node) return null;
     node.scrollIntoView({ block: "start", behavior: "instant" });
-    this.anchor = { node, top: node.getBoundingClientRect().top };
+    this.anchor = anchorAt(node);
     if (focus) node.focus({ preventScroll: true });
     await this.update();
     return node;
@@ -158,7 +158,7 @@ export class MessageWindow {
 
   hold() {
     const node = this.first();
-    this.anchor = node && { node, top: node.getBoundingClientRect().top };
+    this.anchor = node && anchorAt(node);
   }
 
   /** Makes a change that moves nothing in sight. */
@@ -166,8 +166,10 @@ export class MessageWindow {
     change();
     const { anchor } = this;
     if (!anchor?.node.isConnected) return;
-    const by = anchor.node.getBoundingClientRect().top - anchor.top;
-    if (Math.abs(by) > 0.5) window.scrollBy({ top: by, behavior: "instant" });
+    const by = anchorAt(anchor.node).top - anchor.top;
+    if (Math.abs(by) < 0.5) return;
+    anchor.top += by;
+    window.scrollBy({ top: by, behavior: "instant" });
   }
 
   resized(entries) {
@@ -296,40 +298,42 @@ export class MessageWindow {
   /** Draws a block in slices between which the browser can scroll. */
   async draw(block) {
     const { node } = block;
-    let previous = this.blocks[block.n - 1]?.messages?.at(-1) ?? null;
-    const children = [];
-    let size = 0;
-    for (const message of block.messages) {
-      children.push(this.render(message, previous));
-      previous = message;
-      size += message.html.length;
-      if (size < SLICE) continue;
-      size = 0;
+    for (let slice = this.slice(block, 0); slice.from < slice.to; slice = this.slice(block, slice.to)) {
+      this.put(block, slice);
       await breath();
-      if (this.signal.aborted || block.node !== node || !block.messages) return;
+      if (this.signal.aborted || block.node !== node || !block.messages || block.isDrawn) return;
     }
-    if (children.length && size) await breath();
-    if (this.signal.aborted || block.node !== node || block.isDrawn || !block.messages) return;
-    this.finish(block, children);
+    this.finish(block);
   }
 
   /** Draws a block at once: somebody waits for one of its messages. */
   fill(block) {
     if (block.isDrawn || !block.node) return;
-    let previous = this.blocks[block.n - 1]?.messages?.at(-1) ?? null;
-    const children = block.messages.map((message) => {
-      const child = this.render(message, previous);
-      previous = message;
-      return child;
-    });
-    this.finish(block, children);
+    this.put(block, { from: 0, to: block.messages.length });
+    this.finish(block);
   }
 
-  finish(block, children) {
+  /** The messages from `from` on that are laid out in one go. */
+  slice(block, from) {
+    let to = from;
+    for (let size = 0; to < block.messages.length && to - from < SLICE.messages && size < SLICE.characters; to += 1) size += block.messages[to].html.length;
+    return { from, to };
+  }
+
+  put(block, { from, to }) {
+    const nodes = block.messages.slice(from, to).map((message, n) => this.render(message, this.before(block, from + n)));
+    this.still(() => (from === 0 ? block.node.replaceChildren(...nodes) : block.node.append(...nodes)));
+  }
+
+  /** The message before the `n`th one of `block`, where it is known. */
+  before(block, n) {
+    return n > 0 ? block.messages[n - 1] : (this.blocks[block.n - 1]?.messages?.at(-1) ?? null);
+  }
+
+  finish(block) {
     this.still(() => {
       block.isDrawn = true;
       block.node.style.minHeight = "";
-      block.node.replaceChildren(...children);
       block.height = block.node.getBoundingClientRect().height;
     });
     if (this.guess === GUESS && block.height > 0) this.guess = block.height / this.length(block);
@@ -357,21 +361,21 @@ export class MessageWindow {
     await this.load(block);
     if (!block.node || !block.isDrawn) return;
     this.still(() => {
-      let previous = this.blocks[block.n - 1]?.messages?.at(-1) ?? null;
       block.messages.forEach((message, n) => {
         const child = block.node.children[n];
-        if (!old[n] || JSON.stringify(old[n]) !== JSON.stringify(message)) {
-          const next = this.render(message, previous);
-          if (child) child.replaceWith(next);
-          else block.node.append(next);
-        }
-        previous = message;
+        if (old[n] && JSON.stringify(old[n]) === JSON.stringify(message)) return;
+        const next = this.render(message, this.before(block, n));
+        if (child) child.replaceWith(next);
+        else block.node.append(next);
       });
       while (block.node.children.length > block.messages.length) block.node.lastChild.remove();
       block.height = block.node.getBoundingClientRect().height;
     });
   }
 }
+
+/** A message and where it stands in the page: what the reader scrolls meanwhile does not count. */
+const anchorAt = (node) => ({ node, top: node.getBoundingClientRect().top + window.scrollY });
 
 const distance = (n, from, to) => (n < from ? from - n : Math.max(0, n - to));
 
