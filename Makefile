@@ -26,6 +26,7 @@ check:
 test:
 	sh tests/clients/setup.sh
 	sh tests/server/setup.sh
+	sh tests/web_browser/setup.sh
 	cargo test --locked
 
 directions:

@@ -5,4 +5,5 @@ pub mod file_source;
 pub mod home;
 pub mod schema;
 pub mod server;
+pub mod web;
 pub mod written;
