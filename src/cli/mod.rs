@@ -37,6 +37,7 @@ mod sync;
 mod tag;
 pub mod ui;
 mod watch;
+mod web;
 
 use crate::error::Result;
 use crate::home::Home;
@@ -96,6 +97,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Admin(admin::Admin),
     Serve(serve::Serve),
+    Web(web::Web),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -196,6 +198,7 @@ fn dispatch(name: &str, args: Vec<String>, ui: &Ui) -> Result<ExitCode> {
         Some(Command::Doctor(command)) => return command.run(&context),
         Some(Command::Admin(command)) => command.run(&context),
         Some(Command::Serve(command)) => command.run(&context),
+        Some(Command::Web(command)) => command.run(&context),
         Some(Command::Completions(command)) => command.run(&context),
         Some(Command::Man(command)) => command.run(&context),
     }

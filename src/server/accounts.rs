@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-const MIGRATIONS: [&str; 1] = [include_str!("schema/001_server.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/001_server.sql"), include_str!("schema/002_dashboard.sql")];
 /// "SFSS" in ASCII.
 const APPLICATION_ID: i32 = 0x5346_5353;
 /// Before the random part of a key.
@@ -329,9 +329,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-const ACCOUNT: &str = "a.id, a.email, a.created_at, a.disabled_at, a.is_admin";
+pub(super) const ACCOUNT: &str = "a.id, a.email, a.created_at, a.disabled_at, a.is_admin";
 
-fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
+pub(super) fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
     let id: String = row.get(0)?;
     Ok(Account {
         id: Uuid::parse_str(&id)
@@ -388,13 +388,13 @@ fn new_key(db: &Connection, account: Uuid, name: Option<&str>, now: i64) -> Resu
 }
 
 /// `prefix` and 128 random bits in hexadecimal.
-fn token(prefix: &str) -> Result<String> {
+pub(super) fn token(prefix: &str) -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::failed(format!("no random bytes: {error}")))?;
     Ok(format!("{prefix}{}", Uuid::from_bytes(bytes).simple()))
 }
 
-fn is_token(text: &str, prefix: &str) -> bool {
+pub(super) fn is_token(text: &str, prefix: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(is_hex))
 }

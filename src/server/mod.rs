@@ -10,7 +10,8 @@
 //! - [`exchange`]: one request and its answer, between the network front and the API,
 //! - [`api`]: the routes; [`keys`], [`sessions`], [`transfer`], [`delta`], [`admin`] answer them, [`reply`], [`query`] and
 //!   [`multipart`] are their grammar,
-//! - [`accounts`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
+//! - [`dashboard`]: the same archives for a browser, and `sfs web`,
+//! - [`accounts`], [`sign_ins`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
 //! - [`mod@backup`]: a copy of all of it while it runs.
 //!
 //! Nothing here prints; TLS is the business of a proxy in front.
@@ -21,6 +22,7 @@ pub mod api;
 pub mod archives;
 pub mod audit;
 pub mod backup;
+pub mod dashboard;
 mod delta;
 mod door;
 pub mod exchange;
@@ -33,6 +35,7 @@ mod query;
 pub mod rate;
 mod reply;
 mod sessions;
+mod sign_ins;
 mod transfer;
 mod view;
 

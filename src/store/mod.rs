@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod checkpoints;
 mod derived;
+mod listing;
 mod metadata;
 mod native_files;
 mod native_rows;
