@@ -4,11 +4,12 @@ import { get, post, remove } from "./api.js";
 import { command } from "./copy.js";
 import { ask, field } from "./dialog.js";
 import { foreign, h, hidden, printable } from "./dom.js";
-import { cost, count, moment, place, relative, short, usage } from "./format.js";
+import { cost, count, many, moment, place, relative, short, usage } from "./format.js";
 import { icon } from "./icons.js";
 import { attempt } from "./notice.js";
 import { titleOf, toolMark } from "./row.js";
 import { shareList } from "./share.js";
+import { transcriptDialog } from "./agent.js";
 
 /** Prompts that the table of contents shows around the one that is read. */
 const SHOWN = 200;
@@ -32,7 +33,7 @@ export class Aside {
   /** What a change of the session's record may alter. */
   draw() {
     const { about } = this.session;
-    this.details.replaceChildren(...[this.lineage(about), this.usage(about), this.facts(about), this.checkpoints(about), this.commands(about)].filter(Boolean));
+    this.details.replaceChildren(...[this.lineage(about), this.agents(about), this.usage(about), this.facts(about), this.checkpoints(about), this.commands(about)].filter(Boolean));
     if (this.session.context.me.features.includes("shares")) shareList(this.session, this.shares);
   }
 
@@ -60,20 +61,25 @@ export class Aside {
   /** Message `number` is being read. */
   mark(number) {
     this.at = number;
-    if (!this.told) return;
-    const at = this.told.prompts.findLastIndex((prompt) => prompt.number <= number);
+    if (!this.told?.prompts.length) return;
+    const at = this.before(number);
     if (at < this.from || at >= this.from + SHOWN) this.drawContents(number);
     const old = this.contents.querySelector("[aria-current]");
-    const next = this.contents.children[Math.max(0, at) - this.from]?.querySelector("a");
+    const next = this.contents.children[at - this.from]?.querySelector("a");
     if (old === next) return;
     old?.removeAttribute("aria-current");
     next?.setAttribute("aria-current", "true");
     if (next) this.contents.scrollTop = next.offsetTop - this.contents.clientHeight / 2;
   }
 
+  /** The prompt to which message `number` belongs. */
+  before(number) {
+    return Math.max(0, this.told.prompts.findLastIndex((prompt) => prompt.number <= number));
+  }
+
   drawContents(number) {
     const { prompts } = this.told;
-    const at = Math.max(0, prompts.findLastIndex((prompt) => prompt.number <= number));
+    const at = this.before(number);
     this.from = Math.max(0, Math.min(at - SHOWN / 2, prompts.length - SHOWN));
     const shown = prompts.slice(this.from, this.from + SHOWN);
     this.contents.start = this.from + 1;
@@ -85,8 +91,9 @@ export class Aside {
 
   drawBranches() {
     const { branches = [], compactions = [] } = this.told;
+    const what = ({ to }) => (compactions.some(({ number }) => number === to) ? "Before a compaction" : "Abandoned branch");
     const items = [
-      ...branches.map((branch) => ({ ...branch, text: branch.messages ? `Abandoned branch, ${count(branch.messages)} messages` : "Abandoned branch" })),
+      ...branches.map((branch) => ({ ...branch, text: `${what(branch)}, ${many(branch.to - branch.number, "message")}` })),
       ...compactions.map((compaction) => ({ ...compaction, text: "Compaction" })),
     ].sort((a, b) => a.number - b.number);
     this.branchesPart.hidden = items.length === 0;
@@ -106,6 +113,13 @@ export class Aside {
     const parents = lineage.parent ? [line(lineage.parent, lineage.relation === "fork" ? "Forked from" : "Continues")] : [];
     const children = lineage.children.map(({ session, relation }) => line(session, relation === "fork" ? "Forked as" : "Resumed as"));
     return parents.length + children.length ? part("Lineage", h("ul", { class: "plain" }, parents, children)) : null;
+  }
+
+  agents({ agents }) {
+    const open = (agent) => transcriptDialog(agent, this.session);
+    const items = agents.map((agent) => h("li", {}, h("button", { type: "button", class: "link", onclick: () => open(agent) }, foreign(agent.title || agent.id)),
+      h("span", { class: "dim" }, ` ${many(agent.message_count, "message")}`)));
+    return items.length ? part(`Sub-agents (${count(items.length)})`, h("ul", { class: "plain" }, items)) : null;
   }
 
   usage({ usage: models }) {
@@ -156,7 +170,8 @@ export class Aside {
   }
 
   commands({ commands }) {
-    return part("Continue it", [commands.pull, commands.resume].filter(Boolean).map(command));
+    const pull = this.session.context.me.is_local ? [] : [commands.pull];
+    return part("Continue it", [...pull, commands.resume].map(command));
   }
 }
 

@@ -29,7 +29,7 @@ export function show(title, ...body) {
     "dialog",
     { class: "dialog", "aria-labelledby": heading, onclose: () => dialog.remove() },
     h("h2", { id: heading }, title),
-    ...body,
+    body,
     h("p", { class: "row end" }, close),
   );
   return open(dialog);

@@ -59,7 +59,7 @@ function actions(session) {
   const files = [["sfs", "Portable (.sfs.tar.gz)"], ["markdown", "Markdown"], ["html", "Web page"]];
   const share = session.context.me.features.includes("shares");
   return h("div", { class: "row actions" },
-    h("button", { type: "button", class: "button primary", onclick: () => resume(commands) }, icon("terminal"), "Resume"),
+    h("button", { type: "button", class: "button primary", onclick: () => resume(commands, session.context.me) }, icon("terminal"), "Resume"),
     share ? h("button", { type: "button", class: "button", onclick: () => shareDialog(session) }, icon("share"), "Share") : null,
     menu([icon("download"), "Download"], files.map(([format, label]) => h("a", { href: `${address(session)}/download?format=${format}`, download: true }, label)), { class: "menu right" }),
     about.deleted_at
@@ -67,10 +67,10 @@ function actions(session) {
       : h("button", { type: "button", class: "button danger", onclick: () => hide(session) }, icon("trash"), "Delete"));
 }
 
-function resume(commands) {
-  show("Continue this session",
-    h("p", { class: "dim" }, "On a machine that is logged in to this archive. The second line starts the tool where the session stands; add ", h("code", {}, "--in codex"), " to continue it in another one."),
-    commands.pull ? command(commands.pull) : "", command(commands.resume));
+function resume(commands, me) {
+  const pull = me.is_local ? [] : [h("p", {}, "Get it, on a machine that is logged in here:"), command(commands.pull)];
+  show("Continue this session", pull, h("p", {}, "Continue it where it stands, in its own tool or in another one:"),
+    commands.resume_in.map(({ name, command: text }) => h("div", {}, h("span", { class: "dim" }, name), command(text))));
 }
 
 function rename(session) {

@@ -1,9 +1,10 @@
 // One message: who, when, what it cost, and what the server rendered of it.
 
+import { subAgent } from "./agent.js";
 import { get } from "./api.js";
 import { copy, copyButton } from "./copy.js";
 import { h, hidden, printable } from "./dom.js";
-import { bytes, count, moment, relative, usage } from "./format.js";
+import { bytes, moment, relative, usage } from "./format.js";
 import { setRendered } from "./html.js";
 import { icon } from "./icons.js";
 import { attempt } from "./notice.js";
@@ -11,8 +12,6 @@ import { attempt } from "./notice.js";
 const NAMES = { user: "User", assistant: "Assistant", tool: "Tool", system: "Client", compaction: "Compaction", task: "Task" };
 /** More is folded: laid out when somebody opens it. In characters of HTML. */
 const LONG = 60_000;
-/** Messages of a sub-agent that are shown at once. */
-const STEP = 50;
 
 /** The element of `message`; `session` is the conversation it stands in. */
 export function renderMessage(message, previous, session, prefix = "m") {
@@ -32,7 +31,7 @@ const isVoice = ({ kind }) => kind === "assistant" || kind === "tool";
 function border(message, previous) {
   if (message.is_live === (previous?.is_live ?? true)) return null;
   if (message.is_live) return h("p", { class: "border" }, icon("branch"), "The live conversation goes on here");
-  return h("p", { class: "border" }, icon("branch"), "An abandoned branch: the model does not see this any more");
+  return h("p", { class: "border" }, icon("branch"), "From here on: what the model does not see any more");
 }
 
 function header(message, body, id, session) {
@@ -58,7 +57,8 @@ function content(message, session) {
   const body = setRendered(h("div", { class: "rendered" }), message.html);
   for (const block of body.querySelectorAll("pre")) withCopy(block);
   for (const table of body.querySelectorAll("table")) table.replaceWith(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table.cloneNode(true)));
-  if (message.html.length > LONG) fold(body, message);
+  if (message.html.length > LONG) fold(body, `A long message: ${bytes(message.text_length)}`, "long");
+  else if (message.kind === "system") fold(body, body.textContent.trim().slice(0, 90) || "Nothing to see", "other");
   if (message.is_cut) body.append(whole(message, body, session));
   return body;
 }
@@ -69,8 +69,8 @@ function withCopy(block) {
   frame.append(block, copyButton(() => block.innerText, "Copy", undefined));
 }
 
-function fold(body, message) {
-  const details = h("details", { class: "long" }, h("summary", {}, `A long message: ${bytes(message.text_length ?? message.html.length)}`));
+function fold(body, summary, kind) {
+  const details = h("details", { class: kind }, h("summary", {}, summary));
   details.append(...body.childNodes);
   body.append(details);
 }
@@ -85,28 +85,4 @@ function whole(message, body, session) {
   });
   const button = h("button", { type: "button", class: "button", onclick: press }, `Show all of it (${bytes(message.text_length)})`);
   return h("p", { class: "cut" }, button);
-}
-
-/** A sub-agent's own conversation, fetched when somebody looks. */
-function subAgent(agent, session) {
-  const about = session.about.agents.find(({ id }) => id === agent);
-  const place = h("div", { class: "nested" });
-  const more = h("button", { type: "button", class: "button", onclick: () => load() }, "Show more");
-  let from = 0;
-  const load = () => attempt(async () => {
-    more.disabled = true;
-    const answer = await get(`${session.path}/messages`, { agent, from, limit: STEP }, session.context.signal);
-    let previous = null;
-    for (const message of answer.messages) {
-      place.append(renderMessage(message, previous, { ...session, turns: null }, `a-${agent}`));
-      previous = message;
-    }
-    from = answer.from + answer.messages.length;
-    more.disabled = false;
-    more.hidden = from >= answer.total || answer.messages.length === 0;
-  });
-  const title = about?.title || agent;
-  const amount = about ? ` · ${count(about.message_count)} messages` : "";
-  return h("details", { class: "agent", ontoggle: (event) => event.target.open && from === 0 && event.target.isConnected && load() },
-    h("summary", {}, icon("branch"), ` Sub-agent: ${printable(title)}${amount}`), place, h("p", {}, more));
 }

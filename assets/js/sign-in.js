@@ -31,6 +31,7 @@ export default async function view({ main, query, renew }) {
   const key = h("input", { type: "password", name: "key", autocomplete: "current-password", required: true, placeholder: "sk_sfs_…", spellcheck: "false" });
   const button = h("button", { class: "button primary", type: "submit" }, "Sign in");
   const form = h("form", { class: "card", onsubmit: submit },
+    h("input", { type: "text", name: "username", autocomplete: "username", value: "sessionfs", hidden: true }),
     field("API key", key, "The one that signing up printed, or one of `sfs auth keys create`."), said, button);
   main.className = "narrow";
   main.replaceChildren(
