@@ -247,7 +247,7 @@ export class MessageWindow {
     const near = this.blocks.filter((block) => block.node).sort((a, b) => distance(a.n, from, to) - distance(b.n, from, to));
     for (const block of near) {
       if (!block.messages && !block.isAsked && this.asked < REQUESTS) {
-        this.load(block).then(() => this.update()).catch((error) => this.lost(block, error));
+        this.load(block).then(breath).then(() => this.update()).catch((error) => this.lost(block, error));
       }
     }
     if (this.isDrawing) return;
