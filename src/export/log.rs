@@ -39,7 +39,7 @@ pub fn for_each_message(
 /// The same, with the places of the messages.
 pub fn for_each_place(session: &ArchivedSession<'_>, sidechains: bool, each: &mut OnPlace<'_>) -> Result<()> {
     let mut wanted = None;
-    for versions in in_order(session).chunk_by(|a, b| versions_of(a) == versions_of(b)) {
+    for versions in log_order(session).chunk_by(|a, b| versions_of(a) == versions_of(b)) {
         let (is_branch, format) = (versions_of(versions[0]).1.is_some(), versions[0].format);
         // Another device's lines are told apart by where they stand, a document's messages by their ids.
         if !(is_branch && format.is_one_line()) {
@@ -57,7 +57,7 @@ pub fn for_each_place(session: &ArchivedSession<'_>, sidechains: bool, each: &mu
 
 /// The streams with messages, in the order of the log: the newest generation of a stream, then older ones, then copies,
 /// then what other devices wrote.
-fn in_order<'s>(session: &'s ArchivedSession<'_>) -> Vec<&'s StreamInfo> {
+pub fn log_order<'s>(session: &'s ArchivedSession<'_>) -> Vec<&'s StreamInfo> {
     let mut streams: Vec<&StreamInfo> = session.streams().iter().filter(|s| s.format.has_lines()).collect();
     streams
         .sort_by_key(|s| (tools::base_name(&s.name) != "main", versions_of(s), s.name.clone(), Reverse(s.generation)));

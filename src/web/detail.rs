@@ -1,6 +1,6 @@
 //! One session beside its messages: where it comes from, what came out of it, what it cost, and what a person may change.
 
-use super::log::{Logs, Owner};
+use super::log::{Depth, Logs, Owner};
 use super::sessions::{Listed, Session};
 use super::{dollars, time};
 use crate::error::{Error, Result};
@@ -120,7 +120,7 @@ pub fn find(store: &Store, id: &SessionId) -> Result<SessionRow> {
 pub fn detail(store: &Store, logs: &Logs, owner: Owner, row: SessionRow) -> Result<Detail> {
     let summary = store.summary(row.id)?;
     let session = ArchivedSession::open(store, row.clone())?;
-    let log = logs.log(owner, store, &session)?;
+    let log = logs.log(owner, store, &session, Depth::Places)?;
     let agents = log.agents.iter().map(|agent| AgentRow {
         id: agent.id.clone(),
         title: title::from_prompt(&agent.task),

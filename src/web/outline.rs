@@ -1,6 +1,6 @@
 //! What a reader jumps to: prompts, compactions, branches, and what he looks for.
 
-use super::log::{Logs, Owner};
+use super::log::{Depth, Logs, Owner};
 use super::time;
 use crate::error::Result;
 use crate::export::ArchivedSession;
@@ -19,7 +19,7 @@ pub struct Outline {
     pub total: u64,
     pub prompts: Vec<PromptPlace>,
     pub compactions: Vec<Number>,
-    /// Where what the model does not see any more begins.
+    /// What the conversation went on without.
     pub branches: Vec<Branch>,
     pub change: i64,
 }
@@ -41,7 +41,7 @@ pub struct Number {
     pub number: u64,
 }
 
-/// Messages one behind the other that the model does not see any more.
+/// Messages one behind the other that the conversation went on without.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields of the dashboard's contract")]
 pub struct Branch {
@@ -56,21 +56,15 @@ pub struct Branch {
 pub fn outline(store: &Store, logs: &Logs, owner: Owner, row: SessionRow) -> Result<Outline> {
     let change = store.session_change(row.id)?;
     let session = ArchivedSession::open(store, row)?;
-    let log = logs.log(owner, store, &session)?;
-    let id = |number: u64| log.main.ids.get(number as usize).map(ToString::to_string).unwrap_or_default();
+    let log = logs.log(owner, store, &session, Depth::Whole)?;
+    let id = |number: u64| log.main.id(number).to_owned();
     let prompts = log.prompts.iter().map(|prompt| PromptPlace {
         number: prompt.number,
         id: id(prompt.number),
         text: prompt.text.clone(),
         at: prompt.at.and_then(|at| time(at.as_millisecond())),
     });
-    let mut past: Vec<u64> = log.main.past.iter().map(|number| u64::from(*number)).collect();
-    past.sort_unstable();
-    let branches = past.chunk_by(|a, b| a + 1 == *b).map(|run| Branch {
-        number: run[0],
-        id: id(run[0]),
-        to: run[run.len() - 1] + 1,
-    });
+    let branches = log.abandoned().into_iter().map(|run| Branch { number: run.start, id: id(run.start), to: run.end });
     Ok(Outline {
         total: log.main.entries.len() as u64,
         prompts: prompts.collect(),
@@ -101,11 +95,11 @@ pub struct Match {
 /// The messages of the main conversation in which `text` stands, whatever the case.
 pub fn find(store: &Store, logs: &Logs, owner: Owner, row: SessionRow, text: &str) -> Result<Matches> {
     let session = ArchivedSession::open(store, row)?;
-    let log = logs.log(owner, store, &session)?;
+    let log = logs.log(owner, store, &session, Depth::Places)?;
     let wanted = text.to_lowercase();
     let finder = memmem::Finder::new(wanted.as_bytes());
     let (mut matches, mut total) = (Vec::new(), 0);
-    log.messages(&session, &log.main.entries, &mut |at, message| {
+    log.messages(&session, &log.main, 0..log.main.entries.len(), &mut |at, message| {
         let is_found = !wanted.is_empty()
             && message.content.iter().any(|block| {
                 let is_in = |text: &str| finder.find(text.to_lowercase().as_bytes()).is_some();

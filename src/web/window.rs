@@ -1,7 +1,7 @@
 //! Some messages of a session, rendered: as many as fit on a few screens. What is longer than a person reads is cut, and all
 //! of it is there on its own.
 
-use super::log::{Agent, Entry, Log, Logs, Owner, Thread};
+use super::log::{Agent, Depth, Entry, Log, Logs, Owner, Thread};
 use super::{dollars, time};
 use crate::error::{Error, Result};
 use crate::export::{self, ArchivedSession, Piece};
@@ -52,6 +52,8 @@ pub struct Window {
     pub from: u64,
     pub total: u64,
     pub change: i64,
+    /// False where it is not known yet which messages the model still sees: then all are said to be live.
+    pub are_branches_known: bool,
 }
 
 /// A message as the dashboard shows it.
@@ -65,6 +67,7 @@ pub struct Shown {
     pub model: Option<String>,
     pub at: Option<String>,
     pub is_live: bool,
+    pub is_compacted: bool,
     pub is_inherited: bool,
     pub branch: Option<String>,
     pub html: String,
@@ -88,7 +91,7 @@ pub struct Tokens {
 pub fn window(store: &Store, logs: &Logs, owner: Owner, row: SessionRow, ask: &Ask) -> Result<Window> {
     let change = store.session_change(row.id)?;
     let session = ArchivedSession::open(store, row)?;
-    let log = logs.log(owner, store, &session)?;
+    let log = logs.log(owner, store, &session, Depth::Places)?;
     let thread = log.thread(ask.agent.as_deref()).ok_or_else(|| unknown("sub-agent", ask.agent.as_deref()))?;
     let total = thread.entries.len() as u64;
     let limit = ask.limit.clamp(1, MOST);
@@ -96,7 +99,7 @@ pub fn window(store: &Store, logs: &Logs, owner: Owner, row: SessionRow, ask: &A
         Start::At(number) => (*number, *number),
         Start::End => (total.saturating_sub(limit), total.saturating_sub(1)),
         Start::Around(id) => {
-            let number = thread.find(id).ok_or_else(|| unknown("message", Some(id)))?;
+            let number = log.find(&session, thread, id)?.ok_or_else(|| unknown("message", Some(id)))?;
             (number.saturating_sub(limit / 2), number)
         }
     };
@@ -104,7 +107,7 @@ pub fn window(store: &Store, logs: &Logs, owner: Owner, row: SessionRow, ask: &A
     let to = from.saturating_add(limit).min(total);
     let messages = view.render(from.min(to), to, focus, true)?;
     let from = messages.first().map_or(from.min(total), |message| message.number);
-    Ok(Window { messages, from, total, change })
+    Ok(Window { messages, from, total, change, are_branches_known: log.knows_branches() })
 }
 
 /// All of one message.
@@ -117,7 +120,7 @@ pub fn message(
     agent: Option<&str>,
 ) -> Result<Shown> {
     let session = ArchivedSession::open(store, row)?;
-    let log = logs.log(owner, store, &session)?;
+    let log = logs.log(owner, store, &session, Depth::Places)?;
     let thread = log.thread(agent).ok_or_else(|| unknown("sub-agent", agent))?;
     let missing = || Error::not_found(format!("there is no message {number}"));
     if number >= thread.entries.len() as u64 {
@@ -149,9 +152,9 @@ struct Part {
 impl View<'_> {
     /// The messages `from..to`, or, where they are too much, those of them around `focus`.
     fn render(&self, from: u64, to: u64, focus: u64, is_short: bool) -> Result<Vec<Shown>> {
-        let entries = &self.thread.entries[from as usize..to as usize];
-        let mut parts: Vec<Part> = Vec::with_capacity(entries.len());
-        self.log.messages(self.session, entries, &mut |at, mut message| {
+        let range = from as usize..to as usize;
+        let mut parts: Vec<Part> = Vec::with_capacity(range.len());
+        self.log.messages(self.session, self.thread, range, &mut |at, mut message| {
             let text_length = message.content.iter().map(length).sum();
             let is_cut = is_short && message.content.iter_mut().fold(false, |is_cut, block| cut(block) | is_cut);
             parts.push(Part { number: from + at as u64, message, text_length, is_cut });
@@ -181,7 +184,8 @@ impl View<'_> {
             kind: kind(message),
             model: message.model.clone(),
             at: message.timestamp.and_then(|at| time(at.as_millisecond())),
-            is_live: self.is_agent || !self.thread.past.contains(&(part.number as u32)),
+            is_live: self.is_agent || self.log.is_live(part.number),
+            is_compacted: !self.is_agent && self.log.is_compacted(part.number),
             is_inherited: self.is_inherited(&entry),
             branch: tools::branch(&stream.name).map(|(_, device)| device.to_owned()),
             html: String::new(),
