@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 /// A running `sfs web` on the archive of a home, stopped with its owner.
+#[must_use]
 pub struct LocalWeb {
     child: Child,
     /// The address that signs one browser in.

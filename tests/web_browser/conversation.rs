@@ -85,7 +85,7 @@ fn find_jumps_from_match_to_match() {
                 {"type": "thinking", "thinking": format!("{word} {n}"), "signature": "s"}, {"type": "text", "text": format!("Answer {n}")}]));
         }
         story.write();
-        signed_in(browser, LocalWeb::start(home));
+        let _web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         let state = |text: &str| browser.wait(&format!("document.querySelector('.find .state').innerText === {text:?}"));
@@ -155,7 +155,7 @@ fn code_commands_and_messages_are_copied() {
     with_browser("code_commands_and_messages_are_copied", |browser| {
         let home = TestHome::new();
         everyday(&home).write();
-        signed_in(browser, LocalWeb::start(home));
+        let _web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         browser.protocol("Browser.grantPermissions", &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}));

@@ -80,6 +80,10 @@ impl Browser {
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_to(method, path, body).unwrap_or_else(|error| panic!("{method} {path} {body}: {error}"))
+    }
+
+    fn try_to(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.session);
         let answer = match method {
             "GET" => self.agent.get(&url).call(),
@@ -88,8 +92,7 @@ impl Browser {
         };
         let text = answer.unwrap().body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
         let mut answer: Value = serde_json::from_str(&text).unwrap();
-        assert!(answer["value"]["error"].is_null(), "{method} {path} {body}: {text}");
-        answer["value"].take()
+        if answer["value"]["error"].is_null() { Ok(answer["value"].take()) } else { Err(text) }
     }
 
     /// A command of Chromium's own protocol.
@@ -172,15 +175,26 @@ impl Browser {
     }
 
     fn element(&self, css: &str) -> String {
-        self.wait_for(css);
-        let found = self.ask("POST", "/element", &json!({"using": "css selector", "value": css}));
+        let found = self.wait(&format!("document.querySelector({css:?})"));
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
     /// A click where the element is, as of a mouse.
     pub fn click(&self, css: &str) {
-        let element = self.element(css);
-        self.ask("POST", &format!("/element/{element}/click"), &json!({}));
+        self.click_on(&format!("document.querySelector({css:?})"));
+    }
+
+    /// Clicks what `expression` gives: again, where the page drew it anew meanwhile.
+    fn click_on(&self, expression: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let element = self.wait(expression);
+            let element = element[ELEMENT].as_str().unwrap();
+            match self.try_to("POST", &format!("/element/{element}/click"), &json!({})) {
+                Ok(_) => return,
+                Err(error) => assert!(Instant::now() < until, "{expression}: {error}"),
+            }
+        }
     }
 
     /// Clicks the button, link or fold whose text or name is `name`.
@@ -188,14 +202,10 @@ impl Browser {
         let find = format!(
             "(() => {{ const all = [...document.querySelectorAll('dialog[open] button, dialog[open] summary, dialog[open] a')];
               const where = all.length ? all : [...document.querySelectorAll('button, summary, a, label')];
-              const hit = where.find((node) => node.checkVisibility() && [node.innerText.trim(), node.textContent.trim(), node.getAttribute('aria-label'), node.title].includes({name}));
-              document.querySelector('[data-test-target]')?.removeAttribute('data-test-target');
-              hit?.setAttribute('data-test-target', '');
-              return hit !== undefined; }})()",
+              return where.find((node) => node.checkVisibility() && [node.innerText.trim(), node.textContent.trim(), node.getAttribute('aria-label'), node.title].includes({name})); }})()",
             name = json!(name)
         );
-        self.wait(&find);
-        self.click("[data-test-target]");
+        self.click_on(&find);
     }
 
     /// Types `text` into an emptied field.

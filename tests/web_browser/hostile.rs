@@ -66,7 +66,7 @@ fn nothing_in_a_session_is_obeyed() {
 #[test]
 fn the_policy_allows_nothing_that_is_not_a_file_of_ours() {
     with_browser("the_policy_allows_nothing_that_is_not_a_file_of_ours", |browser| {
-        signed_in(browser, LocalWeb::start(TestHome::new()));
+        let _web = signed_in(browser, LocalWeb::start(TestHome::new()));
         browser.run(
             "window.refused = []; addEventListener('securitypolicyviolation', (event) => window.refused.push(event.effectiveDirective));
              const script = document.createElement('script'); script.src = 'data:text/javascript,window.hacked=1'; document.head.append(script);

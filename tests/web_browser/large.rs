@@ -16,7 +16,7 @@ fn ten_thousand_sessions_are_paged_and_filtered() {
             let text = claude_session(&id, 1).replace("Question 0", &format!("Question {number} about part {}", number % 100));
             write(&claude_file(&home, &id), text.replace("/work/project\"", &format!("/work/p{}\"", number % 40)));
         }
-        signed_in(browser, LocalWeb::start(home));
+        let _web = signed_in(browser, LocalWeb::start(home));
         browser.wait_for_text("10,000 sessions");
         assert_eq!(browser.count("li.session"), 50);
         browser.press("Next");

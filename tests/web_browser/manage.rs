@@ -56,7 +56,7 @@ fn a_session_is_downloaded_in_every_form() {
     with_browser("a_session_is_downloaded_in_every_form", |browser| {
         let home = TestHome::new();
         everyday(&home).write();
-        signed_in(browser, LocalWeb::start(home));
+        let _web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         for (form, ending, inside) in [("sfs", ".sfs.tar.gz", "\u{1f}"), ("markdown", ".md", "Retry-After"), ("html", ".html", "<!DOCTYPE html>")] {
