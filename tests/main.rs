@@ -35,3 +35,4 @@ mod stats;
 mod support;
 mod sync;
 mod watch;
+mod web;
