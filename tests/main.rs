@@ -36,3 +36,4 @@ mod support;
 mod sync;
 mod watch;
 mod web_browser;
+mod web;

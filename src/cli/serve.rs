@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::server::accounts::{Account, Signup};
 use crate::server::api::{self, Api, Policy};
 use crate::server::audit::Query;
+use crate::server::webhook::Target;
 use crate::server::{Limits, Options, Server, backup};
 use argh::{ArgsInfo, FromArgs};
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ sfs serve backup /var/backups/sessionfs.tar")]
 #[argh(
     note = "One process and one folder, no other program. It answers http: put a reverse proxy with a certificate in front.
 Every option can also be given by an environment variable, such as SESSIONFS_SERVE_LISTEN; the option counts.
+A webhook is signed with the secret in SESSIONFS_SERVE_WEBHOOK_SECRET.
 A backup is brought back by unpacking it into an empty folder: tar -xf FILE -C DIR"
 )]
 pub(super) struct Serve {
@@ -53,6 +55,9 @@ pub(super) struct Serve {
     /// the origin (scheme and host) of a page elsewhere that may call the API
     #[argh(option)]
     cors_origin: Option<String>,
+    /// where to tell, signed, who shares what with whom, such as https://chat.example.org/hook
+    #[argh(option)]
+    webhook: Option<String>,
     #[argh(subcommand)]
     command: Option<ServeCommand>,
 }
@@ -230,7 +235,14 @@ impl Serve {
             quota: bytes(given(self.quota.clone(), "QUOTA"), "--quota")?,
             rate: parsed(given(self.rate.clone(), "RATE"), "--rate", "a number of requests a minute")?
                 .unwrap_or(standard.rate),
+            webhook: self.webhook()?,
         })
+    }
+
+    /// The secret has no option: others on the machine could read it.
+    fn webhook(&self) -> Result<Option<Target>> {
+        let secret = given(None, "WEBHOOK_SECRET").unwrap_or_default();
+        given(self.webhook.clone(), "WEBHOOK").map(|url| Target::new(&url, &secret)).transpose()
     }
 
     fn options(&self, data: &Path) -> Result<Options> {

@@ -28,7 +28,7 @@ mod source;
 pub use attachment::forget_attachments;
 pub use findings::{Finding, for_each_finding};
 pub use fork::{ForkOptions, Forked, fork};
-pub use html::{Piece, call_ids, escaped, html, live_ids, pieces};
+pub use html::{Piece, call_ids, escaped, html, live_ids, page_policy, pieces};
 pub use log::{OnPlace, Place, for_each_message, for_each_place, log_order};
 pub use markdown::markdown;
 pub use moved::{MovePlan, Moving, plan_moves};

@@ -8,8 +8,10 @@ use super::exchange::{Opening, Request, Response, Service};
 use super::network::household;
 use super::query::MAX_JSON;
 use super::rate::{Limiter, Rate, RetryAfter};
-use super::reply::{Answer, Refusal, json};
-use super::{admin, delta, keys, sessions, transfer};
+use super::reply::{Answer, Refusal, json, time};
+use super::shares::{Audience, Share};
+use super::webhook::{self, Webhook};
+use super::{admin, delta, inbox, keys, links, sessions, sharing, transfer};
 use crate::error::{Context, Error, Result};
 use crate::id::{Hash, SessionId};
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// So many clients' shares are remembered.
 const CLIENTS: usize = 10_000;
@@ -26,6 +29,10 @@ const CLIENTS: usize = 10_000;
 const SIGN_INS: u32 = 10;
 /// What a form adds to the file in it.
 const FORM: u64 = 64 << 10;
+/// Tries to claim a share, of an account and of its network, in an hour.
+const CLAIMS: u32 = 10;
+/// Pages of shared links for one address in a minute.
+const PAGES: u32 = 60;
 
 /// What an operator decides.
 #[derive(Clone, Debug)]
@@ -38,11 +45,13 @@ pub struct Policy {
     pub quota: Option<u64>,
     /// Requests a minute from one key, or from one address that shows none that is known.
     pub rate: u32,
+    /// Who is told of shares.
+    pub webhook: Option<webhook::Target>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, rate: 600 }
+        Policy { signup: Signup::Open, max_upload: 100 << 20, quota: None, rate: 600, webhook: None }
     }
 }
 
@@ -58,8 +67,18 @@ pub struct Api {
     addresses: Limiter<IpAddr>,
     sign_ins: Limiter<IpAddr>,
     dashboard: Dashboard,
+    claims: Limiter<Claimant>,
+    readers: Limiter<IpAddr>,
+    webhook: Option<Webhook>,
     /// Held as long as the server runs.
     _lock: File,
+}
+
+/// Who tries a claim code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Claimant {
+    Account(Uuid),
+    Address(IpAddr),
 }
 
 /// The database of accounts below a server's folder.
@@ -91,6 +110,7 @@ impl Api {
         for entry in scratch.read_dir().into_iter().flatten().flatten() {
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
         }
+        let webhook = policy.webhook.clone().map(|target| Webhook::start(target, &accounts_database(data)));
         Ok(Api {
             accounts: Accounts::open(&accounts_database(data))?,
             archives: Archives::new(&accounts_folder(data)),
@@ -100,6 +120,9 @@ impl Api {
             addresses: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
             sign_ins: Limiter::new(Rate::new(SIGN_INS, Duration::from_secs(60)), CLIENTS),
             dashboard: Dashboard::default(),
+            claims: Limiter::new(Rate::new(CLAIMS, Duration::from_secs(3600)), CLIENTS),
+            readers: Limiter::new(Rate::new(PAGES, Duration::from_secs(60)), CLIENTS),
+            webhook: webhook.transpose()?,
             policy,
             _lock: lock,
         })
@@ -129,6 +152,10 @@ impl Api {
             }
             Route::Web(dashboard::Route::SignOut) => {
                 self.limit_address(request.client).and_then(|()| dashboard::sign_out(self, request))
+            }
+            Route::Link(token) => {
+                limited(self.readers.take(&household(request.client), Instant::now()))?;
+                links::open(self, request, token)
             }
             route => {
                 let caller = self.caller(&request.opening(), &route)?;
@@ -182,13 +209,34 @@ impl Api {
     /// request itself is still to come.
     fn welcome(&self, opening: &Opening) -> Result<(), Refusal> {
         match Route::open(&opening.method, &opening.path)? {
-            Route::Health | Route::Signup | Route::Web(dashboard::Route::SignIn | dashboard::Route::SignOut) => Ok(()),
+            Route::Health
+            | Route::Signup
+            | Route::Link(_)
+            | Route::Web(dashboard::Route::SignIn | dashboard::Route::SignOut) => Ok(()),
             route => self.proof(opening, &route).and_then(|proof| self.authenticated(opening, proof)).map(|_| ()),
         }
     }
 
     fn limit_address(&self, client: IpAddr) -> Result<(), Refusal> {
         limited(self.addresses.take(&household(client), Instant::now()))
+    }
+
+    /// Counts a try to claim a share.
+    pub(super) fn limit_claims(&self, account: Uuid, client: IpAddr) -> Result<(), Refusal> {
+        [Claimant::Account(account), Claimant::Address(household(client))]
+            .iter()
+            .try_for_each(|claimant| limited(self.claims.take(claimant, Instant::now())))
+    }
+
+    /// Tells the operator's service of a share, where there is one; nothing that the session says.
+    pub(super) fn tell(&self, event: &str, share: &Share) {
+        let Some(webhook) = &self.webhook else { return };
+        let to = if let Audience::Account { email, .. } = &share.audience { Some(email) } else { None };
+        let told = json!({"event": event, "share_id": share.id, "session_id": share.session.as_str(),
+            "from": share.from, "to": to, "write": share.can_write(), "at": time(now())});
+        if !webhook.tell(told.clone()) {
+            let _ = self.accounts.record(&webhook::failure(&told, "too many events wait"));
+        }
     }
 
     /// The answer that a refusal is; records what went wrong here.
@@ -219,6 +267,11 @@ impl Service for Api {
             ("POST", Some(Route::DeltaPull | Route::DeltaHasChunks)) => delta::MAX_QUESTION,
             _ => MAX_JSON,
         }
+    }
+
+    /// A link's token opens a session to whoever reads the log.
+    fn path_in_log<'p>(&self, path: &'p str) -> &'p str {
+        if path.starts_with("/s/") { "/s/*" } else { path }
     }
 
     fn deny(&self, opening: &Opening) -> Option<Response> {
@@ -289,8 +342,19 @@ enum Route<'p> {
     DeltaPush,
     Audit,
     Users,
+    User(&'p str),
     Invites,
+    Invite(&'p str),
     Web(dashboard::Route<'p>),
+    Shares,
+    Share(&'p str),
+    SharesOf(&'p str),
+    Handoffs(&'p str),
+    Inbox,
+    Claim,
+    Item(&'p str),
+    Accept(&'p str),
+    Link(&'p str),
 }
 
 impl<'p> Route<'p> {
@@ -301,6 +365,9 @@ impl<'p> Route<'p> {
         }
         if let Some(route) = dashboard::Route::of(path) {
             return Some(Route::Web(route));
+        }
+        if let Some(token) = path.strip_prefix("/s/").filter(|token| !token.contains('/')) {
+            return Some(Route::Link(token));
         }
         let steps: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
         Some(match steps[..] {
@@ -317,6 +384,14 @@ impl<'p> Route<'p> {
             ["sessions", id, "workspace"] => Route::Workspace(id),
             ["sessions", id, "tools"] => Route::Tools(id),
             ["sessions", id, "restore"] => Route::Restore(id),
+            ["sessions", id, "shares"] => Route::SharesOf(id),
+            ["sessions", id, "handoffs"] => Route::Handoffs(id),
+            ["shares"] => Route::Shares,
+            ["shares", share] => Route::Share(share),
+            ["inbox"] => Route::Inbox,
+            ["inbox", "claim"] => Route::Claim,
+            ["inbox", item] => Route::Item(item),
+            ["inbox", item, "accept"] => Route::Accept(item),
             ["delta", "changes"] => Route::DeltaChanges,
             ["delta", "sessions", id] => Route::DeltaSession(id),
             ["delta", "has-chunks"] => Route::DeltaHasChunks,
@@ -325,7 +400,9 @@ impl<'p> Route<'p> {
             ["delta", "push"] => Route::DeltaPush,
             ["admin", "audit"] => Route::Audit,
             ["admin", "users"] => Route::Users,
+            ["admin", "users", user] => Route::User(user),
             ["admin", "invites"] => Route::Invites,
+            ["admin", "invites", invite] => Route::Invite(invite),
             _ => return None,
         })
     }
@@ -344,14 +421,17 @@ impl<'p> Route<'p> {
             Route::Signup
             | Route::Reindex
             | Route::Restore(_)
-            | Route::Invites
             | Route::DeltaHasChunks
             | Route::DeltaChunks
             | Route::DeltaPull
-            | Route::DeltaPush => &["POST"],
-            Route::Keys | Route::Sessions => &["GET", "POST"],
-            Route::Key(_) => &["DELETE"],
+            | Route::DeltaPush
+            | Route::Handoffs(_)
+            | Route::Claim
+            | Route::Accept(_) => &["POST"],
+            Route::Keys | Route::Sessions | Route::SharesOf(_) | Route::Invites => &["GET", "POST"],
+            Route::Key(_) | Route::Share(_) | Route::Item(_) | Route::Invite(_) => &["DELETE"],
             Route::Session(_) => &["GET", "PATCH", "DELETE"],
+            Route::User(_) => &["PATCH"],
             Route::Sync(_) => &["GET", "PUT"],
             Route::Web(route) => route.methods(),
             _ => &["GET"],
@@ -387,7 +467,7 @@ impl Call<'_> {
     fn answer(&mut self, route: &Route<'_>) -> Answer {
         let is_read = self.request.method == "GET";
         match *route {
-            Route::Health | Route::Signup => Err(Refusal::new(404, "Not Found")),
+            Route::Health | Route::Signup | Route::Link(_) => Err(Refusal::new(404, "Not Found")),
             Route::Me => Ok(keys::me(self)),
             Route::Keys if is_read => keys::list(self),
             Route::Keys => keys::create(self),
@@ -397,7 +477,19 @@ impl Call<'_> {
             Route::Reindex => sessions::reindex(self),
             Route::Audit => admin::audit(self),
             Route::Users => admin::users(self),
+            Route::User(user) => admin::change_user(self, user),
+            Route::Invites if is_read => admin::invites(self),
             Route::Invites => admin::invite(self),
+            Route::Invite(invite) => admin::revoke_invite(self, invite),
+            Route::Shares => sharing::list(self, None),
+            Route::Share(share) => sharing::revoke(self, share),
+            Route::SharesOf(id) if is_read => sharing::list(self, Some(&session_id(id)?)),
+            Route::SharesOf(id) => sharing::create(self, &session_id(id)?),
+            Route::Handoffs(id) => sharing::hand_off(self, &session_id(id)?),
+            Route::Inbox => inbox::list(self),
+            Route::Claim => inbox::claim(self),
+            Route::Item(item) => inbox::dismiss(self, item),
+            Route::Accept(item) => inbox::accept(self, item),
             Route::Session(id) => {
                 let id = session_id(id)?;
                 match &self.request.method[..] {

@@ -122,6 +122,10 @@ impl Response {
 pub trait Service: Send + Sync {
     /// How many bytes the body of this request may have; asked before a byte of it is read. More is refused with 413.
     fn body_limit(&self, method: &str, path: &str) -> u64;
+    /// The path as it may stand in a log: some hold a secret.
+    fn path_in_log<'p>(&self, path: &'p str) -> &'p str {
+        path
+    }
     /// Refuses a request with a large body before that is read; none lets it come. Blocks, and is not asked for small ones:
     /// [`Service::answer`] must refuse by itself.
     fn deny(&self, _opening: &Opening) -> Option<Response> {

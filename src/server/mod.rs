@@ -11,7 +11,10 @@
 //! - [`api`]: the routes; [`keys`], [`sessions`], [`transfer`], [`delta`], [`admin`] answer them, [`reply`], [`query`] and
 //!   [`multipart`] are their grammar,
 //! - [`dashboard`]: the same archives for a browser, and `sfs web`,
-//! - [`accounts`], [`sign_ins`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
+//! - [`sharing`], [`inbox`] and [`links`]: what an account lets others see; [`grant`]: [`delta`] for those others; [`webhook`]
+//!   tells the operator's own service of it,
+//! - [`accounts`], [`sign_ins`], [`shares`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the
+//!   same as everybody's,
 //! - [`mod@backup`]: a copy of all of it while it runs.
 //!
 //! Nothing here prints; TLS is the business of a proxy in front.
@@ -27,17 +30,23 @@ mod delta;
 mod door;
 pub mod exchange;
 mod folder;
+mod grant;
 mod http;
+mod inbox;
 mod keys;
+mod links;
 mod multipart;
 pub mod network;
 mod query;
 pub mod rate;
 mod reply;
 mod sessions;
+pub mod shares;
+mod sharing;
 mod sign_ins;
 mod transfer;
 mod view;
+pub mod webhook;
 
 pub use door::{Limits, Pace};
 

@@ -71,6 +71,16 @@ impl Accounts {
         self.write(|db| Ok(db.execute("DELETE FROM web_session WHERE hash = ?1", [hash]).map(drop)?))
     }
 
+    /// Drops sign-ins that are of no use any more: late ones, and those of revoked keys. Says how many.
+    pub fn forget_sign_ins(&self) -> Result<u64> {
+        self.write(|db| {
+            let of_use = "expires_at > ?1 AND key IN (SELECT id FROM api_key WHERE revoked_at IS NULL)";
+            let links = db.execute(&format!("DELETE FROM sign_in_link WHERE NOT ({of_use})"), [now()])?;
+            let sessions = db.execute(&format!("DELETE FROM web_session WHERE NOT ({of_use})"), [now()])?;
+            Ok((links + sessions) as u64)
+        })
+    }
+
     /// The token of a link with which a browser can sign in once with the key of this id, and until when, in milliseconds.
     pub fn sign_in_link(&self, key: &str) -> Result<(String, i64)> {
         let (raw, now) = (token(LINK_PREFIX)?, now());

@@ -204,6 +204,13 @@ impl Store {
         Ok(statement.query_row([origin], |row| row.get(0))?)
     }
 
+    /// True where that device wrote anything here: a stream, a redacted copy of one, or what is said of a session.
+    pub fn knows_device(&self, device: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM origin WHERE name = ?1 OR name GLOB ?1 || '-r*'
+                   UNION ALL SELECT 1 FROM register WHERE device = ?1 LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.exists([device])?)
+    }
+
     /// The hash that the stream had when it had only its first `length` bytes; `None` where it never had so many.
     pub fn prefix_hash(&self, stream: &Stream, length: u64) -> Result<Option<Hash>> {
         if length >= stream.length {

@@ -11,6 +11,8 @@ use std::path::{Component, Path};
 
 /// The version of this exchange, as `GET /health` names it.
 pub const VERSION: u32 = 1;
+/// The header that names the share through which a session is read.
+pub const SHARE_HEADER: &str = "x-sessionfs-share";
 /// Raw bytes of one frame's header, and of its bytes: what a client may make a server unpack.
 const MAX_HEADER: u64 = 8 << 20;
 const MAX_BYTES: u64 = 16 << 20;

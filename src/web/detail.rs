@@ -1,7 +1,7 @@
 //! One session beside its messages: where it comes from, what came out of it, what it cost, and what a person may change.
 
 use super::log::{Depth, Logs, Owner};
-use super::sessions::{Listed, Session};
+use super::sessions::Listed;
 use super::{dollars, time};
 use crate::error::{Error, Result};
 use crate::export::{self, ArchivedSession};
@@ -218,7 +218,7 @@ pub struct Edit {
 }
 
 /// Writes down what a person says of a session.
-pub fn edit(store: &mut Store, row: &SessionRow, edit: &Edit) -> Result<Session> {
+pub fn edit(store: &mut Store, row: &SessionRow, edit: &Edit) -> Result<()> {
     store.write(|store| {
         if let Some(title) = &edit.title {
             store.set_title(row.id, title.as_deref().filter(|title| !title.trim().is_empty()))?;
@@ -227,8 +227,7 @@ pub fn edit(store: &mut Store, row: &SessionRow, edit: &Edit) -> Result<Session>
             store.set_tags(row.id, tags)?;
         }
         Ok(())
-    })?;
-    Session::of(store, store.session(row.id)?, store.summary(row.id)?)
+    })
 }
 
 /// Marks where a session stands.

@@ -227,8 +227,7 @@ impl Log {
         for row in rows {
             let Some((rank, stream, shared)) = ranks.get(&row.span.stream).copied() else { continue };
             let span = row.span;
-            let entry =
-                Entry { stream, part: span.part, offset: span.start, length: span.length, line: span.line };
+            let entry = Entry { stream, part: span.part, offset: span.start, length: span.length, line: span.line };
             if span.start >= shared {
                 found.push((rank, entry, row.is_sidechain));
             }
@@ -318,9 +317,8 @@ impl Log {
             let text = message.text().trim().chars().take(BEGINNING).collect();
             self.prompts.push(Prompt { number, text, at: message.timestamp });
         }
-        let is_live = live.is_none_or(|live| {
-            live.contains(&message.id) || export::call_ids(message).any(|id| live.contains(id))
-        });
+        let is_live =
+            live.is_none_or(|live| live.contains(&message.id) || export::call_ids(message).any(|id| live.contains(id)));
         if !is_live {
             self.past.insert(number as u32);
             let is_said = |block: &Block| matches!(block, Block::Text(_));
@@ -448,9 +446,7 @@ impl Log {
             session.for_each_line(stream, 0, &mut |line| {
                 if finder.find(line.bytes).is_some() {
                     let at = thread.entries.iter().enumerate();
-                    let at = at.filter(|(_, entry)| {
-                        entry.stream == of_stream[0].stream && entry.offset == line.offset
-                    });
+                    let at = at.filter(|(_, entry)| entry.stream == of_stream[0].stream && entry.offset == line.offset);
                     candidates.extend(at.map(|(at, _)| at));
                 }
                 Ok(ControlFlow::Continue(()))

@@ -1,13 +1,16 @@
 //! Every route, and everybody who may not use it: no key, a wrong, revoked or disabled one, another account's session, and
 //! what is no id at all.
 
+use super::sharing::{delete, expire, granted, share};
 use super::{Ask, Reply, Server, id, packed, session};
-use serde_json::json;
+use serde_json::{Value, json};
+use sessionfs::id::Hash;
 use sessionfs::server::accounts::Signup;
 use sessionfs::server::api::Policy;
+use sessionfs::sync::wire::{Part, Push, SessionState, StreamPlace, StreamState, pack};
 
 /// Every route that wants a key; `{id}` stands for a session, `{key}` for a key's id.
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 60] = [
     ("GET", "/api/v1/auth/me"),
     ("GET", "/api/v1/auth/keys"),
     ("POST", "/api/v1/auth/keys"),
@@ -29,19 +32,100 @@ const ROUTES: [(&str, &str); 21] = [
     ("GET", "/api/v1/admin/audit"),
     ("GET", "/api/v1/admin/users"),
     ("POST", "/api/v1/admin/invites"),
+    ("GET", "/api/v1/sessions/{id}/shares"),
+    ("POST", "/api/v1/sessions/{id}/shares"),
+    ("POST", "/api/v1/sessions/{id}/handoffs"),
+    ("GET", "/api/v1/shares"),
+    ("DELETE", "/api/v1/shares/{key}"),
+    ("GET", "/api/v1/inbox"),
+    ("POST", "/api/v1/inbox/claim"),
+    ("DELETE", "/api/v1/inbox/{key}"),
+    ("POST", "/api/v1/inbox/{key}/accept"),
+    ("GET", "/api/v1/delta/changes"),
+    ("GET", "/api/v1/delta/sessions/{id}"),
+    ("POST", "/api/v1/delta/has-chunks"),
+    ("POST", "/api/v1/delta/chunks"),
+    ("POST", "/api/v1/delta/pull"),
+    ("POST", "/api/v1/delta/push"),
+    ("PATCH", "/api/v1/admin/users/{key}"),
+    ("GET", "/api/v1/admin/invites"),
+    ("DELETE", "/api/v1/admin/invites/{key}"),
+    ("POST", "/api/web/sign-in-links"),
+    ("GET", "/api/web/me"),
+    ("GET", "/api/web/facets"),
+    ("GET", "/api/web/stats"),
+    ("GET", "/api/web/changes"),
+    ("POST", "/api/web/export"),
+    ("POST", "/api/web/sessions/bulk"),
+    ("GET", "/api/web/sessions"),
+    ("GET", "/api/web/sessions?q=message"),
+    ("GET", "/api/web/sessions/{id}"),
+    ("PATCH", "/api/web/sessions/{id}"),
+    ("DELETE", "/api/web/sessions/{id}"),
+    ("GET", "/api/web/sessions/{id}/messages"),
+    ("GET", "/api/web/sessions/{id}/messages/0"),
+    ("GET", "/api/web/sessions/{id}/outline"),
+    ("GET", "/api/web/sessions/{id}/find?q=message"),
+    ("POST", "/api/web/sessions/{id}/restore"),
+    ("GET", "/api/web/sessions/{id}/download?format=html"),
+    ("POST", "/api/web/sessions/{id}/checkpoints"),
+    ("DELETE", "/api/web/sessions/{id}/checkpoints/a"),
+    ("DELETE", "/api/web/sessions/{id}/checkpoints/%2F"),
 ];
 
 const UNKNOWN: &str = "sk_sfs_00000000000000000000000000000000";
 
-fn ask(server: &Server, (method, path): (&str, &str), id: &str, key: &str) -> Reply {
+fn ask(server: &Server, route: (&str, &str), id: &str, key: &str) -> Reply {
+    ask_through(server, route, id, key, None)
+}
+
+/// The same, naming a share.
+fn ask_through(server: &Server, (method, path): (&str, &str), id: &str, key: &str, share: Option<&str>) -> Reply {
     let path = path.replace("{id}", id).replace("{key}", "75107f4d-12ae-4b01-8b06-90bebdba2cf5");
     let ask = Ask::new(method, &path, key);
+    let ask = match share {
+        Some(share) => ask.header("x-sessionfs-share", share),
+        None => ask,
+    };
     server.ask(match method {
         "PUT" => ask.archive(&packed(&session(id, 1))),
         "PATCH" => ask.json(&json!({"title": "mine"})),
         "POST" if path.ends_with("/keys") || path.ends_with("/invites") => ask.json(&json!({})),
+        "POST" if path.ends_with("/checkpoints") => ask.json(&json!({"name": "a"})),
+        "POST" if path.ends_with("/shares") => ask.json(&json!({"with": "carol@example.com"})),
+        "POST" if path.ends_with("/handoffs") => ask.json(&json!({"to": "carol@example.com"})),
+        "POST" if path.ends_with("/delta/has-chunks") => ask.json(&json!([Hash::of(b"x")])),
+        "POST" if path.ends_with("/delta/chunks") => ask.json(&serde_json::to_value(place(id)).unwrap()),
+        "POST" if path.ends_with("/delta/pull") => ask.json(&json!([whole(id)])),
+        "POST" if path.ends_with("/delta/push") => Ask { body: pack(&addition(id), b"new").unwrap(), ..ask },
         _ => ask,
     })
+}
+
+/// The messages of the session `id`, as the published client's archive has them.
+fn place(id: &str) -> StreamPlace {
+    StreamPlace {
+        tool: "claude-code".into(),
+        native_id: format!("native-{id}"),
+        name: "sfs/messages.jsonl".into(),
+        origin: "nobodys".into(),
+        generation: 0,
+    }
+}
+
+fn whole(id: &str) -> Value {
+    json!({"stream": place(id), "from": 0, "length": 100})
+}
+
+/// Three bytes for the session `id`.
+fn addition(id: &str) -> Push {
+    let StreamPlace { tool, native_id, origin, generation, .. } = place(id);
+    let hash = sessionfs::store::StreamHasher::default().hash();
+    let (name, format) = ("notes".into(), "file".into());
+    let stream = StreamState { name, origin, generation, format, native_path: None, length: 0, hash };
+    let session =
+        SessionState { id: id.into(), tool, native_id, parent: None, registers: vec![], streams: vec![stream] };
+    Push { sessions: vec![session], parts: vec![vec![Part::Bytes(3)]] }
 }
 
 #[test]
@@ -101,6 +185,93 @@ fn another_accounts_session_is_as_one_that_does_not_exist() {
     assert_eq!(server.get("/api/v1/auth/me", &alice).json()["email"], "alice@example.com");
 }
 
+/// What a share of alice's may let bob do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    Nothing,
+    Read,
+    Write,
+}
+
+/// Every route that names a session, or bytes of one, with every kind of share.
+#[test]
+fn a_share_opens_one_session_on_the_routes_of_the_exchange_and_nothing_else() {
+    let server = Server::new();
+    let keys = ["alice", "bob", "carol"].map(|name| server.sign_up(&format!("{name}@example.com")));
+    let [alice, bob, carol] = &keys;
+    (1..10).for_each(|n| drop(server.put(alice, &id(n), &packed(&session(&id(n), 1)), None)));
+    let to_bob =
+        |n: u32, write: bool| granted(&server, alice, &id(n), &json!({"with": "bob@example.com", "write": write}), bob);
+    let revoked = to_bob(3, true);
+    assert_eq!(delete(&server, &format!("/api/v1/shares/{revoked}"), alice).status, 204);
+    let dismissed = to_bob(4, true);
+    assert_eq!(delete(&server, &format!("/api/v1/inbox/{dismissed}"), bob).status, 204);
+    let expired = to_bob(5, true);
+    expire(&server, "alice@example.com", &id(5), "bob@example.com");
+    let unaccepted = share(&server, alice, &id(6), &json!({"with": "bob@example.com", "write": true}));
+    let unclaimed = share(&server, alice, &id(7), &json!({"with": "dave@example.com", "write": true}));
+    let carols = granted(&server, alice, &id(8), &json!({"with": "carol@example.com", "write": true}), carol);
+    let link = share(&server, alice, &id(9), &json!({"link": true}));
+    let text = |made: &Value| made["share_id"].as_str().unwrap().to_owned();
+    let kinds = [
+        (1, to_bob(1, false), Right::Read),
+        (2, to_bob(2, true), Right::Write),
+        (3, revoked, Right::Nothing),
+        (4, dismissed, Right::Nothing),
+        (5, expired, Right::Nothing),
+        (6, text(&unaccepted), Right::Nothing),
+        (7, text(&unclaimed), Right::Nothing),
+        (8, carols, Right::Nothing),
+        (9, text(&link), Right::Nothing),
+        (1, "' OR 1=1 --".to_owned(), Right::Nothing),
+        (1, String::new(), Right::Nothing),
+    ];
+    let before = server.get("/api/v1/sessions", alice).json();
+    let about_one = ROUTES.iter().filter(|(method, path)| {
+        let is_exchange = path.contains("/delta/") && !path.ends_with("has-chunks");
+        (path.contains("{id}") || is_exchange) && *method != "PUT"
+    });
+    let check = |is_disabled: bool| {
+        for (n, share, right) in &kinds {
+            for route in about_one.clone() {
+                let right = if is_disabled { Right::Nothing } else { *right };
+                let reply = ask_through(&server, *route, &id(*n), bob, Some(share));
+                let what = format!("{route:?} of {n} through {share:?}, {right:?}");
+                match (route.1, right) {
+                    ("/api/v1/delta/sessions/{id}", Right::Read | Right::Write) => {
+                        assert_eq!(reply.status, 200, "{what}")
+                    }
+                    ("/api/v1/delta/push", Right::Read) => assert_eq!(reply.status, 403, "{what}"),
+                    ("/api/v1/delta/push", Right::Write) => assert_eq!(reply.status, 200, "{what}"),
+                    ("/api/v1/delta/chunks" | "/api/v1/delta/pull", Right::Read | Right::Write) => {
+                        assert_eq!(reply.refusal(), "404 404 there is no such stream", "{what}: asked for nobody's");
+                    }
+                    _ => assert_eq!(reply.refusal(), "404 404 Session not found", "{what}"),
+                }
+                // Another session of the same owner.
+                if route.1.contains("{id}") || !matches!((route.1, right), ("/api/v1/delta/push", Right::Read)) {
+                    let other = ask_through(&server, *route, &id(if *n == 1 { 2 } else { 1 }), bob, Some(share));
+                    assert_eq!(other.refusal(), "404 404 Session not found", "{what}, another session");
+                }
+            }
+        }
+    };
+    check(false);
+    server.api.accounts().change("alice@example.com", None, Some(true)).unwrap();
+    check(true);
+    server.api.accounts().change("alice@example.com", None, Some(false)).unwrap();
+    let after = server.get("/api/v1/sessions", alice).json();
+    let title = |list: &Value, n: u32| {
+        let found = list["sessions"].as_array().unwrap().iter().find(|one| one["id"] == id(n)).cloned();
+        found.unwrap()
+    };
+    for n in (1..10).filter(|n| *n != 2) {
+        assert_eq!(title(&before, n), title(&after, n), "nothing of that did anything");
+    }
+    assert_eq!(server.get("/api/v1/sessions", bob).json()["total"], 0);
+    server.assert_sound();
+}
+
 #[test]
 fn what_is_no_id_is_refused_on_every_route() {
     let server = Server::new();
@@ -141,7 +312,7 @@ fn what_is_no_id_is_refused_on_every_route() {
 fn every_path_has_its_methods_and_no_others() {
     let server = Server::new();
     let key = server.sign_up("alice@example.com");
-    let open = [("GET", "/health"), ("POST", "/api/v1/auth/signup")];
+    let open = [("GET", "/health"), ("POST", "/api/v1/auth/signup"), ("GET", "/s/0123")];
     let routes: Vec<(&str, &str)> = ROUTES.iter().copied().chain(open).collect();
     for (_, path) in &routes {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get"] {

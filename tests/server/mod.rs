@@ -12,7 +12,8 @@ mod live;
 mod operator;
 mod python_client;
 mod sessions;
-mod stand;
+mod sharing;
+pub mod stand;
 mod wire;
 
 use serde_json::{Value, json};

@@ -68,12 +68,17 @@ pub fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
     })
 }
 
-fn head(about: &About) -> String {
-    let title = escaped(about.title.as_deref().unwrap_or("Untitled session")).replace('\n', " ");
-    let policy = format!(
+/// What a browser may do with the page: show it.
+pub fn page_policy() -> String {
+    format!(
         "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
         base64(&Sha256::digest(STYLE))
-    );
+    )
+}
+
+fn head(about: &About) -> String {
+    let title = escaped(about.title.as_deref().unwrap_or("Untitled session")).replace('\n', " ");
+    let policy = page_policy();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\

@@ -9,6 +9,7 @@ use crate::server::query::{MAX_JSON, object, text};
 use crate::server::rate::{Limiter, Rate, RetryAfter};
 use crate::server::reply::{Answer, Refusal};
 use crate::store::Store;
+use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+/// How the folders for temporary files are called.
+const SCRATCH: &str = "web-";
 /// So many browsers stay signed in.
 const BROWSERS: usize = 20;
 /// So many connections to the archive are kept.
@@ -39,7 +42,8 @@ impl Local {
     pub fn open(home: &Home) -> Result<(Local, String)> {
         let store = Store::open(home)?;
         let token = token()?;
-        let scratch = tempfile::Builder::new().prefix("web-").tempdir_in(&home.data);
+        sweep(&home.data);
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&home.data);
         let scratch = scratch.map_err(|error| Error::failed("no folder for temporary files").because(error))?;
         let local = Local {
             home: home.clone(),
@@ -143,6 +147,18 @@ impl Service for Local {
 
     fn answer(&self, request: &mut Request) -> Response {
         self.dispatch(request).unwrap_or_else(|refusal| refusal.response())
+    }
+}
+
+/// Takes away what killed ones left: nobody holds the lock of their front.
+fn sweep(data: &Path) {
+    for entry in data.read_dir().into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(SCRATCH));
+        let front = File::open(entry.path().join("front"));
+        if is_ours && front.is_ok_and(|front| front.try_lock().is_ok()) {
+            // At worst it lies there until the next time.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

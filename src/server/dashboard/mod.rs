@@ -22,6 +22,7 @@ use crate::error::{Error, Kind};
 use crate::id::SessionId;
 use crate::store::{self, Store};
 use crate::web::log::{Logs, Owner};
+use crate::web::sessions::Listed;
 use local::Local;
 use serde_json::json;
 use std::path::Path;
@@ -159,6 +160,16 @@ impl Visit<'_> {
             Archive::Account { api, caller } => api.archives.with(caller.account.id, work),
             Archive::Local(local) => local.with(work),
         }
+    }
+
+    /// Says of these sessions how many others see them.
+    fn tell_shares<'l>(&self, listed: impl IntoIterator<Item = &'l mut Listed>) -> Result<(), Refusal> {
+        let Archive::Account { api, caller } = &self.archive else { return Ok(()) };
+        let seen = api.accounts.seen_by_others(caller.account.id)?;
+        for listed in listed {
+            listed.shared = seen.get(&listed.session.id).copied().unwrap_or_default();
+        }
+        Ok(())
     }
 
     fn owner(&self) -> Owner {

@@ -51,7 +51,8 @@ pub(super) fn list(visit: &Visit<'_>) -> Answer {
         page: query.number("page", 1, 1, 1 << 30)?,
         page_size: query.number("page_size", 100, 1, 500)?,
     };
-    let page = visit.with(|store| crate::web::sessions::page(store, &listing).map_err(told))?;
+    let mut page = visit.with(|store| crate::web::sessions::page(store, &listing).map_err(told))?;
+    visit.tell_shares(&mut page.sessions)?;
     Ok(json(200, &page))
 }
 
@@ -112,10 +113,12 @@ fn row(store: &Store, id: &SessionId) -> Result<SessionRow, Refusal> {
 }
 
 pub(super) fn detail(visit: &Visit<'_>, id: &SessionId) -> Answer {
-    let detail = visit.with(|store| {
+    let mut detail = visit.with(|store| {
         let row = row(store, id)?;
         detail::detail(store, &visit.dashboard.logs, visit.owner(), row).map_err(told)
     })?;
+    let relatives = detail.lineage.children.iter_mut().map(|child| &mut child.session);
+    visit.tell_shares(relatives.chain(detail.lineage.parent.as_mut()).chain([&mut detail.session]))?;
     Ok(json(200, &detail))
 }
 
@@ -171,11 +174,12 @@ pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
     let title = title.map(|title| title.map(|title| within(title, 500, &["body", "title"])).transpose()).transpose()?;
     let tags = body.get("tags").filter(|tags| !tags.is_null()).map(|list| tags(list, &["body", "tags"])).transpose()?;
     let edit = Edit { title, tags };
-    let session = visit.with(|store| {
+    let mut session = visit.with(|store| {
         let row = visible(store, id)?;
         detail::edit(store, &row, &edit)?;
-        Ok(Listed::of(store, row_again(store, &row)?)?)
+        Ok(Listed::of(store, store.session(row.id)?)?)
     })?;
+    visit.tell_shares([&mut session])?;
     if edit.title.is_some() {
         visit.note(Deed::Renamed, id, "");
     }
@@ -187,10 +191,6 @@ pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
 
 fn visible(store: &Store, id: &SessionId) -> Result<SessionRow, Refusal> {
     row(store, id).and_then(|row| if row.deleted_at.is_none() { Ok(row) } else { Err(Refusal::not_found()) })
-}
-
-fn row_again(store: &Store, row: &SessionRow) -> Result<SessionRow> {
-    store.session(row.id)
 }
 
 /// Hides the session; its bytes stay.
@@ -206,10 +206,11 @@ fn hide(store: &mut Store, id: &SessionId) -> Result<(), Refusal> {
 }
 
 pub(super) fn restore(visit: &Visit<'_>, id: &SessionId) -> Answer {
-    let session = visit.with(|store| {
+    let mut session = visit.with(|store| {
         unhide(store, id)?;
         Ok(Listed::of(store, row(store, id)?)?)
     })?;
+    visit.tell_shares([&mut session])?;
     visit.note(Deed::Restored, id, "");
     Ok(json(200, &session))
 }

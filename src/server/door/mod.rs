@@ -423,7 +423,7 @@ impl Door {
         (self.log)(&Entry::Access(Access {
             client: head.map_or(client.peer, |head| self.policy.client(client.peer, head).0),
             method: head.map_or("-", |head| head.method),
-            path: head.map_or("-", Head::path),
+            path: head.map_or("-", |head| self.service.path_in_log(head.path())),
             status,
             received: head.map_or(0, |head| head.length),
             sent,

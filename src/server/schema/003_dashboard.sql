@@ -16,3 +16,6 @@ CREATE TABLE sign_in_link (
     key        TEXT NOT NULL REFERENCES api_key (id),
     expires_at INTEGER NOT NULL          -- ms
 ) STRICT, WITHOUT ROWID;
+
+-- The list of sessions tells how many others see each.
+CREATE INDEX share_by_owner ON share (owner);
