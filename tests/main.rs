@@ -35,5 +35,5 @@ mod stats;
 mod support;
 mod sync;
 mod watch;
-mod web_browser;
 mod web;
+mod web_browser;

@@ -57,6 +57,6 @@ async function refusal(answer) {
   const told = await answer.json().catch(() => ({}));
   const message = told.error?.message ?? `The server answered ${answer.status} ${answer.statusText}`.trim();
   const error = new ApiError(answer.status, told.error?.code ?? "", message);
-  if (answer.status === 401) window.dispatchEvent(new CustomEvent("signed-out"));
+  if (answer.status === 401) window.dispatchEvent(new CustomEvent("signed-out", { detail: error }));
   return error;
 }

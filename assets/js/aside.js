@@ -91,9 +91,8 @@ export class Aside {
 
   drawBranches() {
     const { branches = [], compactions = [] } = this.told;
-    const what = ({ to }) => (compactions.some(({ number }) => number === to) ? "Before a compaction" : "Abandoned branch");
     const items = [
-      ...branches.map((branch) => ({ ...branch, text: `${what(branch)}, ${many(branch.to - branch.number, "message")}` })),
+      ...branches.map((branch) => ({ ...branch, text: `Abandoned branch, ${many(branch.to - branch.number, "message")}` })),
       ...compactions.map((compaction) => ({ ...compaction, text: "Compaction" })),
     ].sort((a, b) => a.number - b.number);
     this.branchesPart.hidden = items.length === 0;

@@ -53,7 +53,7 @@ class Conversation {
     this.draw();
     this.bind();
     await this.begin(target, first);
-    follow(this.about.session.id, () => this.renew(), signal);
+    follow(this.about.session.id, () => this.renew({ quietly: true }), signal);
     window.addEventListener("hashchange", () => this.toHash(), { signal });
     return titleOf(this.about.session);
   }
@@ -71,17 +71,19 @@ class Conversation {
     this.aside.load();
   }
 
-  draw() {
-    this.headPlace.replaceChildren(head(this));
-    this.aside.draw();
+  /** `quietly`: whoever has a menu open or is about to press a button is left alone. */
+  draw({ quietly = false } = {}) {
+    const isBusy = (node) => quietly && node.matches(":focus-within, :has(details.menu[open])");
+    if (!isBusy(this.headPlace)) this.headPlace.replaceChildren(head(this));
+    if (!isBusy(this.aside.details)) this.aside.draw();
     document.title = `${titleOf(this.about.session)} · sessionfs`;
   }
 
   /** After the session was changed here or grew elsewhere. */
-  async renew() {
+  async renew(how) {
     const before = this.about.message_count;
     this.about = await get(this.path, {}, this.context.signal);
-    this.draw();
+    this.draw(how);
     if (before === 0 && this.about.message_count > 0) return this.context.again();
     const wasAtEnd = this.window.isAtEnd();
     await this.window.renew(this.about.message_count);

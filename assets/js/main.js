@@ -12,6 +12,8 @@ import { go, route, start } from "./router.js";
 const main = document.getElementById("main");
 const bar = document.getElementById("bar");
 let me = null;
+/** Why nobody is signed in, in the server's words. */
+let reason = null;
 
 route("/sign-in", () => import("./sign-in.js"));
 route("/", () => import("./sessions.js"));
@@ -34,8 +36,9 @@ const PLACES = [
 ];
 
 listen();
-window.addEventListener("signed-out", () => {
+window.addEventListener("signed-out", ({ detail }) => {
   me = null;
+  reason = detail;
   if (location.pathname !== "/sign-in") go(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
 });
 await start(draw);
@@ -49,7 +52,7 @@ async function draw(context, load) {
     const view = (await module).default;
     drawBar(context.path);
     main.className = "";
-    const title = await view({ ...context, me, main, again: () => draw(context, load), renew: () => (me = null) });
+    const title = await view({ ...context, me, reason, main, again: () => draw(context, load), renew: () => (me = null) });
     if (context.signal.aborted) return;
     document.title = title ? `${title} · sessionfs` : "sessionfs";
   } catch (error) {

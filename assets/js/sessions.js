@@ -54,7 +54,7 @@ class SessionList {
     if (!quietly) this.place.setAttribute("aria-busy", "true");
     try {
       const answer = await get("/api/web/sessions", { ...this.filters.values(), page_size: PAGE_SIZE }, signal);
-      this.draw(answer);
+      this.draw(answer, quietly);
     } catch (error) {
       if (error.name === "AbortError" || quietly) return;
       this.place.replaceChildren(failed(error, () => this.load()));
@@ -62,7 +62,7 @@ class SessionList {
     this.place.removeAttribute("aria-busy");
   }
 
-  draw(answer) {
+  draw(answer, quietly = false) {
     this.answer = answer;
     this.sessions = answer.sessions;
     const focused = document.activeElement?.closest?.("li[data-id]")?.dataset.id;
@@ -73,7 +73,8 @@ class SessionList {
       this.place.replaceChildren(this.nothing());
     }
     if (focused) this.rows.querySelector(`li[data-id="${focused}"] a.title`)?.focus({ preventScroll: true });
-    this.drawHead();
+    // Whoever has a menu open or is about to press a button is left alone.
+    if (!quietly || !this.head.matches(":focus-within, :has(details[open])")) this.drawHead();
     this.drawPager();
   }
 

@@ -5,7 +5,7 @@ import { field } from "./dialog.js";
 import { h } from "./dom.js";
 import { go } from "./router.js";
 
-export default async function view({ main, query, renew }) {
+export default async function view({ main, query, reason, renew }) {
   const said = h("p", { class: "error", role: "alert" });
   const token = location.hash.slice(1);
   const next = /^\/(?![/\\])/.test(query.get("next") ?? "") ? query.get("next") : "/sessions";
@@ -33,12 +33,11 @@ export default async function view({ main, query, renew }) {
   const form = h("form", { class: "card", onsubmit: submit },
     h("input", { type: "text", name: "username", autocomplete: "username", value: "sessionfs", hidden: true }),
     field("API key", key, "The one that signing up printed, or one of `sfs auth keys create`."), said, button);
+  // The archive of this machine knows no keys.
+  const isLocal = reason?.code === "local";
   main.className = "narrow";
-  main.replaceChildren(
-    h("h1", {}, "Sign in"),
-    form,
-    h("p", { class: "dim" }, "On a machine that is logged in, ", h("code", {}, "sfs auth web"), " prints a link that opens this page signed in."),
-  );
+  main.replaceChildren(h("h1", {}, "Sign in"), isLocal ? said : form,
+    h("p", { class: "dim" }, isLocal ? "Type " : "On a machine that is logged in, ", h("code", {}, isLocal ? "sfs web" : "sfs auth web"), isLocal ? " again: it prints a link that opens this page." : " prints a link that opens this page signed in."));
 
   if (token) {
     // The token is spent at once, and stays neither in the address nor in the history.
@@ -46,7 +45,7 @@ export default async function view({ main, query, renew }) {
     try {
       await enter({ token });
     } catch (error) {
-      said.textContent = error.status === 401 ? "This link was used already, or it is older than five minutes. Ask for a new one: sfs auth web" : error.message;
+      said.textContent = error.status === 401 ? "This link was used already, or it is too old. Ask for a new one." : error.message;
     }
   }
   if (location.pathname === "/sign-in") key.focus();

@@ -163,22 +163,29 @@ export class MessageWindow {
 
   /** Makes a change that moves nothing in sight. */
   still(change) {
+    const node = this.anchor?.node.isConnected ? this.anchor.node : null;
+    const before = node?.getBoundingClientRect().top;
     change();
-    const { anchor } = this;
-    if (!anchor?.node.isConnected) return;
-    const by = anchorAt(anchor.node).top - anchor.top;
-    if (Math.abs(by) < 0.5) return;
-    anchor.top += by;
-    window.scrollBy({ top: by, behavior: "instant" });
+    if (node?.isConnected) this.settle(node, node.getBoundingClientRect().top - before);
   }
 
+  settle(node, by) {
+    if (Math.abs(by) >= 0.5) window.scrollBy({ top: by, behavior: "instant" });
+    this.anchor = anchorAt(node);
+  }
+
+  /** Something grew or shrank by itself: a picture came, a fold was opened. */
   resized(entries) {
-    this.still(() => {
-      for (const { target } of entries) {
-        const block = this.blocks[Number(target.dataset.block)];
-        if (block?.node === target && block.isDrawn) block.height = target.getBoundingClientRect().height;
-      }
-    });
+    for (const { target } of entries) {
+      const block = this.blocks[Number(target.dataset.block)];
+      if (block?.node === target && block.isDrawn) block.height = target.getBoundingClientRect().height;
+    }
+    const node = this.anchor?.node;
+    if (!node?.isConnected) return;
+    const by = anchorAt(node).top - this.anchor.top;
+    // At the end of the page the browser followed what shrank.
+    const isFollowed = by < 0 && window.scrollY + window.innerHeight >= document.documentElement.scrollHeight - 1;
+    this.settle(node, isFollowed ? 0 : by);
   }
 
   /** The blocks between `screens` above and below the screen. */

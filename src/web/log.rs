@@ -5,6 +5,7 @@
 //! read a part of a session. Their ids, what the model still sees, and the places of all other formats are known when the
 //! whole session was read once.
 
+use super::window::Tokens;
 use crate::error::Result;
 use crate::export::{self, ArchivedSession, Place};
 use crate::model::message::{Block, Message, Role};
@@ -87,6 +88,8 @@ pub(super) struct Prompt {
     pub(super) number: u64,
     pub(super) text: String,
     pub(super) at: Option<jiff::Timestamp>,
+    /// What the replies took until the next prompt.
+    pub(super) usage: Option<Tokens>,
 }
 
 /// A sub-agent.
@@ -315,7 +318,13 @@ impl Log {
             self.compactions.push(number);
         } else if message.is_prompt() {
             let text = message.text().trim().chars().take(BEGINNING).collect();
-            self.prompts.push(Prompt { number, text, at: message.timestamp });
+            self.prompts.push(Prompt { number, text, at: message.timestamp, usage: None });
+        } else if let (Some(prompt), Some(usage)) = (self.prompts.last_mut(), &message.usage) {
+            let reply = Tokens::of(message.model.as_deref(), usage);
+            match &mut prompt.usage {
+                Some(sum) => sum.add(&reply),
+                none => *none = Some(reply),
+            }
         }
         let is_live =
             live.is_none_or(|live| live.contains(&message.id) || export::call_ids(message).any(|id| live.contains(id)));

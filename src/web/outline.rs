@@ -2,6 +2,7 @@
 
 use super::log::{Depth, Logs, Owner};
 use super::time;
+use super::window::Tokens;
 use crate::error::Result;
 use crate::export::ArchivedSession;
 use crate::model::message::Block;
@@ -32,6 +33,8 @@ pub struct PromptPlace {
     pub id: String,
     pub text: String,
     pub at: Option<String>,
+    /// What the turn took.
+    pub usage: Option<Tokens>,
 }
 
 /// A message's number.
@@ -63,6 +66,7 @@ pub fn outline(store: &Store, logs: &Logs, owner: Owner, row: SessionRow) -> Res
         id: id(prompt.number),
         text: prompt.text.clone(),
         at: prompt.at.and_then(|at| time(at.as_millisecond())),
+        usage: prompt.usage.clone(),
     });
     let branches = log.abandoned().into_iter().map(|run| Branch { number: run.start, id: id(run.start), to: run.end });
     Ok(Outline {

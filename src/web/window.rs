@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::export::{self, ArchivedSession, Piece};
 use crate::model::message::{Block, ImageKind, Message, Role, wrap_input};
 use crate::model::price;
+use crate::model::usage::Usage;
 use crate::store::{SessionRow, Store};
 use crate::tools;
 use serde::Serialize;
@@ -77,14 +78,33 @@ pub struct Shown {
     pub is_cut: bool,
 }
 
-/// What a reply took.
-#[derive(Debug, Serialize)]
+/// What one reply took, or several.
+#[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields of the dashboard's contract")]
 pub struct Tokens {
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub cache_read_tokens: u64,
     pub cost_usd: Option<f64>,
+}
+
+impl Tokens {
+    pub(super) fn of(model: Option<&str>, usage: &Usage) -> Tokens {
+        Tokens {
+            input_tokens: usage.input_tokens + usage.cache_write_tokens,
+            output_tokens: usage.output_tokens,
+            cache_read_tokens: usage.cache_read_tokens,
+            cost_usd: model.and_then(|model| price::cost(model, usage)).map(dollars),
+        }
+    }
+
+    /// One reply of unknown cost makes the sum unknown.
+    pub(super) fn add(&mut self, other: &Tokens) {
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cache_read_tokens += other.cache_read_tokens;
+        self.cost_usd = self.cost_usd.zip(other.cost_usd).map(|(a, b)| a + b);
+    }
 }
 
 /// The messages that are asked for.
@@ -172,12 +192,7 @@ impl View<'_> {
     fn shown(&self, part: &Part) -> Shown {
         let (entry, message) = (self.thread.entries[part.number as usize], &part.message);
         let stream = self.log.stream(&entry);
-        let usage = message.usage.map(|usage| Tokens {
-            input_tokens: usage.input_tokens + usage.cache_write_tokens,
-            output_tokens: usage.output_tokens,
-            cache_read_tokens: usage.cache_read_tokens,
-            cost_usd: message.model.as_deref().and_then(|model| price::cost(model, &usage)).map(dollars),
-        });
+        let usage = message.usage.map(|usage| Tokens::of(message.model.as_deref(), &usage));
         Shown {
             number: part.number,
             id: message.id.clone(),

@@ -33,6 +33,7 @@ fn calls_and_results_are_shown_as_what_they_are() {
         let cursor = web.home.json(&["list", "--tool", "cursor", "--json"]);
         browser.open(&web.page(&format!("/sessions/{}", cursor[0]["id"].as_str().unwrap())));
         browser.wait_for(".message.user");
+        web
     });
 }
 
@@ -49,13 +50,14 @@ fn branches_compactions_and_sub_agents_are_seen_and_reached() {
 
         open_session(browser, &web, "one @@bashok");
         browser.wait_for("details.compaction");
-        browser.wait_for_text("Before a compaction");
+        browser.wait_for_text("Compaction at #14");
 
         open_session(browser, &web, "please do it @@sub");
         browser.wait_for("details.agent:not([open])");
         browser.click("details.agent > summary");
         browser.wait_for("details.agent .nested .message.task");
         browser.wait("document.querySelectorAll('details.agent .nested .message').length > 1");
+        web
     });
 }
 
@@ -71,6 +73,7 @@ fn every_turn_says_what_it_took() {
         browser.wait(&format!("document.querySelector('.facts').innerText.includes('${total:.2}')"));
         browser.wait("document.querySelector('.message.assistant .usage').innerText.includes(' out')");
         browser.wait("[...document.querySelectorAll('.message.user .usage')].filter((turn) => /turn: .*in.*out.*\\$/.test(turn.innerText)).length === 2");
+        web
     });
 }
 
@@ -85,7 +88,7 @@ fn find_jumps_from_match_to_match() {
                 {"type": "thinking", "thinking": format!("{word} {n}"), "signature": "s"}, {"type": "text", "text": format!("Answer {n}")}]));
         }
         story.write();
-        let _web = signed_in(browser, LocalWeb::start(home));
+        let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         let state = |text: &str| browser.wait(&format!("document.querySelector('.find .state').innerText === {text:?}"));
@@ -112,6 +115,7 @@ fn find_jumps_from_match_to_match() {
         browser.keys([ESCAPE]);
         state("");
         assert_eq!(browser.run("return CSS.highlights.size"), 0);
+        web
     });
 }
 
@@ -147,6 +151,7 @@ fn messages_have_addresses_and_are_walked_by_keys() {
         browser.wait("document.activeElement.getBoundingClientRect().bottom <= innerHeight + 1");
         browser.keys("gl".chars());
         browser.wait("location.pathname === '/sessions'");
+        web
     });
 }
 
@@ -155,7 +160,7 @@ fn code_commands_and_messages_are_copied() {
     with_browser("code_commands_and_messages_are_copied", |browser| {
         let home = TestHome::new();
         everyday(&home).write();
-        let _web = signed_in(browser, LocalWeb::start(home));
+        let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         browser.protocol("Browser.grantPermissions", &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}));
@@ -173,6 +178,7 @@ fn code_commands_and_messages_are_copied() {
         browser.press(&format!("Copy: sfs resume {id} --in codex"));
         browser.wait_for_text("Command copied");
         assert_eq!(clipboard(), format!("sfs resume {id} --in codex"));
+        web
     });
 }
 
@@ -206,5 +212,6 @@ fn what_is_written_meanwhile_appears() {
         assert_eq!(browser.run("return scrollY"), before);
         browser.click(".latest");
         browser.wait_for_text("Yes, further down.");
+        web
     });
 }

@@ -60,13 +60,14 @@ fn nothing_in_a_session_is_obeyed() {
         }
         let links = browser.run("return [...document.querySelectorAll('.rendered a')].map((link) => link.href)");
         assert!(links.as_array().unwrap().iter().all(|link| link.as_str().unwrap().starts_with("https://evil.example/")), "{links}");
+        web
     });
 }
 
 #[test]
 fn the_policy_allows_nothing_that_is_not_a_file_of_ours() {
     with_browser("the_policy_allows_nothing_that_is_not_a_file_of_ours", |browser| {
-        let _web = signed_in(browser, LocalWeb::start(TestHome::new()));
+        let web = signed_in(browser, LocalWeb::start(TestHome::new()));
         browser.run(
             "window.refused = []; addEventListener('securitypolicyviolation', (event) => window.refused.push(event.effectiveDirective));
              const script = document.createElement('script'); script.src = 'data:text/javascript,window.hacked=1'; document.head.append(script);
@@ -76,5 +77,6 @@ fn the_policy_allows_nothing_that_is_not_a_file_of_ours() {
         browser.wait("window.refused.length >= 3");
         assert_eq!(browser.run("return [window.hacked ?? null, getComputedStyle(document.body).display]"), json!([null, "block"]));
         assert!(!browser.errors().is_empty());
+        web
     });
 }

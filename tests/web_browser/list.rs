@@ -38,6 +38,7 @@ fn filters_narrow_the_list_and_stay_in_the_address() {
         browser.wait_for_text("No session fits");
         browser.press("Clear all filters");
         browser.wait(&format!("{ROWS} === {all}"));
+        web
     });
 }
 
@@ -57,6 +58,7 @@ fn a_search_shows_where_the_words_stand_and_leads_there() {
         assert!(browser.address().starts_with(&web.page("/sessions/ses_")) && browser.address().contains("#m-"));
         browser.run("history.back()");
         browser.wait(&format!("{ROWS} === 1 && document.querySelector('input[name=q]').value === 'six attempts'"));
+        web
     });
 }
 
@@ -104,6 +106,7 @@ fn several_sessions_are_tagged_deleted_restored_and_exported() {
         browser.press("Restore");
         browser.wait_for_text("No session fits");
         assert_eq!(web.home.json(&["list", "--all", "--json"]).as_array().unwrap().len() as u64, all);
+        web
     });
 }
 
@@ -124,7 +127,7 @@ fn a_fork_is_marked_and_its_lineage_leads_both_ways() {
         browser.press(browser.text(".part a[href^='/sessions/']").as_str());
         browser.wait(&format!("location.pathname === '/sessions/{parent}'"));
         browser.wait_for_text("Forked as");
-        drop(web);
+        web
     });
 }
 
@@ -159,5 +162,6 @@ fn the_list_is_used_without_a_mouse_and_follows_what_is_captured() {
         browser.wait("document.querySelector('dialog') === null");
         browser.keys("go".chars());
         browser.wait("location.pathname === '/overview'");
+        web
     });
 }

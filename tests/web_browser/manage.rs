@@ -48,6 +48,7 @@ fn a_session_is_renamed_tagged_marked_deleted_and_restored() {
         browser.press("Restore");
         browser.wait("[...document.querySelectorAll('button')].some((button) => button.innerText.trim() === 'Delete')");
         assert_eq!(listed()["id"], id.as_str());
+        web
     });
 }
 
@@ -56,7 +57,7 @@ fn a_session_is_downloaded_in_every_form() {
     with_browser("a_session_is_downloaded_in_every_form", |browser| {
         let home = TestHome::new();
         everyday(&home).write();
-        let _web = signed_in(browser, LocalWeb::start(home));
+        let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
         for (form, ending, inside) in [("sfs", ".sfs.tar.gz", "\u{1f}"), ("markdown", ".md", "Retry-After"), ("html", ".html", "<!DOCTYPE html>")] {
@@ -69,6 +70,7 @@ fn a_session_is_downloaded_in_every_form() {
             assert!(answer[1].as_str().unwrap().starts_with("attachment") && answer[1].as_str().unwrap().contains(ending), "{}", answer[1]);
             assert!(answer[2].as_str().unwrap().contains(inside), "{answer}");
         }
+        web
     });
 }
 

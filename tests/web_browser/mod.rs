@@ -23,8 +23,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 /// A browser takes long to start: tests share two, one after the other.
 static BROWSERS: [Mutex<Option<Browser>>; 2] = [Mutex::new(None), Mutex::new(None)];
 
-/// Runs a test with a browser, where there is one on this machine.
-fn with_browser(name: &str, test: impl FnOnce(&Browser)) {
+/// Runs a test with a browser, where there is one on this machine. What the test gives back lives until the page is judged:
+/// the server that it asks.
+fn with_browser<T>(name: &str, test: impl FnOnce(&Browser) -> T) {
     let has = |program: &str| std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file());
     if let Some(missing) = ["chromium", "chromedriver", "setsid"].into_iter().find(|program| !has(program)) {
         return skip(name, &format!("{missing} is not installed; as root, tests/web_browser/setup.sh does it"));
@@ -33,7 +34,7 @@ fn with_browser(name: &str, test: impl FnOnce(&Browser)) {
     // A test that failed may have left anything: its browser is not used again.
     let browser = slot.take().unwrap_or_else(Browser::start);
     browser.reset(1280, 900);
-    test(&browser);
+    let _served = test(&browser);
     assert_eq!(browser.errors(), Vec::<String>::new(), "{name}: errors of the page");
     *slot = Some(browser);
 }

@@ -26,5 +26,6 @@ fn charts_have_names_figures_and_a_table() {
         assert_eq!(drawn, true);
         browser.press("30 days");
         browser.wait("document.querySelectorAll('.chart .column').length === 30");
+        web
     });
 }

@@ -78,5 +78,6 @@ fn the_readmes_pictures_are_taken() {
         browser.open(&conversation);
         browser.wait_for(".message");
         take("phone.png");
+        web
     });
 }

@@ -11,7 +11,7 @@ fn a_link_signs_one_browser_in_once() {
     with_browser("a_link_signs_one_browser_in_once", |browser| {
         let web = LocalWeb::start(TestHome::with(&RECORDED[..1]));
         browser.open(&web.page("/overview"));
-        browser.wait_for_text("sfs web");
+        browser.wait_for_text("it prints a link that opens this page");
         assert!(browser.address().contains("/sign-in?next=%2Foverview"), "{}", browser.address());
         let web = signed_in(browser, web);
         assert_eq!(browser.address(), web.page("/sessions"), "the token stays in no address");
@@ -25,6 +25,7 @@ fn a_link_signs_one_browser_in_once() {
         browser.wait_for_text("used already");
         let errors = browser.errors();
         assert!(!errors.is_empty() && errors.iter().all(|error| error.contains("401")), "{errors:?}");
+        web
     });
 }
 
@@ -64,5 +65,6 @@ fn a_key_signs_in_and_signing_out_ends_it() {
         browser.open(&link);
         browser.wait("document.querySelectorAll('li.session').length === 2");
         assert!(!browser.address().contains('#'), "{}", browser.address());
+        server
     });
 }

@@ -94,7 +94,7 @@ impl Local {
         cookie::check_sender(&opening)?;
         match route {
             Route::SignIn => self.sign_in(request),
-            _ if !self.knows(&opening) => Err(Refusal::new(401, "Not signed in: run sfs web again")),
+            _ if !self.knows(&opening) => Err(Refusal::new(401, "Not signed in: run sfs web again").code("local")),
             Route::SignOut => Ok(self.sign_out(&opening)),
             route => Visit { dashboard: &self.dashboard, archive: Archive::Local(self), request }.answer(&route),
         }
