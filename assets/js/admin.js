@@ -4,7 +4,7 @@ import { get, patch, post, remove } from "./api.js";
 import { command } from "./copy.js";
 import { ask, field, show } from "./dialog.js";
 import { foreign, h, hidden, printable } from "./dom.js";
-import { bytes, count, moment, relative } from "./format.js";
+import { count, moment, relative } from "./format.js";
 import { attempt, empty } from "./notice.js";
 
 const EVENTS = 50;
@@ -42,10 +42,10 @@ function userTable(users, { me, again }) {
     ];
     return h("tr", {}, h("th", { scope: "row" }, foreign(user.email)),
       h("td", {}, user.is_admin ? "admin" : "user", user.disabled_at ? h("span", { class: "mark bad" }, "disabled") : null),
-      h("td", {}, count(user.keys)), h("td", {}, user.storage_bytes === undefined ? "" : bytes(user.storage_bytes)), h("td", {}, when(user.created_at)),
+      h("td", {}, count(user.keys)), h("td", {}, when(user.created_at)),
       h("td", { class: "row end" }, actions));
   });
-  return table("Users", ["Email", "Role", "Keys", "Storage", "Since", "Actions"], rows);
+  return table("Users", ["Email", "Role", "Keys", "Since", "Actions"], rows);
 }
 
 function inviteTable(invites, again) {
@@ -55,8 +55,8 @@ function inviteTable(invites, again) {
     await again();
   }, "Invitation withdrawn");
   const rows = invites.map((item) => h("tr", {}, h("th", { scope: "row" }, item.email ? foreign(item.email) : "anybody"), h("td", {}, when(item.created_at)),
-    h("td", {}, moment(item.expires_at)), h("td", {}, item.used_at ? ["used ", when(item.used_at)] : "open"),
-    h("td", { class: "row end" }, item.used_at ? null : h("button", { type: "button", class: "button small danger", onclick: () => take(item) }, "Withdraw", hidden(` the invitation of ${item.email ?? "anybody"}`)))));
+    h("td", {}, moment(item.expires_at)), h("td", {}, item.used_by ? ["used by ", foreign(item.used_by)] : "open"),
+    h("td", { class: "row end" }, item.used_by ? null : h("button", { type: "button", class: "button small danger", onclick: () => take(item) }, "Withdraw", hidden(` the invitation of ${item.email ?? "anybody"}`)))));
   return table("Invitations", ["For", "Made", "Good until", "State", "Actions"], rows);
 }
 

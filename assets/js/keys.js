@@ -1,6 +1,6 @@
 // The account: its API keys, and how much it stores.
 
-import { get, patch, post, remove } from "./api.js";
+import { get, post, remove } from "./api.js";
 import { command } from "./copy.js";
 import { ask, field, show } from "./dialog.js";
 import { foreign, h, hidden } from "./dom.js";
@@ -26,41 +26,26 @@ function storage({ storage: { bytes: used, quota }, sessions, email }) {
 
 function table(keys, again) {
   const rows = keys.map((key) => h("tr", {},
-    h("th", { scope: "row" }, key.name ? foreign(key.name) : h("span", { class: "dim" }, "no name"), key.is_current ? h("span", { class: "mark" }, "this session") : null),
+    h("th", { scope: "row" }, key.name ? foreign(key.name) : h("span", { class: "dim" }, "no name")),
     h("td", {}, h("code", {}, key.key_id)),
     h("td", {}, h("time", { datetime: key.created_at, title: moment(key.created_at) }, relative(key.created_at))),
     h("td", {}, key.last_used_at ? h("time", { datetime: key.last_used_at, title: moment(key.last_used_at) }, relative(key.last_used_at)) : "never"),
     h("td", { class: "row end" },
-      h("button", { type: "button", class: "button small", onclick: () => rename(key, again) }, "Rename", hidden(` ${key.name ?? key.key_id}`)),
       h("button", { type: "button", class: "button small danger", onclick: () => revoke(key, again) }, "Revoke", hidden(` ${key.name ?? key.key_id}`)))));
   const head = ["Name", "Id", "Created", "Last used"].map((name) => h("th", { scope: "col" }, name));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "API keys" },
     h("table", { class: "wide-table" }, h("thead", {}, h("tr", {}, head, h("td", {}))), h("tbody", {}, rows)));
 }
 
-const nameField = (value = "") => field("Name", h("input", { name: "name", value, required: true, maxlength: 100, autocomplete: "off", placeholder: "laptop" }), "So that you know which one to revoke.");
-
 function create(again) {
   ask({
     title: "New API key",
     action: "Create",
-    body: nameField(),
+    body: field("Name", h("input", { name: "name", required: true, maxlength: 100, autocomplete: "off", placeholder: "laptop" }), "So that you know which one to revoke."),
     submit: async (data) => {
       const key = await post("/api/v1/auth/keys", { name: data.get("name").trim() });
       await again();
       show("Your new key", h("p", {}, "It is shown this once: only its hash is kept."), command(key.raw_key));
-    },
-  });
-}
-
-function rename(key, again) {
-  ask({
-    title: "Rename the key",
-    action: "Rename",
-    body: nameField(key.name ?? ""),
-    submit: async (data) => {
-      await patch(`/api/v1/auth/keys/${encodeURIComponent(key.key_id)}`, { name: data.get("name").trim() });
-      await again();
     },
   });
 }

@@ -2,6 +2,7 @@
 //! an error: of a script, of the network, or a breach of the page's policy.
 
 mod accessible;
+mod account;
 mod conversation;
 mod driver;
 mod hostile;
