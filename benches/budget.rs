@@ -6,6 +6,7 @@
 
 mod corpus;
 mod cursor;
+mod dashboard;
 mod front;
 mod measure;
 mod process;
@@ -27,7 +28,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, front, gigabyte
+    /// cursor, front, dashboard, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

@@ -5,6 +5,7 @@
 //! cli, daemon  →  capture, search, export  →  tools, store  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store, security  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store  →  model  →  id, error
+//! cli, server  →  web  →  search, export  →  store
 //! cli  →  doctor  →  daemon  →  capture, export  →  tools, store  →  model  →  id, error
 //! ```
 //!

@@ -9,13 +9,10 @@ use crate::store::{Candidate, SearchFilter, Store};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
-/// More messages are not asked for: who finds so many has to say more.
-const MOST: usize = 40_000;
+/// So many messages are looked at, the most recently captured ones first: a word that stands in more of them says little.
+const MOST: usize = 8_000;
 /// Of messages that have to be read before they count, so many.
 const MOST_READ: usize = 400;
-
-/// A look inside of words goes through so many bytes at most: somebody waits for it, and types on.
-const BUDGET: u64 = 256 << 20;
 
 /// A session that answers.
 #[derive(Clone, Debug)]
@@ -44,15 +41,22 @@ pub struct SessionsFound {
     pub is_whole: bool,
 }
 
-/// The sessions in which `query` is answered; excerpts will have so many columns.
-pub fn sessions(store: &Store, query: &Query, filter: &SearchFilter, columns: usize) -> Result<SessionsFound> {
+/// The sessions in which `query` is answered; excerpts will have so many columns. Where the index finds nothing, about `budget`
+/// bytes are looked through.
+pub fn sessions(
+    store: &Store,
+    query: &Query,
+    filter: &SearchFilter,
+    columns: usize,
+    budget: u64,
+) -> Result<SessionsFound> {
     if query.is_words_only() && filter.voice.is_none() {
         let found = by_index(store, query, filter)?;
         if !found.hits.is_empty() {
             return Ok(found);
         }
     }
-    by_reading(store, query, filter, columns)
+    by_reading(store, query, filter, columns, budget)
 }
 
 fn by_index(store: &Store, query: &Query, filter: &SearchFilter) -> Result<SessionsFound> {
@@ -81,7 +85,13 @@ fn by_index(store: &Store, query: &Query, filter: &SearchFilter) -> Result<Sessi
 }
 
 /// What only a look at the text can decide.
-fn by_reading(store: &Store, query: &Query, filter: &SearchFilter, columns: usize) -> Result<SessionsFound> {
+fn by_reading(
+    store: &Store,
+    query: &Query,
+    filter: &SearchFilter,
+    columns: usize,
+    budget: u64,
+) -> Result<SessionsFound> {
     let options = Options { filter: filter.clone(), limit: MOST_READ, offset: 0, columns };
     let mut answers = Answers::new(store, query, &options);
     let is_indexed = super::ask_index(store, query, &options, &mut answers)?;
@@ -89,7 +99,7 @@ fn by_reading(store: &Store, query: &Query, filter: &SearchFilter, columns: usiz
     let anywhere = query.clone().anywhere();
     if !is_indexed || answers.hits.is_empty() {
         answers = Answers::new(store, &anywhere, &options);
-        is_whole = scan::scan(store, &anywhere, &options, BUDGET, &mut answers, &mut |_| ())?.is_whole;
+        is_whole = scan::scan(store, &anywhere, &options, budget, &mut answers, &mut |_| ())?.is_whole;
     }
     is_whole &= !answers.is_complete();
     let mut hits: Vec<InSession> = Vec::new();

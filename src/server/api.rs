@@ -445,6 +445,7 @@ impl<'p> Route<'p> {
             Route::Sessions
                 | Route::Reindex
                 | Route::Sync(_)
+                | Route::Download(_)
                 | Route::DeltaChanges
                 | Route::DeltaSession(_)
                 | Route::DeltaHasChunks

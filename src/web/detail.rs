@@ -211,8 +211,8 @@ fn lineage(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Lineage
 /// What a person says of a session.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
-    /// A new title; none takes the old one back.
-    pub title: Option<Option<String>>,
+    /// Its title; an empty one gives way to what the tool calls it.
+    pub title: Option<String>,
     /// All its tags.
     pub tags: Option<Vec<String>>,
 }
@@ -221,7 +221,7 @@ pub struct Edit {
 pub fn edit(store: &mut Store, row: &SessionRow, edit: &Edit) -> Result<()> {
     store.write(|store| {
         if let Some(title) = &edit.title {
-            store.set_title(row.id, title.as_deref().filter(|title| !title.trim().is_empty()))?;
+            store.set_title(row.id, Some(title.as_str()).filter(|title| !title.trim().is_empty()))?;
         }
         if let Some(tags) = &edit.tags {
             store.set_tags(row.id, tags)?;

@@ -255,10 +255,7 @@ impl Log {
             let info = &self.streams[stream as usize];
             order.iter().position(|known| known.name == info.name && known.generation == info.generation)
         };
-        match last.stream == entry.stream {
-            true => last.place() < entry.place(),
-            false => rank(last.stream) < rank(entry.stream),
-        }
+        if last.stream == entry.stream { last.place() < entry.place() } else { rank(last.stream) < rank(entry.stream) }
     }
 
     /// What sub-agents said: a stream of its own is one sub-agent's, in any other each message says whose it is.
@@ -594,7 +591,7 @@ impl Logs {
     /// The log of a session as it is now.
     pub fn log(&self, owner: Owner, store: &Store, session: &ArchivedSession<'_>, depth: Depth) -> Result<Arc<Log>> {
         let signature = Signature::of(store, &session.row)?;
-        let known = self.take(owner, session.row.id);
+        let known = self.known(owner, session.row.id);
         let known = known.filter(|log| depth == Depth::Places || log.depth == Depth::Whole);
         let log = match known {
             Some(log) if log.signature == signature => log,
@@ -617,14 +614,18 @@ impl Logs {
         Log::whole(session, signature)
     }
 
-    fn take(&self, owner: Owner, session: i64) -> Option<Arc<Log>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(of, row, _)| (*of, *row) == (owner, session))?;
-        kept.remove(at).map(|(_, _, log)| log)
+    fn known(&self, owner: Owner, session: i64) -> Option<Arc<Log>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(of, row, _)| (*of, *row) == (owner, session)).map(|(_, _, log)| log.clone())
     }
 
+    /// Another request may have found out more meanwhile.
     fn keep(&self, owner: Owner, session: i64, log: Arc<Log>) -> Arc<Log> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = kept.iter().position(|(of, row, _)| (*of, *row) == (owner, session));
+        let other = other.and_then(|at| kept.remove(at)).map(|(_, _, other)| other);
+        let is_better = |other: &Arc<Log>| other.signature == log.signature && other.depth == Depth::Whole;
+        let log = other.filter(is_better).unwrap_or(log);
         kept.push_front((owner, session, log.clone()));
         while kept.len() > 1
             && (kept.len() > SESSIONS || kept.iter().map(|(_, _, log)| log.weight()).sum::<usize>() > MESSAGES)

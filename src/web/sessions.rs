@@ -13,6 +13,11 @@ use std::collections::HashMap;
 /// Columns of an excerpt.
 const COLUMNS: usize = 180;
 
+/// Where no whole word is found, so many bytes are looked through for what stands inside of words: somebody types, and waits.
+const UNASKED: u64 = 32 << 20;
+/// And so many for somebody who asks for it.
+const ASKED: u64 = 1 << 30;
+
 /// A session as `sfs list --json` has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields of `sfs list --json`")]
@@ -136,6 +141,8 @@ pub struct Listing {
     pub filter: Filter,
     /// In which this is said.
     pub text: Option<String>,
+    /// Also inside of words, however long that takes.
+    pub inside: bool,
     /// The order is by how well they answer `text`.
     pub by_worth: bool,
     /// From 1.
@@ -175,7 +182,7 @@ pub fn page(store: &Store, listing: &Listing) -> Result<Page> {
 fn found(store: &Store, query: &Query, listing: &Listing, skip: usize) -> Result<Page> {
     let (since, until) = (listing.filter.since, listing.filter.until);
     let filter = SearchFilter { sessions: listing.filter.clone(), since, until, ..SearchFilter::default() };
-    let found = search::sessions(store, query, &filter, COLUMNS)?;
+    let found = search::sessions(store, query, &filter, COLUMNS, if listing.inside { ASKED } else { UNASKED })?;
     let mut hits = found.hits;
     if !listing.by_worth {
         let ids: Vec<i64> = hits.iter().map(|hit| hit.session).collect();

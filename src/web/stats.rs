@@ -75,7 +75,7 @@ impl Sums {
 pub fn stats(store: &Store, since: i64, until: i64) -> Result<Stats> {
     let zone = TimeZone::system();
     let mut days: BTreeMap<i64, Sum> = BTreeMap::new();
-    let [mut tools, mut projects, mut models] = [const { Vec::new() }; 3].map(HashMap::<String, Sum>::from_iter);
+    let (mut tools, mut projects, mut models) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut total = Sum::default();
     store.for_each_reply(&Filter::default(), since..until, &mut |deed| {
         let Work::Reply { model, .. } = deed.work else { return };

@@ -31,10 +31,8 @@ pub(in crate::server) fn answer(request: &Request) -> Option<Response> {
         text if text.starts_with("text/") => format!("{text}; charset=utf-8"),
         other => other.to_owned(),
     };
-    let response = match is_known {
-        true => Response::empty(304),
-        false => Response::bytes(200, &media_type, file.data.into_owned()),
-    };
+    let response =
+        if is_known { Response::empty(304) } else { Response::bytes(200, &media_type, file.data.into_owned()) };
     // The names stay when the content changes: a browser keeps them, and asks.
     Some(response.with("Cache-Control", "no-cache").with("ETag", tag).with("Content-Security-Policy", POLICY))
 }

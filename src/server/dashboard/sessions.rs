@@ -46,6 +46,7 @@ pub(super) fn list(visit: &Visit<'_>) -> Answer {
     };
     let listing = Listing {
         filter,
+        inside: matches!(query.get("inside"), Some("1" | "true")),
         by_worth: sort.is_none(),
         text,
         page: query.number("page", 1, 1, 1 << 30)?,
@@ -170,8 +171,8 @@ pub(super) fn find(visit: &Visit<'_>, id: &SessionId) -> Answer {
 /// Titles and tags stay as they are written: they are escaped where they are shown.
 pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
     let body = object(visit.request)?;
-    let title = body.contains_key("title").then(|| text(&body, "title")).transpose()?;
-    let title = title.map(|title| title.map(|title| within(title, 500, &["body", "title"])).transpose()).transpose()?;
+    let title = text(&body, "title")?.or(body.contains_key("title").then_some(""));
+    let title = title.map(|title| within(title, 500, &["body", "title"])).transpose()?;
     let tags = body.get("tags").filter(|tags| !tags.is_null()).map(|list| tags(list, &["body", "tags"])).transpose()?;
     let edit = Edit { title, tags };
     let mut session = visit.with(|store| {
