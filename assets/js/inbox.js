@@ -46,11 +46,11 @@ function card(item, again) {
   const what = item.kind === "handoff" ? "handed over by" : "shared by";
   return h("li", {},
     h("div", {},
-      h("p", {}, item.accepted_at ? h("a", { class: "title", href: `/sessions/${item.session_id}` }, title) : h("span", { class: "title" }, title)),
+      h("p", {}, h("span", { class: "title" }, title)),
       h("p", { class: "dim" }, item.tool ? toolMark(item.tool) : null, ` ${what} `, foreign(item.from), item.write ? " · you may continue it · " : " · ", h("time", { datetime: item.created_at, title: moment(item.created_at) }, relative(item.created_at))),
       item.message ? h("blockquote", {}, foreign(item.message)) : null,
       item.git_remote ? h("p", { class: "dim" }, "Repository: ", h("code", {}, foreign(item.git_remote))) : null,
-      item.accepted_at ? [h("p", { class: "dim" }, "Accepted. To continue it on your machine:"), command(`sfs pull ${item.session_id}`), command(`sfs resume ${item.session_id}`)] : null),
+      item.accepted_at ? [h("p", { class: "dim" }, "Accepted. To continue it on your machine, in your clone of the project:"), command(`sfs inbox accept ${item.session_id} --project .`)] : null),
     h("p", { class: "row" },
       item.accepted_at ? null : h("button", { type: "button", class: "button primary", onclick: accept }, "Accept", hidden(` ${titleOf(item)}`)),
       h("button", { type: "button", class: "button", onclick: drop }, item.accepted_at ? "Remove" : "Decline", hidden(` ${titleOf(item)}`))));

@@ -1,7 +1,7 @@
 // One session in a list.
 
 import { foreign, h, hidden, printable } from "./dom.js";
-import { cost, count, many, moment, place, relative, short } from "./format.js";
+import { cost, count, moment, place, relative, short } from "./format.js";
 import { setRendered } from "./html.js";
 import { icon } from "./icons.js";
 

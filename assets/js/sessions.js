@@ -5,7 +5,6 @@ import { bulkBar } from "./bulk.js";
 import { Filters } from "./filters.js";
 import { h, hidden } from "./dom.js";
 import { count, many } from "./format.js";
-import { icon } from "./icons.js";
 import { bind } from "./keyboard.js";
 import { follow } from "./live.js";
 import { empty, failed, waiting } from "./notice.js";

@@ -56,8 +56,8 @@ async function give(session, data) {
   const given = kind === "handoff"
     ? await post(`${address(session)}/handoffs`, { to, message: data.get("message").trim() })
     : await post(`${address(session)}/shares`, { with: to, write: data.get("write") === "on" });
-  show("Shared", h("p", {}, "It is in the inbox of ", foreign(to), ". Whoever signs up later claims it with this code:"),
-    given.claim_code ? command(given.claim_code) : "");
+  show("Shared", h("p", {}, "It is in the inbox of ", foreign(to), ". Whoever signs up later claims it with this:"),
+    given.claim_code ? command(`sfs inbox claim ${given.claim_code}`) : "");
 }
 
 /** The shares of `session`, drawn into `place`. */

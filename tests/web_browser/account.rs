@@ -105,7 +105,7 @@ fn a_session_is_shared_accepted_and_taken_back() {
         check(browser, "inbox");
         browser.run("document.querySelector('.cards .button.primary').click()");
         browser.wait_for_text("To continue it on your machine");
-        browser.wait("[...document.querySelectorAll('.command code')].some((code) => code.innerText.startsWith('sfs pull '))");
+        browser.wait("[...document.querySelectorAll('.command code')].some((code) => code.innerText.startsWith('sfs inbox accept ses_'))");
 
         sign_in(browser, &alice, &server, "/shares");
         browser.press("Revoke link");
