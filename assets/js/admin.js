@@ -98,7 +98,7 @@ async function audit(signal) {
   await load();
   const head = ["Time", "Event", "Account", "Detail", "From"].map((name) => h("th", { scope: "col" }, name));
   return h("section", {}, h("h2", {}, "Audit"),
-    h("form", { class: "row", onsubmit: filter }, field("Event", event), field("Account", account), h("button", { class: "button", type: "submit" }, "Filter")),
+    h("form", { class: "row bottom", onsubmit: filter }, field("Event", event), field("Account", account), h("button", { class: "button", type: "submit" }, "Filter")),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Audit" }, h("table", { class: "wide-table" }, h("thead", {}, h("tr", {}, head)), body)),
     h("p", {}, more));
 }

@@ -4,7 +4,7 @@ import { h, printable, s } from "./dom.js";
 
 const WIDTH = 800;
 const HEIGHT = 180;
-const BOTTOM = 20;
+const BOTTOM = 26;
 /** Lines of a bar chart; the rest is in the table. */
 const LINES = 8;
 

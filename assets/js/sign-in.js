@@ -32,7 +32,7 @@ export default async function view({ main, query, reason, renew }) {
   const button = h("button", { class: "button primary", type: "submit" }, "Sign in");
   const form = h("form", { class: "card", onsubmit: submit },
     h("input", { type: "text", name: "username", autocomplete: "username", value: "sessionfs", hidden: true }),
-    field("API key", key, "The one that signing up printed, or one of `sfs auth keys create`."), said, button);
+    field("API key", key, "The one that signing up printed, or a new one: sfs auth keys create"), said, button);
   // The archive of this machine knows no keys.
   const isLocal = reason?.code === "local";
   main.className = "narrow";

@@ -9,7 +9,8 @@ use crate::support::web::LocalWeb;
 const CONTRAST: &str = include_str!("contrast.js");
 
 /// Elements that somebody acts on.
-const CONTROLS: [&str; 9] = ["button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "DisclosureTriangle", "spinbutton"];
+const CONTROLS: [&str; 9] =
+    ["button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "DisclosureTriangle", "spinbutton"];
 
 /// Asserts what must be true of every page in every state.
 pub fn check(browser: &Browser, what: &str) {
@@ -21,7 +22,10 @@ pub fn check(browser: &Browser, what: &str) {
     browser.scheme("light");
     for (role, name) in browser.accessible() {
         assert!(!CONTROLS.contains(&role.as_str()) || !name.trim().is_empty(), "{what}: a {role} without a name");
-        assert!(!matches!(role.as_str(), "dialog" | "region" | "img" | "image" | "article") || !name.is_empty(), "{what}: a {role} without a name");
+        assert!(
+            !matches!(role.as_str(), "dialog" | "region" | "img" | "image" | "article") || !name.is_empty(),
+            "{what}: a {role} without a name"
+        );
     }
     let twice = browser.run(
         "const ids = [...document.querySelectorAll('[id]')].map((node) => node.id); return ids.filter((id, n) => ids.indexOf(id) !== n)",
@@ -74,17 +78,39 @@ fn assistive_technology_is_told_what_things_are() {
         let web = signed_in(browser, LocalWeb::start(home));
         let title = "The upload gives up after the first 503.";
         let told = browser.accessible();
-        let has = |told: &[(String, String)], role: &str, name: &str| told.iter().any(|(r, n)| r == role && n.starts_with(name));
-        for (role, name) in [("banner", ""), ("navigation", "Main"), ("main", ""), ("search", ""), ("searchbox", "Search in everything"), ("combobox", "Tool"),
-            ("list", "Sessions"), ("link", title), ("checkbox", "Select all"), ("checkbox", &format!("Select: {title}"))] {
+        let has = |told: &[(String, String)], role: &str, name: &str| {
+            told.iter().any(|(r, n)| r == role && n.starts_with(name))
+        };
+        for (role, name) in [
+            ("banner", ""),
+            ("navigation", "Main"),
+            ("main", ""),
+            ("search", ""),
+            ("searchbox", "Search in everything"),
+            ("combobox", "Tool"),
+            ("list", "Sessions"),
+            ("link", title),
+            ("checkbox", "Select all"),
+            ("checkbox", &format!("Select: {title}")),
+        ] {
             assert!(has(&told, role, name), "{role} {name:?} is missing of {told:#?}");
         }
         browser.click("li.session a.title");
         browser.wait_for(".contents a");
         browser.wait("document.activeElement !== null && document.title.startsWith('The upload')");
         let told = browser.accessible();
-        for (role, name) in [("heading", title), ("article", "User, message 1"), ("article", "Assistant, message 2"), ("complementary", "About this session"),
-            ("region", "Conversation"), ("searchbox", "Find in this session"), ("button", "Next match"), ("button", "Copy the message"), ("link", "Permalink to message #1"), ("DisclosureTriangle", "Thinking")] {
+        for (role, name) in [
+            ("heading", title),
+            ("article", "User, message 1"),
+            ("article", "Assistant, message 2"),
+            ("complementary", "About this session"),
+            ("region", "Conversation"),
+            ("searchbox", "Find in this session"),
+            ("button", "Next match"),
+            ("button", "Copy the message"),
+            ("link", "Permalink to message #1"),
+            ("DisclosureTriangle", "Thinking"),
+        ] {
             assert!(has(&told, role, name), "{role} {name:?} is missing of {told:#?}");
         }
         web
@@ -114,14 +140,30 @@ fn everything_is_reached_by_tab_and_shows_it() {
         };
         let list = walk(30);
         assert_eq!(list.iter().filter(|name| name.starts_with("no ring")).count(), 0, "{list:?}");
-        for name in ["Skip to the content", "Sessions", "Overview", "Search in everything that was said", "Select all sessions of this page", "Another"] {
+        for name in [
+            "Skip to the content",
+            "Sessions",
+            "Overview",
+            "Search in everything that was said",
+            "Select all sessions of this page",
+            "Another",
+        ] {
             assert!(list.iter().any(|seen| seen.starts_with(name)), "{name}: {list:?}");
         }
         open_session(browser, &web, "Another");
         browser.wait_for(".part");
         let session = walk(34);
         assert_eq!(session.iter().filter(|name| name.starts_with("no ring")).count(), 0, "{session:?}");
-        for name in ["Rename", "Add a tag", "Resume", "Download", "Delete", "Find in this session", "Copy the message", "Make a checkpoint"] {
+        for name in [
+            "Rename",
+            "Add a tag",
+            "Resume",
+            "Download",
+            "Delete",
+            "Find in this session",
+            "Copy the message",
+            "Make a checkpoint",
+        ] {
             assert!(session.iter().any(|seen| seen.starts_with(name)), "{name}: {session:?}");
         }
         web
@@ -133,7 +175,8 @@ fn the_layout_does_not_jump_while_a_page_loads() {
     with_browser("the_layout_does_not_jump_while_a_page_loads", |browser| {
         let web = recorded(browser);
         let session = format!("/sessions/{}", web.session("one @@bashok"));
-        for (path, sign) in [("/sessions", "li.session"), (session.as_str(), ".contents a"), ("/overview", "svg.heat")] {
+        for (path, sign) in [("/sessions", "li.session"), (session.as_str(), ".contents a"), ("/overview", "svg.heat")]
+        {
             browser.open(&web.page(path));
             browser.wait_for(sign);
             let shift = browser.run_async(

@@ -22,13 +22,20 @@ fn user(server: &SyncServer, email: &str, write: impl FnOnce(&TestHome)) -> Test
 /// Signs the browser in as the account of `home`, in place of whoever was.
 fn sign_in(browser: &Browser, home: &TestHome, server: &SyncServer, path: &str) {
     let run = home.sfs(&["auth", "web", "--no-open"]);
-    let link = run.stdout.split_whitespace().find(|word| word.starts_with("http")).unwrap_or_else(|| panic!("{run}")).to_owned();
+    let link = run
+        .stdout
+        .split_whitespace()
+        .find(|word| word.starts_with("http"))
+        .unwrap_or_else(|| panic!("{run}"))
+        .to_owned();
     browser.open("about:blank");
     browser.protocol("Network.clearBrowserCookies", &json!({}));
     browser.open(&link);
     browser.wait_for("li.session, .list-body .empty");
     browser.open(&format!("{}{path}", server.url));
-    browser.wait("document.querySelector('main h1') !== null && !document.querySelector('main').hasAttribute('aria-busy')");
+    browser.wait(
+        "document.querySelector('main h1') !== null && !document.querySelector('main').hasAttribute('aria-busy')",
+    );
 }
 
 #[test]
@@ -48,7 +55,11 @@ fn keys_are_made_shown_once_and_revoked() {
         browser.press("Close");
         browser.wait_for_text("laptop <b>");
         let other = TestHome::new();
-        let log_in = || other.finish(other.command(&["auth", "login", "--url", &server.url]).env("SFS_API_KEY", &key).output().unwrap());
+        let log_in = || {
+            other.finish(
+                other.command(&["auth", "login", "--url", &server.url]).env("SFS_API_KEY", &key).output().unwrap(),
+            )
+        };
         assert_eq!(log_in().code, Some(0));
         browser.press("Revoke laptop <b>");
         browser.wait_for_text("signed out at once");
@@ -64,7 +75,9 @@ fn a_session_is_shared_accepted_and_taken_back() {
     with_browser("a_session_is_shared_accepted_and_taken_back", |browser| {
         let server = SyncServer::start();
         let alice = user(&server, "me@example.org", |home| drop(everyday(home).write()));
-        let bob = user(&server, "bob@example.org", |home| drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write()));
+        let bob = user(&server, "bob@example.org", |home| {
+            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write())
+        });
         let id = alice.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
 
         sign_in(browser, &alice, &server, &format!("/sessions/{id}"));
@@ -127,7 +140,9 @@ fn administrators_see_users_invitations_and_the_audit() {
     with_browser("administrators_see_users_invitations_and_the_audit", |browser| {
         let server = SyncServer::start();
         let alice = user(&server, "me@example.org", |home| drop(everyday(home).write()));
-        let bob = user(&server, "bob@example.org", |home| drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write()));
+        let bob = user(&server, "bob@example.org", |home| {
+            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write())
+        });
         sign_in(browser, &alice, &server, "/admin");
         browser.wait_for_text("bob@example.org");
         check(browser, "administration");

@@ -42,7 +42,9 @@ fn branches_compactions_and_sub_agents_are_seen_and_reached() {
     with_browser("branches_compactions_and_sub_agents_are_seen_and_reached", |browser| {
         let web = recorded(browser);
         open_session(browser, &web, "AAA one @@hello");
-        browser.wait("[...document.querySelectorAll('.message.past')].some((message) => message.innerText.includes('BBB two'))");
+        browser.wait(
+            "[...document.querySelectorAll('.message.past')].some((message) => message.innerText.includes('BBB two'))",
+        );
         browser.wait_for_text("The live conversation goes on here");
         browser.wait_for_text("Abandoned branch");
         browser.click(".contents a[href^='#m-']:not([aria-current])");
@@ -91,7 +93,8 @@ fn find_jumps_from_match_to_match() {
         let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
-        let state = |text: &str| browser.wait(&format!("document.querySelector('.find .state').innerText === {text:?}"));
+        let state =
+            |text: &str| browser.wait(&format!("document.querySelector('.find .state').innerText === {text:?}"));
         browser.keys("/".chars());
         browser.keys("NEEDLE".chars());
         state("3 found");
@@ -140,10 +143,16 @@ fn messages_have_addresses_and_are_walked_by_keys() {
         let id = browser.run("return document.activeElement.id").as_str().unwrap().to_owned();
         let session = browser.run("return location.pathname").as_str().unwrap().to_owned();
 
-        browser.protocol("Browser.grantPermissions", &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}));
+        browser.protocol(
+            "Browser.grantPermissions",
+            &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+        );
         browser.keys("y".chars());
         browser.wait_for_text("Address copied");
-        assert_eq!(browser.run_async("navigator.clipboard.readText().then(done)"), web.page(&format!("{session}#{id}")).as_str());
+        assert_eq!(
+            browser.run_async("navigator.clipboard.readText().then(done)"),
+            web.page(&format!("{session}#{id}")).as_str()
+        );
 
         browser.open("about:blank");
         browser.open(&web.page(&format!("{session}#{id}")));
@@ -163,7 +172,10 @@ fn code_commands_and_messages_are_copied() {
         let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
-        browser.protocol("Browser.grantPermissions", &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}));
+        browser.protocol(
+            "Browser.grantPermissions",
+            &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+        );
         let clipboard = || browser.run_async("navigator.clipboard.readText().then(done)").as_str().unwrap().to_owned();
         browser.run("document.querySelector('.code:has(.terminal) .copy').focus()");
         browser.keys([ENTER]);

@@ -159,7 +159,12 @@ impl Browser {
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return value;
             }
-            let page = || self.run("return `${location.href}\\n${document.body.innerText.slice(0, 1500)}`").as_str().unwrap().to_owned();
+            let page = || {
+                self.run("return `${location.href}\\n${document.body.innerText.slice(0, 1500)}`")
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
             assert!(Instant::now() < until, "waited in vain for {expression}\n{}\n{:?}", page(), self.errors());
             std::thread::sleep(Duration::from_millis(25));
         }
@@ -242,7 +247,8 @@ impl Browser {
     /// What went wrong on the page since the last call: errors of scripts, of the network and of the policy.
     pub fn errors(&self) -> Vec<String> {
         let lines = self.ask("POST", "/se/log", &json!({"type": "browser"}));
-        let severe = lines.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        let severe =
+            lines.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
         severe.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
     }
 

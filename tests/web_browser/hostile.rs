@@ -33,7 +33,11 @@ fn nothing_in_a_session_is_obeyed() {
             .write();
         let web = LocalWeb::start(home);
         let id = web.home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
-        for args in [vec!["rename", &id, EVIL], vec!["tag", "add", &id, "<b>tag</b>"], vec!["checkpoint", &id, "--name", "<i>point</i>"]] {
+        for args in [
+            vec!["rename", &id, EVIL],
+            vec!["tag", "add", &id, "<b>tag</b>"],
+            vec!["checkpoint", &id, "--name", "<i>point</i>"],
+        ] {
             let run = web.home.sfs(&args);
             assert!(matches!(run.code, Some(0 | 2)), "{run}");
         }
@@ -48,18 +52,29 @@ fn nothing_in_a_session_is_obeyed() {
                     browser.wait_for_text("The end of it.");
                     browser.run("for (const fold of document.querySelectorAll('details')) fold.open = true");
                 }
-                let overflow = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+                let overflow =
+                    browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
                 assert_eq!(overflow, 0, "{path} at {width}");
                 assert_eq!(browser.run("return window.hacked ?? null"), serde_json::Value::Null, "{path}");
                 let foreign = "main script, main style, main iframe, main base, main object, main form[action], main img[src^=http], main svg[onload]";
                 assert_eq!(browser.count(foreign), 0, "{path}");
-                assert_eq!(browser.run("return document.querySelectorAll('main').length + document.querySelectorAll('h1').length"), 2, "{path}");
-                let turned = browser.run("return /[\\u001b\\u0007\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.textContent)");
+                assert_eq!(
+                    browser.run(
+                        "return document.querySelectorAll('main').length + document.querySelectorAll('h1').length"
+                    ),
+                    2,
+                    "{path}"
+                );
+                let turned = browser
+                    .run("return /[\\u001b\\u0007\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.textContent)");
                 assert_eq!(turned, false, "{path}: control characters reach the reader");
             }
         }
         let links = browser.run("return [...document.querySelectorAll('.rendered a')].map((link) => link.href)");
-        assert!(links.as_array().unwrap().iter().all(|link| link.as_str().unwrap().starts_with("https://evil.example/")), "{links}");
+        assert!(
+            links.as_array().unwrap().iter().all(|link| link.as_str().unwrap().starts_with("https://evil.example/")),
+            "{links}"
+        );
         web
     });
 }
@@ -75,7 +90,10 @@ fn the_policy_allows_nothing_that_is_not_a_file_of_ours() {
              const image = new Image(); image.src = 'http://127.0.0.1:9/t.png'; document.body.append(image);",
         );
         browser.wait("window.refused.length >= 3");
-        assert_eq!(browser.run("return [window.hacked ?? null, getComputedStyle(document.body).display]"), json!([null, "block"]));
+        assert_eq!(
+            browser.run("return [window.hacked ?? null, getComputedStyle(document.body).display]"),
+            json!([null, "block"])
+        );
         assert!(!browser.errors().is_empty());
         web
     });

@@ -13,7 +13,8 @@ fn ten_thousand_sessions_are_paged_and_filtered() {
         let home = TestHome::new();
         for number in 0..10_000 {
             let id = id(number);
-            let text = claude_session(&id, 1).replace("Question 0", &format!("Question {number} about part {}", number % 100));
+            let text =
+                claude_session(&id, 1).replace("Question 0", &format!("Question {number} about part {}", number % 100));
             write(&claude_file(&home, &id), text.replace("/work/project\"", &format!("/work/p{}\"", number % 40)));
         }
         let web = signed_in(browser, LocalWeb::start(home));
@@ -44,19 +45,23 @@ fn a_session_of_fifty_megabytes_is_read_through_a_window() {
         let session = id(1);
         let (mut text, mut number) = (String::new(), 0);
         while text.len() < 50_000_000 {
-            let words = "The quick brown fox `jumps` over **the lazy dog** and goes on.\n\n".repeat(1 + number as usize * 7 % 60);
+            let words = "The quick brown fox `jumps` over **the lazy dog** and goes on.\n\n"
+                .repeat(1 + number as usize * 7 % 60);
             let role = if number % 2 == 0 { "user" } else { "assistant" };
             writeln!(text, "{}", claude_line(&session, number, role, &format!("Message {number}. {words}"))).unwrap();
             number += 1;
         }
         write(&claude_file(&home, &session), text);
         let web = signed_in(browser, LocalWeb::start(home));
-        browser.open(&web.page(&format!("/sessions/{}", web.home.json(&["list", "--json"])[0]["id"].as_str().unwrap())));
+        browser
+            .open(&web.page(&format!("/sessions/{}", web.home.json(&["list", "--json"])[0]["id"].as_str().unwrap())));
         browser.wait_for_text("Message 0.");
-        let sizes = || browser.run(
+        let sizes = || {
+            browser.run(
             "const asked = performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/messages?'));
              return [document.querySelectorAll('.block').length, document.querySelectorAll('*').length, Math.max(...asked.map((entry) => entry.decodedBodySize)), asked.length]",
-        );
+        )
+        };
         let first = sizes();
         assert!(first[2].as_u64().unwrap() < 2 << 20 && first[3].as_u64().unwrap() < 12, "{first}");
 

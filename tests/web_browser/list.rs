@@ -14,7 +14,8 @@ fn filters_narrow_the_list_and_stay_in_the_address() {
         let web = recorded(browser);
         let all = web.home.json(&["list", "--all", "--json"]).as_array().unwrap().len();
         browser.wait(&format!("{ROWS} === {all}"));
-        let tools = browser.run("return [...document.querySelectorAll('select[name=tool] option')].map((option) => option.value)");
+        let tools = browser
+            .run("return [...document.querySelectorAll('select[name=tool] option')].map((option) => option.value)");
         assert_eq!(tools.as_array().unwrap().iter().filter(|tool| *tool != "").count(), 4, "{tools}");
 
         browser.choose("select[name=tool]", "codex");
@@ -54,7 +55,9 @@ fn a_search_shows_where_the_words_stand_and_leads_there() {
         assert!(browser.text(".snippet mark").to_lowercase().contains("six"));
         browser.click(".snippet a");
         browser.wait_for_text("a good minute");
-        browser.wait("document.activeElement.matches('.message') && document.activeElement.innerText.includes('six attempts')");
+        browser.wait(
+            "document.activeElement.matches('.message') && document.activeElement.innerText.includes('six attempts')",
+        );
         assert!(browser.address().starts_with(&web.page("/sessions/ses_")) && browser.address().contains("#m-"));
         browser.run("history.back()");
         browser.wait(&format!("{ROWS} === 1 && document.querySelector('input[name=q]').value === 'six attempts'"));
@@ -82,7 +85,10 @@ fn several_sessions_are_tagged_deleted_restored_and_exported() {
 
         browser.click(".list-head .check input");
         browser.wait_for_text("2 selected");
-        browser.protocol("Browser.setDownloadBehavior", &json!({"behavior": "allow", "downloadPath": web.home.path().join("got")}));
+        browser.protocol(
+            "Browser.setDownloadBehavior",
+            &json!({"behavior": "allow", "downloadPath": web.home.path().join("got")}),
+        );
         browser.press("Export");
         browser.press("Markdown");
         let tar = web.home.path().join("got/sessions.tar");
@@ -91,7 +97,14 @@ fn several_sessions_are_tagged_deleted_restored_and_exported() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         let mut archive = tar::Archive::new(std::fs::File::open(&tar).unwrap());
-        assert_eq!(archive.entries().unwrap().filter(|entry| entry.as_ref().unwrap().path().unwrap().extension().is_some_and(|end| end == "md")).count(), 2);
+        assert_eq!(
+            archive
+                .entries()
+                .unwrap()
+                .filter(|entry| entry.as_ref().unwrap().path().unwrap().extension().is_some_and(|end| end == "md"))
+                .count(),
+            2
+        );
 
         browser.press("Delete");
         browser.wait_for_text("hidden, not lost");

@@ -60,14 +60,20 @@ fn a_session_is_downloaded_in_every_form() {
         let web = signed_in(browser, LocalWeb::start(home));
         browser.click("li.session a.title");
         browser.wait_for(".message");
-        for (form, ending, inside) in [("sfs", ".sfs.tar.gz", "\u{1f}"), ("markdown", ".md", "Retry-After"), ("html", ".html", "<!DOCTYPE html>")] {
+        for (form, ending, inside) in
+            [("sfs", ".sfs.tar.gz", "\u{1f}"), ("markdown", ".md", "Retry-After"), ("html", ".html", "<!DOCTYPE html>")]
+        {
             let script = format!(
                 "const link = document.querySelector('a[href$=\"format={form}\"]');
                  fetch(link.href).then(async (answer) => done([answer.status, answer.headers.get('Content-Disposition'), (await answer.text()).slice(0, 20000)]))"
             );
             let answer = browser.run_async(&script);
             assert_eq!(answer[0], 200, "{answer}");
-            assert!(answer[1].as_str().unwrap().starts_with("attachment") && answer[1].as_str().unwrap().contains(ending), "{}", answer[1]);
+            assert!(
+                answer[1].as_str().unwrap().starts_with("attachment") && answer[1].as_str().unwrap().contains(ending),
+                "{}",
+                answer[1]
+            );
             assert!(answer[2].as_str().unwrap().contains(inside), "{answer}");
         }
         web

@@ -27,7 +27,10 @@ static BROWSERS: [Mutex<Option<Browser>>; 2] = [Mutex::new(None), Mutex::new(Non
 /// Runs a test with a browser, where there is one on this machine. What the test gives back lives until the page is judged:
 /// the server that it asks.
 fn with_browser<T>(name: &str, test: impl FnOnce(&Browser) -> T) {
-    let has = |program: &str| std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file());
+    let has = |program: &str| {
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .any(|folder| folder.join(program).is_file())
+    };
     if let Some(missing) = ["chromium", "chromedriver", "setsid"].into_iter().find(|program| !has(program)) {
         return skip(name, &format!("{missing} is not installed; as root, tests/web_browser/setup.sh does it"));
     }

@@ -10,10 +10,21 @@ fn charts_have_names_figures_and_a_table() {
         browser.wait_for("svg.heat");
         let tools = browser.run("return [...document.querySelectorAll('.bars')].find((list) => list.getAttribute('aria-label').includes('tool')).innerText");
         for tool in ["claude-code", "codex", "gemini", "cursor"] {
-            assert!(tools.as_str().unwrap().to_lowercase().contains(tool.split('-').next().unwrap()), "{tool}: {tools}");
+            assert!(
+                tools.as_str().unwrap().to_lowercase().contains(tool.split('-').next().unwrap()),
+                "{tool}: {tools}"
+            );
         }
-        let names: Vec<String> = browser.accessible().into_iter().filter(|(role, _)| role == "img" || role == "image").map(|(_, name)| name).collect();
-        assert!(names.iter().any(|name| name.starts_with("Sessions per day. ") && name.contains("active day")), "{names:?}");
+        let names: Vec<String> = browser
+            .accessible()
+            .into_iter()
+            .filter(|(role, _)| role == "img" || role == "image")
+            .map(|(_, name)| name)
+            .collect();
+        assert!(
+            names.iter().any(|name| name.starts_with("Sessions per day. ") && name.contains("active day")),
+            "{names:?}"
+        );
         assert!(names.iter().any(|name| name.starts_with("Sessions on each day of the last year.")), "{names:?}");
         assert_eq!(browser.count("svg.heat rect"), 371);
         browser.press("As a table");

@@ -12,23 +12,46 @@ const LARGEST: u64 = 150_000;
 
 /// Sessions of some weeks in a few projects, beside the recorded ones of the other tools.
 fn weeks() -> TestHome {
-    let home = TestHome::with(&["codex/patch", "codex/codemode_openai", "codex/shell", "gemini/tools", "gemini/subagent"]);
+    let home =
+        TestHome::with(&["codex/patch", "codex/codemode_openai", "codex/shell", "gemini/tools", "gemini/subagent"]);
     Cursor::install(home.path(), "simple_chat");
     everyday(&home).write();
     let subjects = [
-        ("courier", "Uploads larger than 2 GB stop at the last part", "The last part was sent with the length of a full one."),
+        (
+            "courier",
+            "Uploads larger than 2 GB stop at the last part",
+            "The last part was sent with the length of a full one.",
+        ),
         ("atlas", "Why is the map's first tile loaded twice?", "Two effects ask for it; the second one is not needed."),
         ("atlas", "Draw the scale bar in the reader's units", "Kilometres and miles, by the browser's language."),
-        ("ledger", "Import the bank's new CSV with its decimal commas", "The parser takes the separator from the header now."),
+        (
+            "ledger",
+            "Import the bank's new CSV with its decimal commas",
+            "The parser takes the separator from the header now.",
+        ),
         ("courier", "Review the retry change before the release", "Two remarks, neither of them blocks it."),
-        ("ledger", "Close the year: every account that is not in balance", "Three accounts; the differences are rounding of shares."),
-        ("tower", "The alarm rings when the sensor sleeps", "Silence is not an alarm any more, only a gap of an hour is."),
-        ("atlas", "Move the labels out of the way of each other", "They step aside in a spiral, the nearest free place wins."),
+        (
+            "ledger",
+            "Close the year: every account that is not in balance",
+            "Three accounts; the differences are rounding of shares.",
+        ),
+        (
+            "tower",
+            "The alarm rings when the sensor sleeps",
+            "Silence is not an alarm any more, only a gap of an hour is.",
+        ),
+        (
+            "atlas",
+            "Move the labels out of the way of each other",
+            "They step aside in a spiral, the nearest free place wins.",
+        ),
     ];
     for number in 0..64_u32 {
         let (project, question, answer) = subjects[number as usize % subjects.len()];
         let model = ["claude-opus-4-7", "claude-sonnet-4-6", "claude-haiku-4-5"][number as usize % 3];
-        let mut story = Story::new(&home, 100 + number, project, 3 + i64::from(number * number) * 2 / 3 + i64::from(number) * 5).model(model);
+        let mut story =
+            Story::new(&home, 100 + number, project, 3 + i64::from(number * number) * 2 / 3 + i64::from(number) * 5)
+                .model(model);
         for turn in 0..=(number * 7 % 5) {
             let again = if turn == 0 { question.to_owned() } else { format!("And then, step {turn}?") };
             story = story.prompt(&again).say(answer);
@@ -49,7 +72,8 @@ fn the_readmes_pictures_are_taken() {
         }
         assert_eq!(web.home.sfs(&["fork", &id(2), "--name", "Another way to the first tile"]).code, Some(0));
         let scratch = tempfile::tempdir().unwrap();
-        let folder = std::env::var_os("SESSIONFS_TESTS_SCREENSHOTS").map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+        let folder =
+            std::env::var_os("SESSIONFS_TESTS_SCREENSHOTS").map_or_else(|| scratch.path().to_owned(), PathBuf::from);
         std::fs::create_dir_all(&folder).unwrap();
         let take = |name: &str| {
             let path = folder.join(name);

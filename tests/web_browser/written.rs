@@ -21,7 +21,11 @@ impl Story {
         let id = format!("33333333-2222-4333-8444-{number:012}");
         let folder: String = project.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
         Story {
-            file: home.path().join(".claude/projects").join(format!("-home-dev-work-{folder}")).join(format!("{id}.jsonl")),
+            file: home
+                .path()
+                .join(".claude/projects")
+                .join(format!("-home-dev-work-{folder}"))
+                .join(format!("{id}.jsonl")),
             id,
             project: format!("/home/dev/work/{project}"),
             model: "claude-opus-4-7".to_owned(),
