@@ -1,6 +1,6 @@
 // What narrows the list down. The address holds it all, so that a filtered list can be kept, sent and gone back to.
 
-import { h, hidden } from "./dom.js";
+import { h, hidden, printable } from "./dom.js";
 import { count, place } from "./format.js";
 import { icon } from "./icons.js";
 import { rewrite } from "./router.js";
@@ -60,7 +60,7 @@ export class Filters {
     for (const { name, label, control } of this.selects) {
       const value = this.state.get(name) ?? "";
       const options = choices[name].some(([id]) => id === value) || !value ? choices[name] : [...choices[name], [value, value]];
-      control.replaceChildren(h("option", { value: "" }, `Any ${label.toLowerCase()}`), ...options.map(([id, text]) => h("option", { value: id }, text)));
+      control.replaceChildren(h("option", { value: "" }, `Any ${label.toLowerCase()}`), ...options.map(([id, text]) => h("option", { value: id }, printable(text))));
       control.value = value;
     }
   }

@@ -32,7 +32,7 @@ pub fn check(browser: &Browser, what: &str) {
     );
     assert_eq!(twice, serde_json::json!([]), "{what}: ids that stand twice");
     let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
-    assert_eq!(wide, 0, "{what}: wider than the window");
+    assert!(wide.as_i64().unwrap() <= 0, "{what}: wider than the window: {wide}");
 }
 
 #[test]

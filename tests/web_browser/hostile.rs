@@ -15,7 +15,7 @@ fn nothing_in_a_session_is_obeyed() {
         let huge = "x".repeat(200_000);
         Story::new(&home, 1, EVIL, 1)
             .model(EVIL)
-            .prompt(&format!("{EVIL} [a](javascript:window.hacked=1) ![i](https://evil.example/t.png) {huge}"))
+            .prompt(&format!("{EVIL}\n\n[a](javascript:window.hacked=1) ![i](https://evil.example/t.png) {huge}"))
             .answer(&json!([
                 {"type": "thinking", "thinking": EVIL, "signature": "s"},
                 {"type": "text", "text": format!("# {EVIL}\n\n```{EVIL}\n{EVIL}\n{huge}\n```\n\n<details><summary>x\n\n| a |\n|--:|\n| {EVIL} |\n| {huge} |")},
@@ -54,7 +54,7 @@ fn nothing_in_a_session_is_obeyed() {
                 }
                 let overflow =
                     browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
-                assert_eq!(overflow, 0, "{path} at {width}");
+                assert!(overflow.as_i64().unwrap() <= 0, "{path} at {width}: {overflow}");
                 assert_eq!(browser.run("return window.hacked ?? null"), serde_json::Value::Null, "{path}");
                 let foreign = "main script, main style, main iframe, main base, main object, main form[action], main img[src^=http], main svg[onload]";
                 assert_eq!(browser.count(foreign), 0, "{path}");
