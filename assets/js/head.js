@@ -16,7 +16,7 @@ export function head(session) {
   const facts = [
     toolMark(about.tool),
     about.project ? foreign(place(about.project), { class: "place", title: printable(about.project) }) : null,
-    about.model ? foreign(about.model) : null,
+    about.model ? foreign(about.model, { class: "model" }) : null,
     h("span", {}, many(session.about.message_count ?? about.message_count, "message")),
     h("span", { title: `${count(about.input_tokens)} in, ${count(about.output_tokens)} out` }, `${short(about.input_tokens)} in · ${short(about.output_tokens)} out`),
     h("span", {}, cost(about.cost_usd)),
