@@ -12,7 +12,7 @@ const KEPT = 4;
 /** Blocks whose messages are remembered without being drawn. */
 const REMEMBERED = 60;
 /** What is laid out in one go. */
-const SLICE = { messages: 4, characters: 20_000 };
+const SLICE = { messages: 2, characters: 10_000 };
 /** The height of a message that nobody saw yet, in pixels. */
 const GUESS = 160;
 const REQUESTS = 2;
@@ -343,7 +343,9 @@ export class MessageWindow {
       block.node.style.minHeight = "";
       block.height = block.node.getBoundingClientRect().height;
     });
-    if (this.guess === GUESS && block.height > 0) this.guess = block.height / this.length(block);
+    if (this.guess !== GUESS || block.height <= 0) return;
+    this.guess = block.height / this.length(block);
+    this.place();
   }
 
   /** Messages far away are asked for again when somebody comes back to them. */
