@@ -44,7 +44,7 @@ fn keys_are_made_shown_once_and_revoked() {
         let server = SyncServer::start();
         let home = user(&server, "me@example.org", |home| drop(everyday(home).write()));
         sign_in(browser, &home, &server, "/keys");
-        browser.wait_for_text("by 1 sessions of me@example.org");
+        browser.wait_for_text("by 1 session of me@example.org");
         check(browser, "keys");
         browser.press("New key");
         browser.fill("dialog input[name=name]", "laptop <b>");
@@ -154,10 +154,10 @@ fn administrators_see_users_invitations_and_the_audit() {
         browser.press("Withdraw the invitation of carol@example.org");
         browser.wait_for_text("No open invitations");
         browser.press("Disable bob@example.org");
-        browser.wait_for_text("disabled");
+        browser.wait_for("main .mark.bad");
         assert_eq!(bob.sfs(&["push"]).code, Some(5));
         browser.press("Enable bob@example.org");
-        browser.wait("!document.querySelector('main').innerText.includes('disabled')");
+        browser.wait("document.querySelector('main .mark.bad') === null");
         assert_eq!(bob.sfs(&["push"]).code, Some(0));
 
         // Whoever does not administer has neither the place nor the answers.
