@@ -2,13 +2,14 @@
 # make demo       the main job, end to end       make bench    the budget, measured
 # make check      format, lints, docs, licences  make static   one static file for any Linux
 # make directions every session in every tool, by the real clients; writes the README's table
+# make screenshots the README's pictures, by a headless Chromium
 # make install    the binary with its two names and manual pages   PREFIX=~/.local
 
 PREFIX ?= $(HOME)/.local
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := target/$(TARGET)/dist/sessionfs
 
-.PHONY: all demo check test directions bench static install clean
+.PHONY: all demo check test directions screenshots bench static install clean
 
 all:
 	cargo build --release --locked
@@ -26,11 +27,16 @@ check:
 test:
 	sh tests/clients/setup.sh
 	sh tests/server/setup.sh
+	sh tests/web_browser/setup.sh
 	cargo test --locked
 
 directions:
 	sh tests/clients/setup.sh
 	SESSIONFS_TESTS_REFUSE_SKIPS=1 SESSIONFS_TESTS_UPDATE_TABLES=1 cargo test --locked --test integration directions::every
+
+screenshots:
+	sh tests/web_browser/setup.sh
+	SESSIONFS_TESTS_REFUSE_SKIPS=1 SESSIONFS_TESTS_SCREENSHOTS=docs/images cargo test --locked --test integration web_browser::screenshots
 
 bench: all
 	sh tests/clients/setup.sh

@@ -10,6 +10,7 @@
 mod clients;
 mod corpus;
 mod cursor;
+mod dashboard;
 mod front;
 mod latency;
 mod measure;
@@ -35,7 +36,7 @@ struct Arguments {
     #[argh(switch)]
     strict: bool,
     /// measure only these: import, size, compactions, daemon, commands, search, resume,
-    /// cursor, latency, front, sync, gigabyte
+    /// cursor, latency, front, sync, dashboard, gigabyte
     #[argh(option)]
     only: Vec<String>,
     #[argh(subcommand)]

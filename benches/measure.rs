@@ -44,6 +44,7 @@ pub(crate) const ALL: [(&str, bool, Measure); 11] = [
     ("latency", true, crate::latency::measure),
     ("front", false, crate::front::measure),
     ("sync", true, crate::wire::measure),
+    ("dashboard", false, crate::dashboard::measure),
     ("gigabyte", true, gigabyte),
 ];
 
@@ -62,7 +63,7 @@ pub(crate) struct Place {
 
 impl Bench {
     /// A home with `corpora` in it. It is kept and shared; nothing may write to it.
-    fn place(&self, corpora: &[Corpus]) -> io::Result<Place> {
+    pub(crate) fn place(&self, corpora: &[Corpus]) -> io::Result<Place> {
         let folder = self.scratch.join(corpora.iter().map(name).collect::<Vec<_>>().join("+"));
         let (home, done) = (folder.join("home"), folder.join("summary.json"));
         if !done.exists() {
@@ -76,7 +77,7 @@ impl Bench {
     }
 
     /// A command that sees `place` and nothing else of this machine.
-    fn command(&self, place: &Place, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, place: &Place, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg0("sfs").args(words).env_clear();
         command.env("HOME", &place.home).env("SFS_HOME", place.archive.path());
@@ -97,7 +98,7 @@ impl Bench {
     }
 
     /// The id of the first listed session.
-    fn first_id(&self, place: &Place) -> io::Result<String> {
+    pub(crate) fn first_id(&self, place: &Place) -> io::Result<String> {
         let list = self.json(place, &["list", "--json"])?;
         list[0]["id"].as_str().map(str::to_owned).ok_or_else(|| io::Error::other("`sfs list` lists nothing"))
     }
@@ -121,7 +122,7 @@ impl Place {
 }
 
 /// A corpus whose home is chosen by [`Bench::place`].
-fn corpus(tool: Tool, sessions: usize, mean_kb: u64) -> Corpus {
+pub(crate) fn corpus(tool: Tool, sessions: usize, mean_kb: u64) -> Corpus {
     Corpus { home: PathBuf::new(), tool, sessions, mean_kb, seed: 1, exact: false, compactions: 0, alive: false }
 }
 

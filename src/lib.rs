@@ -5,6 +5,7 @@
 //! cli, daemon  →  capture, search, export  →  tools, store  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store, security  →  model  →  id, error
 //! cli, daemon, server  →  capture, export  →  tools, store  →  model  →  id, error
+//! cli, server  →  web  →  search, export  →  store
 //! cli  →  doctor  →  daemon  →  capture, export  →  tools, store  →  model  →  id, error
 //! ```
 //!
@@ -27,3 +28,4 @@ pub mod settings;
 pub mod store;
 pub mod sync;
 pub mod tools;
+pub mod web;

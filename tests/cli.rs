@@ -105,13 +105,15 @@ fn the_help_of_a_command() {
 }
 
 /// Examples that run until they are stopped.
-const BLOCKING: [&str; 6] = [
+const BLOCKING: [&str; 8] = [
     "sfs daemon run",
     "sfs daemon logs -f",
     "sfs watch",
     "sfs watch --tool codex --json",
     "sfs watch --count 1",
     "sfs serve --data /var/lib/sessionfs --signup invite",
+    "sfs web",
+    "sfs web --listen 127.0.0.1:8810 --no-open",
 ];
 
 /// What a command needs to have something to do.
@@ -242,8 +244,12 @@ fn every_example_in_every_help_text_works() {
 fn every_command_that_offers_json_gives_one_document() {
     let mut done = 0;
     for (words, help) in commands(&TestHome::new()) {
-        // What is watched is told line by line.
-        if !help.contains("  --json ") || words == ["watch"] || words.last().is_some_and(|word| word == "login") {
+        // What is watched is told line by line, and a dashboard goes on.
+        if !help.contains("  --json ")
+            || words == ["watch"]
+            || words == ["web"]
+            || words.last().is_some_and(|word| word == "login")
+        {
             continue;
         }
         let mut args = with_arguments(&words, &help, &["--json"]);
@@ -305,7 +311,7 @@ fn every_command_knows_what_to_do_with_an_empty_archive() {
     let mut done = 0;
     for (words, help) in commands(&TestHome::new()) {
         let path = words.join(" ");
-        if help.contains("<command>") || ["daemon run", "watch"].contains(&path.as_str()) {
+        if help.contains("<command>") || ["daemon run", "watch", "web"].contains(&path.as_str()) {
             continue;
         }
         for options in [&[][..], &["--json"]].iter().take(1 + usize::from(help.contains("  --json "))) {

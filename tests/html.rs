@@ -18,6 +18,15 @@ fn page(home: &TestHome) -> String {
 
 /// Every element is closed in order, every attribute is one of ours, and nothing is loaded or run.
 fn check(page: &str) {
+    assert!(page.starts_with("<!DOCTYPE html>\n") && page.ends_with("</html>\n"));
+    let style_end = page.find("</style>").unwrap();
+    let style = &page[page.find("<style>").unwrap()..style_end];
+    assert!(!style.contains("url(") && !style.contains("@import"));
+    check_elements(page.replace(style, "<style>").split_once('\n').unwrap().1);
+}
+
+/// The same for a piece of a page.
+pub fn check_elements(page: &str) {
     const ATTRIBUTES: [&str; 17] = [
         "lang",
         "charset",
@@ -37,13 +46,8 @@ fn check(page: &str) {
         "title",
         "width",
     ];
-    assert!(page.starts_with("<!DOCTYPE html>\n") && page.ends_with("</html>\n"));
-    let style_end = page.find("</style>").unwrap();
-    let style = &page[page.find("<style>").unwrap()..style_end];
-    assert!(!style.contains("url(") && !style.contains("@import"));
-    let page = page.replace(style, "<style>").split_once('\n').unwrap().1.to_owned();
     let mut open: Vec<String> = Vec::new();
-    let mut rest = page.as_str();
+    let mut rest = page;
     while let Some(start) = rest.find('<') {
         let end = tag_end(&rest[start..]);
         let tag = &rest[start + 1..start + end];

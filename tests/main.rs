@@ -37,3 +37,5 @@ mod sync;
 mod teammates;
 mod v1;
 mod watch;
+mod web;
+mod web_browser;

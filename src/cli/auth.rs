@@ -30,6 +30,7 @@ enum AuthCommand {
     Status(Look),
     Logout(Logout),
     Keys(Keys),
+    Web(Web),
 }
 
 /// Make an account on a server, and log in with its first key
@@ -138,6 +139,21 @@ struct RevokeKey {
     key: String,
 }
 
+/// Open the server's dashboard, signed in
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "web")]
+#[argh(example = "sfs auth web
+sfs auth web --no-open")]
+#[argh(note = "The link works once, for five minutes. The archive of this machine: sfs web")]
+struct Web {
+    /// only print the link
+    #[argh(switch)]
+    no_open: bool,
+    /// print the link as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
 impl Auth {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         match self.command {
@@ -146,6 +162,7 @@ impl Auth {
             AuthCommand::Status(command) => command.run(context),
             AuthCommand::Logout(_) => logout(context),
             AuthCommand::Keys(command) => command.run(context),
+            AuthCommand::Web(command) => command.run(context),
         }
     }
 }
@@ -311,6 +328,29 @@ impl Keys {
                 context.ui.line("Revoked.")
             }
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct Link {
+    path: String,
+    expires_at: String,
+}
+
+impl Web {
+    fn run(self, context: &Context) -> Result<()> {
+        let account = Account::of(&context.open()?)?;
+        let link: Link = Client::of(&account)?.json("POST", "/api/web/sign-in-links", Some(&json!({})))?;
+        let url = format!("{}{}", account.url, link.path);
+        if self.json {
+            return context.ui.json(&json!({"url": url, "expires_at": link.expires_at}));
+        }
+        context.ui.line(&ui::printable(&url))?;
+        context.ui.note("The link works once, for five minutes.");
+        if !self.no_open && link.path.starts_with("/sign-in#") {
+            super::web::open(&url);
+        }
+        Ok(())
     }
 }
 

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::store::{Filter, SessionRow, Sort, Store, Summary};
 use crate::tools;
+use crate::web::sessions::Session;
 use argh::{ArgsInfo, FromArgs};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// So many rows where no limit is given and a person reads them.
@@ -72,8 +73,7 @@ impl List {
         let filter = self.filter(&store)?;
         let rows = store.list(&filter)?;
         if self.json {
-            let rows: Result<Vec<_>> = rows.iter().map(|(row, summary)| as_json(&store, row, summary)).collect();
-            return context.ui.json(&rows?);
+            return context.ui.json(&Session::all(&store, &rows)?);
         }
         if self.quiet {
             return rows.iter().try_for_each(|(row, _)| context.ui.line(row.public_id.as_str()));
@@ -114,6 +114,7 @@ impl List {
             since: self.since.as_deref().map(arguments::moment).transpose()?,
             until: self.until.as_deref().map(arguments::moment).transpose()?,
             tag: self.tag.clone(),
+            model: None,
             min_messages: if self.all || self.deleted { 0 } else { self.min_messages },
             deleted: self.deleted,
             sort: sort(&self.sort)?,
@@ -154,39 +155,13 @@ pub(super) fn absolute(path: &str) -> String {
 
 /// One session as `sfs list --json` and `sfs show --json` give it.
 pub(super) fn as_json(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Map<String, Value>> {
-    let fields = [
-        ("id", json!(row.public_id.as_str())),
-        ("tool", json!(row.tool)),
-        ("native_id", json!(row.native_id)),
-        ("title", json!(export::title(row, summary))),
-        ("project", json!(summary.project)),
-        ("model", json!(summary.model)),
-        ("created_at", json!(summary.created_at.or(summary.updated_at).and_then(ui::rfc3339))),
-        ("updated_at", json!(summary.updated_at.and_then(ui::rfc3339))),
-        ("message_count", json!(summary.message_count)),
-        ("turn_count", json!(summary.turn_count)),
-        ("tool_call_count", json!(summary.tool_call_count)),
-        ("input_tokens", json!(summary.prompt_tokens())),
-        ("output_tokens", json!(summary.output_tokens)),
-        ("cost_usd", json!(summary.cost().map(|cost| (cost * 1e6).round() / 1e6))),
-        ("tags", json!(store.tags(row.id)?)),
-        ("parent_id", json!(parent(store, row, summary)?)),
-        ("native_present", json!(store.native_present(row.id)?)),
-    ];
-    let mut fields: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    if let Some(at) = row.deleted_at {
-        fields.insert("deleted_at".into(), json!(ui::rfc3339(at)));
-    }
-    Ok(fields)
+    let session = Session::of(store, row.clone(), summary.clone())?;
+    Ok(serde_json::to_value(session).ok().and_then(|value| value.as_object().cloned()).unwrap_or_default())
 }
 
 /// The session that this one continues: announced by us, or told by the tool.
 pub(super) fn parent(store: &Store, row: &SessionRow, summary: &Summary) -> Result<Option<String>> {
-    if let Some((parent, _)) = &row.parent {
-        return Ok(Some(parent.clone()));
-    }
-    let Some(native_id) = &summary.forked_from else { return Ok(None) };
-    Ok(store.find_native(&row.tool, native_id)?.map(|parent| parent.public_id.to_string()))
+    Ok(Session::of(store, row.clone(), summary.clone())?.parent_id)
 }
 
 /// A narrower title says nothing.

@@ -41,6 +41,7 @@ mod sync;
 mod tag;
 pub mod ui;
 mod watch;
+mod web;
 
 use crate::capture;
 use crate::error::Result;
@@ -123,6 +124,7 @@ commands! {
     Doctor(doctor::Doctor),
     Admin(admin::Admin),
     Serve(serve::Serve),
+    Web(web::Web),
     Completions(completions::Completions),
     Man(man::Man),
 }

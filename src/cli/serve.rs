@@ -266,6 +266,20 @@ impl Serve {
     }
 }
 
+/// How `sfs web` listens: at `listen`, for this machine; nothing is logged.
+pub(super) fn local_options(listen: SocketAddr, folder: PathBuf) -> Options {
+    Options {
+        listen,
+        folder,
+        workers: WORKERS,
+        health: api::health().to_string(),
+        trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
+        limits: Limits::default(),
+        log: Arc::new(|_| ()),
+    }
+}
+
 /// What the option says, else the environment.
 fn given(option: Option<String>, name: &str) -> Option<String> {
     option.or_else(|| std::env::var(format!("SESSIONFS_SERVE_{name}")).ok()).filter(|text| !text.is_empty())

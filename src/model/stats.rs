@@ -67,6 +67,18 @@ impl Sum {
         }
     }
 
+    /// Adds another sum.
+    pub fn merge(&mut self, other: Sum) {
+        self.sessions.extend(other.sessions);
+        self.messages += other.messages;
+        self.turns += other.turns;
+        for (model, (replies, usage)) in other.models {
+            let (count, sum) = self.models.entry(model).or_default();
+            *count += replies;
+            add(sum, &usage);
+        }
+    }
+
     /// In how many sessions something was done.
     pub fn sessions(&self) -> u64 {
         self.sessions.len() as u64

@@ -10,11 +10,13 @@
 
 mod excerpt;
 mod scan;
+mod sessions;
 mod sieve;
 mod texts;
 
 pub use excerpt::Excerpt;
 pub use scan::Scanned;
+pub use sessions::{InSession, SessionsFound, excerpts, sessions};
 
 use crate::error::Result;
 use crate::export;

@@ -15,7 +15,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-const MIGRATIONS: [&str; 2] = [include_str!("schema/001_server.sql"), include_str!("schema/002_share.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/001_server.sql"),
+    include_str!("schema/002_share.sql"),
+    include_str!("schema/003_dashboard.sql"),
+];
 /// "SFSS" in ASCII.
 const APPLICATION_ID: i32 = 0x5346_5353;
 /// Before the random part of a key.
@@ -94,6 +98,21 @@ pub struct KeyRow {
     pub name: Option<String>,
     pub created_at: i64,
     pub last_used_at: Option<i64>,
+}
+
+/// An invitation, as it is listed. The code itself is known only to who made it.
+#[derive(Debug)]
+pub struct InviteRow {
+    /// Tells it from others; the beginning of the code's hash.
+    pub id: String,
+    /// The one address that it is for.
+    pub email: Option<String>,
+    /// In milliseconds.
+    pub created_at: i64,
+    /// In milliseconds.
+    pub expires_at: i64,
+    /// The address of who signed up with it.
+    pub used_by: Option<String>,
 }
 
 /// What became of an attempt to sign up.
@@ -285,6 +304,37 @@ impl Accounts {
         Ok(code)
     }
 
+    /// Invitations that were not dropped yet, the newest first.
+    pub fn invites(&self) -> Result<Vec<InviteRow>> {
+        let db = self.lock();
+        let mut statement = db.prepare_cached(
+            "SELECT lower(hex(substr(i.hash, 1, 8))), i.email, i.created_at, i.expires_at, a.email
+             FROM invite i LEFT JOIN account a ON a.id = i.used_by ORDER BY i.created_at DESC, i.hash LIMIT 1000",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(InviteRow {
+                id: row.get(0)?,
+                email: row.get(1)?,
+                created_at: row.get(2)?,
+                expires_at: row.get(3)?,
+                used_by: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Takes back an invitation that nobody used; says whether there was one.
+    pub fn revoke_invite(&self, id: &str) -> Result<bool> {
+        let sql = "DELETE FROM invite WHERE lower(hex(substr(hash, 1, 8))) = ?1 AND used_by IS NULL";
+        self.write(|db| {
+            let was_there = db.execute(sql, [id])? > 0;
+            if was_there {
+                Entry { detail: id.to_owned(), ..Entry::of(Event::InviteRevoked) }.record(db, now())?;
+            }
+            Ok(was_there)
+        })
+    }
+
     /// Drops invitations that can't be used any more; says how many.
     pub fn forget_invites(&self) -> Result<u64> {
         let sql = "DELETE FROM invite WHERE expires_at < ?1 OR used_by IS NOT NULL";
@@ -329,9 +379,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-const ACCOUNT: &str = "a.id, a.email, a.created_at, a.disabled_at, a.is_admin";
+pub(super) const ACCOUNT: &str = "a.id, a.email, a.created_at, a.disabled_at, a.is_admin";
 
-fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
+pub(super) fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
     let id: String = row.get(0)?;
     Ok(Account {
         id: Uuid::parse_str(&id)
@@ -388,13 +438,13 @@ fn new_key(db: &Connection, account: Uuid, name: Option<&str>, now: i64) -> Resu
 }
 
 /// `prefix` and 128 random bits in hexadecimal.
-fn token(prefix: &str) -> Result<String> {
+pub(super) fn token(prefix: &str) -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::failed(format!("no random bytes: {error}")))?;
     Ok(format!("{prefix}{}", Uuid::from_bytes(bytes).simple()))
 }
 
-fn is_token(text: &str, prefix: &str) -> bool {
+pub(super) fn is_token(text: &str, prefix: &str) -> bool {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(is_hex))
 }

@@ -3,6 +3,7 @@
 use super::accounts::{Accounts, Caller, Denied, Signup, now};
 use super::archives::Archives;
 use super::audit::{Entry, Event, Refusals};
+use super::dashboard::{self, Archive, Dashboard, Visit, assets, cookie};
 use super::exchange::{Opening, Request, Response, Service};
 use super::network::household;
 use super::query::MAX_JSON;
@@ -24,6 +25,8 @@ use uuid::Uuid;
 
 /// So many clients' shares are remembered.
 const CLIENTS: usize = 10_000;
+/// Attempts to sign in with a browser from one address in a minute.
+const SIGN_INS: u32 = 10;
 /// What a form adds to the file in it.
 const FORM: u64 = 64 << 10;
 /// Tries to claim a share, of an account and of its network, in an hour.
@@ -62,6 +65,8 @@ pub struct Api {
     refusals: Mutex<Refusals>,
     keys: Limiter<[u8; 32]>,
     addresses: Limiter<IpAddr>,
+    sign_ins: Limiter<IpAddr>,
+    dashboard: Dashboard,
     claims: Limiter<Claimant>,
     readers: Limiter<IpAddr>,
     webhook: Option<Webhook>,
@@ -113,6 +118,8 @@ impl Api {
             refusals: Mutex::default(),
             keys: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
             addresses: Limiter::new(Rate::new(policy.rate, Duration::from_secs(60)), CLIENTS),
+            sign_ins: Limiter::new(Rate::new(SIGN_INS, Duration::from_secs(60)), CLIENTS),
+            dashboard: Dashboard::default(),
             claims: Limiter::new(Rate::new(CLAIMS, Duration::from_secs(3600)), CLIENTS),
             readers: Limiter::new(Rate::new(PAGES, Duration::from_secs(60)), CLIENTS),
             webhook: webhook.transpose()?,
@@ -133,43 +140,64 @@ impl Api {
 
     fn dispatch(&self, request: &mut Request) -> Answer {
         let path = request.path.clone();
+        if let Some(response) = assets::answer(request) {
+            return self.limit_address(request.client).map(|()| response);
+        }
         match Route::open(&request.method, &path)? {
             Route::Health => Ok(json(200, &health())),
             Route::Signup => self.limit_address(request.client).and_then(|()| keys::sign_up(self, request)),
+            Route::Web(dashboard::Route::SignIn) => {
+                limited(self.sign_ins.take(&household(request.client), Instant::now()))?;
+                dashboard::sign_in(self, request)
+            }
+            Route::Web(dashboard::Route::SignOut) => {
+                self.limit_address(request.client).and_then(|()| dashboard::sign_out(self, request))
+            }
             Route::Link(token) => {
                 limited(self.readers.take(&household(request.client), Instant::now()))?;
                 links::open(self, request, token)
             }
             route => {
-                let caller = self.caller(&request.opening())?;
+                let caller = self.caller(&request.opening(), &route)?;
                 Call { api: self, request, caller }.answer(&route)
             }
         }
     }
 
-    fn caller(&self, opening: &Opening) -> Result<Caller, Refusal> {
-        let key = self.key(opening)?;
-        limited(self.keys.take(&Hash::of(key.as_bytes()).0, Instant::now()))?;
-        self.authenticated(opening, key)
+    fn caller(&self, opening: &Opening, route: &Route<'_>) -> Result<Caller, Refusal> {
+        let proof = self.proof(opening, route)?;
+        let (Proof::Key(secret) | Proof::Cookie(secret)) = proof;
+        limited(self.keys.take(&Hash::of(secret.as_bytes()).0, Instant::now()))?;
+        self.authenticated(opening, proof)
     }
 
-    fn key<'o>(&self, opening: &'o Opening) -> Result<&'o str, Refusal> {
-        let header = opening.authorization.as_deref().and_then(|value| value.split_once(' '));
+    /// A key counts before a cookie.
+    fn proof<'o>(&self, opening: &'o Opening, route: &Route<'_>) -> Result<Proof<'o>, Refusal> {
+        let header = opening.header("authorization").and_then(|value| value.split_once(' '));
         if let Some((_, key)) = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
-            return Ok(key.trim());
+            return Ok(Proof::Key(key.trim()));
+        }
+        if let Some(cookie) = cookie::value(opening, cookie::NAME).filter(|_| route.takes_cookies()) {
+            cookie::check_sender(opening)?;
+            return Ok(Proof::Cookie(cookie));
         }
         self.limit_address(opening.client)?;
         Err(unauthorised("Missing or invalid Authorization header"))
     }
 
-    fn authenticated(&self, opening: &Opening, key: &str) -> Result<Caller, Refusal> {
-        match self.accounts.authenticate(key)? {
+    fn authenticated(&self, opening: &Opening, proof: Proof<'_>) -> Result<Caller, Refusal> {
+        let caller = match proof {
+            Proof::Key(key) => self.accounts.authenticate(key)?,
+            Proof::Cookie(cookie) => self.accounts.signed_in(cookie)?,
+        };
+        match caller {
             Ok(caller) => Ok(caller),
             Err(denied) => {
                 self.limit_address(opening.client)?;
                 let entry = Entry { detail: opening.path.clone(), ..Entry::of(Event::AuthFailed) };
                 self.note_refusal(opening.client, entry);
                 Err(match denied {
+                    Denied::Unknown if matches!(proof, Proof::Cookie(_)) => Refusal::new(401, "Not signed in"),
                     Denied::Unknown => unauthorised("Invalid API key"),
                     Denied::Disabled => Refusal::new(403, "Account is disabled"),
                 })
@@ -181,8 +209,11 @@ impl Api {
     /// request itself is still to come.
     fn welcome(&self, opening: &Opening) -> Result<(), Refusal> {
         match Route::open(&opening.method, &opening.path)? {
-            Route::Health | Route::Signup | Route::Link(_) => Ok(()),
-            _ => self.key(opening).and_then(|key| self.authenticated(opening, key)).map(|_| ()),
+            Route::Health
+            | Route::Signup
+            | Route::Link(_)
+            | Route::Web(dashboard::Route::SignIn | dashboard::Route::SignOut) => Ok(()),
+            route => self.proof(opening, &route).and_then(|proof| self.authenticated(opening, proof)).map(|_| ()),
         }
     }
 
@@ -218,7 +249,7 @@ impl Api {
     }
 
     /// Records what anybody can cause as often as he likes.
-    fn note_refusal(&self, client: IpAddr, entry: Entry) {
+    pub(super) fn note_refusal(&self, client: IpAddr, entry: Entry) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if refusals.is_first(client, now()) {
             let detail = entry.detail.chars().take(500).collect();
@@ -254,9 +285,20 @@ impl Service for Api {
     }
 }
 
-/// What every answer says.
+/// What every answer says; the dashboard's files may be kept.
 fn plain(response: Response) -> Response {
-    response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff")
+    let may_be_kept = response.headers.iter().any(|(name, _)| *name == "Cache-Control");
+    let response = if may_be_kept { response } else { response.with("Cache-Control", "no-store") };
+    response.with("X-Content-Type-Options", "nosniff")
+}
+
+/// How somebody shows who he is.
+#[derive(Clone, Copy)]
+enum Proof<'o> {
+    /// A program, with a key.
+    Key(&'o str),
+    /// A browser that is signed in.
+    Cookie(&'o str),
 }
 
 fn unauthorised(message: &str) -> Refusal {
@@ -300,7 +342,10 @@ enum Route<'p> {
     DeltaPush,
     Audit,
     Users,
+    User(&'p str),
     Invites,
+    Invite(&'p str),
+    Web(dashboard::Route<'p>),
     Shares,
     Share(&'p str),
     SharesOf(&'p str),
@@ -317,6 +362,9 @@ impl<'p> Route<'p> {
     fn of(path: &'p str) -> Option<Route<'p>> {
         if path == "/health" {
             return Some(Route::Health);
+        }
+        if let Some(route) = dashboard::Route::of(path) {
+            return Some(Route::Web(route));
         }
         if let Some(token) = path.strip_prefix("/s/").filter(|token| !token.contains('/')) {
             return Some(Route::Link(token));
@@ -352,7 +400,9 @@ impl<'p> Route<'p> {
             ["delta", "push"] => Route::DeltaPush,
             ["admin", "audit"] => Route::Audit,
             ["admin", "users"] => Route::Users,
+            ["admin", "users", user] => Route::User(user),
             ["admin", "invites"] => Route::Invites,
+            ["admin", "invites", invite] => Route::Invite(invite),
             _ => return None,
         })
     }
@@ -371,7 +421,6 @@ impl<'p> Route<'p> {
             Route::Signup
             | Route::Reindex
             | Route::Restore(_)
-            | Route::Invites
             | Route::DeltaHasChunks
             | Route::DeltaChunks
             | Route::DeltaPull
@@ -379,12 +428,32 @@ impl<'p> Route<'p> {
             | Route::Handoffs(_)
             | Route::Claim
             | Route::Accept(_) => &["POST"],
-            Route::Keys | Route::Sessions | Route::SharesOf(_) => &["GET", "POST"],
-            Route::Key(_) | Route::Share(_) | Route::Item(_) => &["DELETE"],
+            Route::Keys | Route::Sessions | Route::SharesOf(_) | Route::Invites => &["GET", "POST"],
+            Route::Key(_) | Route::Share(_) | Route::Item(_) | Route::Invite(_) => &["DELETE"],
             Route::Session(_) => &["GET", "PATCH", "DELETE"],
+            Route::User(_) => &["PATCH"],
             Route::Sync(_) => &["GET", "PUT"],
+            Route::Web(route) => route.methods(),
             _ => &["GET"],
         }
+    }
+
+    /// True for what the dashboard uses. Programs that move archives show a key, and so does who wants a link to sign in.
+    fn takes_cookies(&self) -> bool {
+        !matches!(
+            self,
+            Route::Sessions
+                | Route::Reindex
+                | Route::Sync(_)
+                | Route::Download(_)
+                | Route::DeltaChanges
+                | Route::DeltaSession(_)
+                | Route::DeltaHasChunks
+                | Route::DeltaChunks
+                | Route::DeltaPull
+                | Route::DeltaPush
+                | Route::Web(dashboard::Route::SignInLinks)
+        )
     }
 }
 
@@ -409,7 +478,10 @@ impl Call<'_> {
             Route::Reindex => sessions::reindex(self),
             Route::Audit => admin::audit(self),
             Route::Users => admin::users(self),
+            Route::User(user) => admin::change_user(self, user),
+            Route::Invites if is_read => admin::invites(self),
             Route::Invites => admin::invite(self),
+            Route::Invite(invite) => admin::revoke_invite(self, invite),
             Route::Shares => sharing::list(self, None),
             Route::Share(share) => sharing::revoke(self, share),
             Route::SharesOf(id) if is_read => sharing::list(self, Some(&session_id(id)?)),
@@ -440,6 +512,11 @@ impl Call<'_> {
             Route::DeltaChunks => delta::chunks(self),
             Route::DeltaPull => delta::pull(self),
             Route::DeltaPush => delta::push(self),
+            Route::Web(dashboard::Route::SignInLinks) => dashboard::sign_in_link(self.api, &self.caller),
+            Route::Web(route) => {
+                let archive = Archive::Account { api: self.api, caller: &self.caller };
+                Visit { dashboard: &self.api.dashboard, archive, request: self.request }.answer(&route)
+            }
         }
     }
 

@@ -245,11 +245,12 @@ fn strangers(data: &Path, known: &BTreeSet<Uuid>) -> Vec<String> {
     strangers.map(|name| format!("accounts/{name} belongs to no account")).collect()
 }
 
-/// Drops what nobody needs any more: used and late invitations, audit events of more than a year ago. No session and no
+/// Drops what nobody needs any more: used and late invitations and sign-ins, audit events of more than a year ago. No session and no
 /// byte of one.
 pub fn tidy(data: &Path) -> Result<Tidied> {
     let accounts = open_accounts(data)?;
     let archives = Archives::new(&accounts_folder(data));
+    accounts.forget_sign_ins()?;
     let mut tidied =
         Tidied { invites: accounts.forget_invites()?, events: accounts.forget_events(AUDIT_DAYS)?, archives: 0 };
     for (account, _) in accounts.list()? {

@@ -35,7 +35,7 @@ impl Request {
         Opening {
             method: self.method.clone(),
             path: self.path.clone(),
-            authorization: self.header("authorization").map(str::to_owned),
+            headers: self.headers.clone(),
             client: self.client,
         }
     }
@@ -47,8 +47,15 @@ impl Request {
 pub struct Opening {
     pub method: String,
     pub path: String,
-    pub authorization: Option<String>,
+    pub headers: Vec<(String, String)>,
     pub client: IpAddr,
+}
+
+impl Opening {
+    /// The first header of that name (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// What is answered.

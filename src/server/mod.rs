@@ -10,9 +10,11 @@
 //! - [`exchange`]: one request and its answer, between the network front and the API,
 //! - [`api`]: the routes; [`keys`], [`sessions`], [`transfer`], [`delta`], [`admin`] answer them, [`reply`], [`query`] and
 //!   [`multipart`] are their grammar,
+//! - [`dashboard`]: the same archives for a browser, and `sfs web`,
 //! - [`sharing`], [`inbox`] and [`links`]: what an account lets others see; [`grant`]: [`delta`] for those others; [`webhook`]
 //!   tells the operator's own service of it,
-//! - [`accounts`], [`shares`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the same as everybody's,
+//! - [`accounts`], [`sign_ins`], [`shares`] and [`audit`]: the server's own database; [`archives`]: one archive an account, the
+//!   same as everybody's,
 //! - [`mod@backup`]: a copy of all of it while it runs.
 //!
 //! Nothing here prints; TLS is the business of a proxy in front.
@@ -23,6 +25,7 @@ pub mod api;
 pub mod archives;
 pub mod audit;
 pub mod backup;
+pub mod dashboard;
 mod delta;
 mod door;
 pub mod exchange;
@@ -40,6 +43,7 @@ mod reply;
 mod sessions;
 pub mod shares;
 mod sharing;
+mod sign_ins;
 mod transfer;
 mod view;
 pub mod webhook;

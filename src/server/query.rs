@@ -47,7 +47,7 @@ impl Query {
 }
 
 /// `application/x-www-form-urlencoded`; `None` where it is not UTF-8. A `%` that is no code stands for itself.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -42,6 +42,10 @@ impl Refusal {
         self
     }
 
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn not_found() -> Refusal {
         Refusal::new(404, "Session not found")
     }

@@ -8,6 +8,7 @@ use super::accounts::{Accounts, account_of, now};
 use crate::error::{Error, Result};
 use crate::id::{Hash, SessionId};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use std::collections::HashMap;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -163,6 +164,19 @@ fn by_secret(db: &Connection, secret: &str, now: i64) -> Result<Option<(Share, O
 }
 
 impl Accounts {
+    /// How many others can see each of an owner's sessions now; a link counts as one.
+    pub fn seen_by_others(&self, owner: Uuid) -> Result<HashMap<String, u64>> {
+        let db = self.lock();
+        let mut statement = db.prepare_cached(
+            "SELECT session, count(*) FROM share
+             WHERE owner = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+               AND (email IS NULL OR accepted_at IS NOT NULL)
+             GROUP BY session",
+        )?;
+        let rows = statement.query_map(params![owner.to_string(), now()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Makes a share, and the secret that opens it: a claim code, or a link's token. A session is shared with an address
     /// once: again, it is the same share on new terms. `None` where the owner has too many.
     pub fn share(&self, new: &NewShare) -> Result<Option<(Share, String)>> {

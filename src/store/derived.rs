@@ -148,6 +148,23 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// A session's messages behind row `after`, in the order of their capture.
+    pub fn messages_after(&self, session: i64, after: i64) -> Result<Vec<MessageRow>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, stream, start, length, line, part, role, flags FROM message
+             WHERE session = ?1 AND id > ?2 ORDER BY id",
+        )?;
+        let rows = statement.query_map([session, after], message_from)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many messages of a session are indexed, and the last one's row.
+    pub fn indexed_messages(&self, session: i64) -> Result<(u64, i64)> {
+        let sql = "SELECT count(*), coalesce(max(id), 0) FROM message WHERE session = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
     /// A session's messages by stream: each one's row, and which of its line's messages it is.
     pub fn message_parts(&self, session: i64) -> Result<BTreeMap<i64, Vec<(i64, u32)>>> {
         let mut statement =

@@ -8,6 +8,7 @@ mod check;
 mod checkpoints;
 mod copies;
 mod derived;
+mod listing;
 mod metadata;
 mod native_files;
 mod native_rows;

@@ -124,6 +124,8 @@ pub struct Filter {
     pub until: Option<i64>,
     /// With this tag.
     pub tag: Option<String>,
+    /// Whose last model this is.
+    pub model: Option<String>,
     /// With at least so many messages.
     pub min_messages: u64,
     /// Deleted ones only.
@@ -162,6 +164,8 @@ pub enum Sort {
     #[default]
     Recent,
     Oldest,
+    /// The one that began last comes first.
+    Created,
     /// The one that came to this archive last comes first.
     Arrival,
     Messages,
@@ -169,15 +173,32 @@ pub enum Sort {
     Cost,
 }
 
-const SESSION: &str =
+impl Sort {
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Sort::Recent => "m.updated_at DESC, s.id DESC",
+            Sort::Oldest => "m.updated_at, s.id",
+            Sort::Created => "m.created_at DESC, s.id DESC",
+            Sort::Arrival => "s.id DESC",
+            Sort::Messages => "m.message_count DESC, s.id DESC",
+            Sort::Tokens => {
+                "m.input_tokens + m.cache_read_tokens + m.cache_write_tokens + m.output_tokens DESC, s.id DESC"
+            }
+            Sort::Cost => "m.cost_usd DESC, s.id DESC",
+        }
+    }
+}
+
+pub(super) const SESSION: &str =
     "s.id, s.public_id, s.tool, s.native_id, s.title, s.deleted_at, s.parent, s.relation, s.inherited,
     s.purged_at";
-const SUMMARY: &str = "tool_title, tool_title_rank, prompt_title, project, model, tool_version, interface, git_branch,
+pub(super) const SUMMARY: &str =
+    "tool_title, tool_title_rank, prompt_title, project, model, tool_version, interface, git_branch,
     git_commit, git_remote, forked_from, created_at, updated_at, message_count, turn_count, tool_call_count,
     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, unpriced_replies";
-const SESSION_COLUMNS: usize = 10;
+pub(super) const SESSION_COLUMNS: usize = 10;
 
-fn session_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
+pub(super) fn session_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
     let public_id: String = row.get(1)?;
     let parent: Option<String> = row.get(6)?;
     let relation: Option<String> = row.get(7)?;
@@ -195,7 +216,7 @@ fn session_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
     })
 }
 
-fn summary_from(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Summary> {
+pub(super) fn summary_from(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Summary> {
     if row.get_ref(from + 1)? == rusqlite::types::ValueRef::Null {
         return Ok(Summary::default());
     }
@@ -237,6 +258,7 @@ impl Conditions {
         let mut conditions = Conditions::default();
         conditions.clauses.push(if filter.deleted { "s.deleted_at IS NOT NULL" } else { "s.deleted_at IS NULL" });
         conditions.text("s.tool = ?", filter.tool.as_ref());
+        conditions.text("m.model = ?", filter.model.as_ref());
         conditions.number("coalesce(m.updated_at, 0) >= ?", filter.since);
         conditions.number("coalesce(m.updated_at, 0) < ?", filter.until);
         conditions.text("EXISTS (SELECT 1 FROM tag t WHERE t.session = s.id AND t.tag = ?)", filter.tag.as_ref());
@@ -459,20 +481,11 @@ impl Store {
     /// Sessions with their summaries.
     pub fn list(&self, filter: &Filter) -> Result<Vec<(SessionRow, Summary)>> {
         let conditions = Conditions::of(filter);
-        let order = match filter.sort {
-            Sort::Recent => "m.updated_at DESC, s.id DESC",
-            Sort::Oldest => "m.updated_at, s.id",
-            Sort::Arrival => "s.id DESC",
-            Sort::Messages => "m.message_count DESC, s.id DESC",
-            Sort::Tokens => {
-                "m.input_tokens + m.cache_read_tokens + m.cache_write_tokens + m.output_tokens DESC, s.id DESC"
-            }
-            Sort::Cost => "m.cost_usd DESC, s.id DESC",
-        };
         // A session without a summary has been announced but not captured yet.
         let sql = format!(
-            "SELECT {SESSION}, {SUMMARY} FROM summary m CROSS JOIN session s ON s.id = m.session WHERE {} ORDER BY {order} LIMIT {} OFFSET {}",
+            "SELECT {SESSION}, {SUMMARY} FROM summary m CROSS JOIN session s ON s.id = m.session WHERE {} ORDER BY {} LIMIT {} OFFSET {}",
             conditions.sql(),
+            filter.sort.sql(),
             filter.limit.map_or(-1, |limit| limit as i64),
             filter.skip
         );

@@ -7,6 +7,7 @@ use crate::model::message::Usage;
 use crate::model::stats::{Deed, Work};
 use rusqlite::params_from_iter;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 struct SessionFacts {
     tool: String,
@@ -35,6 +36,23 @@ impl Store {
                 deed(row.get(0)?, row.get(1)?, Work::Message { is_prompt: row.get::<_, i64>(2)? == 0 });
             }
         }
+        self.for_each_usage(&mut |session, at, model, usage| deed(session, at, Work::Reply { model, usage }))
+    }
+
+    /// The same for models' replies within a span of time, in milliseconds.
+    pub fn for_each_reply(&self, filter: &Filter, span: Range<i64>, each: &mut dyn FnMut(&Deed<'_>)) -> Result<()> {
+        let sessions = self.session_facts(filter)?;
+        self.for_each_usage(&mut |session, at, model, usage| {
+            let Some(SessionFacts { tool, project, updated_at }) = sessions.get(&session) else { return };
+            let at = at.or(*updated_at);
+            if at.is_some_and(|at| span.contains(&at)) {
+                let work = Work::Reply { model, usage };
+                each(&Deed { session, tool, project: project.as_deref(), at, work });
+            }
+        })
+    }
+
+    fn for_each_usage(&self, each: &mut dyn FnMut(i64, Option<i64>, Option<&str>, Usage)) -> Result<()> {
         let mut statement = self.connection.prepare(
             "SELECT session, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens FROM usage",
         )?;
@@ -48,7 +66,7 @@ impl Store {
                 reasoning_tokens: 0,
             };
             let model = row.get_ref(2)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-            deed(row.get(0)?, row.get(1)?, Work::Reply { model, usage });
+            each(row.get(0)?, row.get(1)?, model, usage);
         }
         Ok(())
     }

@@ -118,6 +118,26 @@ impl Store {
         Ok(self.connection.prepare_cached("SELECT number FROM change")?.query_row([], |row| row.get(0))?)
     }
 
+    /// The number of a session's last change.
+    pub fn session_change(&self, session: i64) -> Result<i64> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT max(coalesce((SELECT max(changed) FROM stream WHERE session = ?1), 0),
+                        coalesce((SELECT max(changed) FROM register WHERE session = ?1), 0))",
+        )?;
+        Ok(statement.query_row([session], |row| row.get(0))?)
+    }
+
+    /// The last change's number, and what at most `limit` sessions that changed after number `since` are called.
+    pub fn changed_sessions(&self, since: i64, limit: u32) -> Result<(i64, Vec<String>)> {
+        let number = self.change_number()?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT s.public_id FROM session s WHERE s.id IN (SELECT session FROM stream WHERE changed > ?1
+               UNION SELECT session FROM register WHERE changed > ?1) LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![since, limit], |row| row.get(0))?;
+        Ok((number, rows.collect::<rusqlite::Result<_>>()?))
+    }
+
     /// The number of the transaction under way.
     pub(super) fn next_change(&mut self) -> Result<i64> {
         if let Some(number) = self.change {

@@ -10,7 +10,7 @@ use sessionfs::server::api::Policy;
 use sessionfs::sync::wire::{Part, Push, SessionState, StreamPlace, StreamState, pack};
 
 /// Every route that wants a key; `{id}` stands for a session, `{key}` for a key's id.
-const ROUTES: [(&str, &str); 36] = [
+const ROUTES: [(&str, &str); 60] = [
     ("GET", "/api/v1/auth/me"),
     ("GET", "/api/v1/auth/keys"),
     ("POST", "/api/v1/auth/keys"),
@@ -47,6 +47,30 @@ const ROUTES: [(&str, &str); 36] = [
     ("POST", "/api/v1/delta/chunks"),
     ("POST", "/api/v1/delta/pull"),
     ("POST", "/api/v1/delta/push"),
+    ("PATCH", "/api/v1/admin/users/{key}"),
+    ("GET", "/api/v1/admin/invites"),
+    ("DELETE", "/api/v1/admin/invites/{key}"),
+    ("POST", "/api/web/sign-in-links"),
+    ("GET", "/api/web/me"),
+    ("GET", "/api/web/facets"),
+    ("GET", "/api/web/stats"),
+    ("GET", "/api/web/changes"),
+    ("POST", "/api/web/export"),
+    ("POST", "/api/web/sessions/bulk"),
+    ("GET", "/api/web/sessions"),
+    ("GET", "/api/web/sessions?q=message"),
+    ("GET", "/api/web/sessions/{id}"),
+    ("PATCH", "/api/web/sessions/{id}"),
+    ("DELETE", "/api/web/sessions/{id}"),
+    ("GET", "/api/web/sessions/{id}/messages"),
+    ("GET", "/api/web/sessions/{id}/messages/0"),
+    ("GET", "/api/web/sessions/{id}/outline"),
+    ("GET", "/api/web/sessions/{id}/find?q=message"),
+    ("POST", "/api/web/sessions/{id}/restore"),
+    ("GET", "/api/web/sessions/{id}/download?format=html"),
+    ("POST", "/api/web/sessions/{id}/checkpoints"),
+    ("DELETE", "/api/web/sessions/{id}/checkpoints/a"),
+    ("DELETE", "/api/web/sessions/{id}/checkpoints/%2F"),
 ];
 
 const UNKNOWN: &str = "sk_sfs_00000000000000000000000000000000";
@@ -67,6 +91,7 @@ fn ask_through(server: &Server, (method, path): (&str, &str), id: &str, key: &st
         "PUT" => ask.archive(&packed(&session(id, 1))),
         "PATCH" => ask.json(&json!({"title": "mine"})),
         "POST" if path.ends_with("/keys") || path.ends_with("/invites") => ask.json(&json!({})),
+        "POST" if path.ends_with("/checkpoints") => ask.json(&json!({"name": "a"})),
         "POST" if path.ends_with("/shares") => ask.json(&json!({"with": "carol@example.com"})),
         "POST" if path.ends_with("/handoffs") => ask.json(&json!({"to": "carol@example.com"})),
         "POST" if path.ends_with("/delta/has-chunks") => ask.json(&json!([Hash::of(b"x")])),

@@ -13,7 +13,7 @@ mod operator;
 mod python_client;
 mod sessions;
 mod sharing;
-mod stand;
+pub mod stand;
 mod wire;
 
 use serde_json::{Value, json};

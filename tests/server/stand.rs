@@ -47,7 +47,7 @@ impl Service for TestService {
     }
 
     fn deny(&self, opening: &Opening) -> Option<Response> {
-        let is_welcome = opening.path != "/members" || opening.authorization.as_deref() == Some("Bearer member");
+        let is_welcome = opening.path != "/members" || opening.header("authorization") == Some("Bearer member");
         (!is_welcome).then(|| Response::bytes(401, "text/plain", b"members only".to_vec()).with("X-Split", "a\r\nX: b"))
     }
 

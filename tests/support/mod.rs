@@ -6,4 +6,5 @@ pub mod home;
 pub mod said;
 pub mod schema;
 pub mod server;
+pub mod web;
 pub mod written;

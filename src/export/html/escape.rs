@@ -4,7 +4,7 @@ use crate::model::printable::printable;
 
 /// `text` as the content of an element or of an attribute between quotes. What a terminal would obey is gone, what hides
 /// or turns text is shown as its code point.
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     escape(&printable(&without_ansi(text)))
 }
 

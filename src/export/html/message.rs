@@ -7,7 +7,7 @@ use crate::model::message::{Block, ImageKind, ImageSource, Message};
 
 /// A piece of a message, whole elements each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
     /// Prose, thinking, pictures.
     Html(String),
     /// A tool call; its result belongs right behind it.
@@ -35,7 +35,7 @@ const MAX_IMAGE: usize = 12 << 20;
 const RASTER: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /// The pieces of `message`, in order. Pictures behind a result are a part of it.
-pub(super) fn pieces(message: &Message) -> Vec<Piece> {
+pub fn pieces(message: &Message) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for block in &message.content {
         match (block, pieces.last_mut()) {

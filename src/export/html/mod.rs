@@ -17,8 +17,8 @@ use crate::model::message::{Block, Message, Role};
 use crate::model::price;
 use crate::store::{Store, Summary};
 use crate::tools;
-use escape::escaped;
-use message::{Piece, pieces};
+pub use escape::escaped;
+pub use message::{Piece, pieces};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io::Write;
@@ -50,7 +50,7 @@ pub fn html(
 }
 
 /// The ids of what the model would see next: of messages, and of calls, which some tools write before their message.
-fn live_ids(session: &ArchivedSession<'_>) -> Result<HashSet<String>> {
+pub fn live_ids(session: &ArchivedSession<'_>) -> Result<HashSet<String>> {
     let mut ids = HashSet::new();
     for message in tools::conversation(session)?.messages {
         let message = message?;
@@ -60,7 +60,8 @@ fn live_ids(session: &ArchivedSession<'_>) -> Result<HashSet<String>> {
     Ok(ids)
 }
 
-fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
+/// The ids of the calls that a message makes or answers.
+pub fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
     message.content.iter().filter_map(|block| match block {
         Block::ToolUse { id, .. } | Block::ToolResult { id, .. } => Some(id.as_str()),
         _ => None,

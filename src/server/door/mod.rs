@@ -359,7 +359,7 @@ impl Door {
         let opening = Opening {
             method: head.method.to_owned(),
             path: head.path().to_owned(),
-            authorization: head.header("authorization").map(str::to_owned),
+            headers: head.headers.clone(),
             client,
         };
         let service = Arc::clone(&self.service);

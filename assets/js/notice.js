@@ -1,0 +1,42 @@
+// What is said in passing, and what is said in place of a view: empty lists, errors, waiting.
+
+import { h } from "./dom.js";
+
+/** A sentence that goes away by itself. */
+export function toast(text, kind = "") {
+  const note = h("p", { class: `toast ${kind}` }, text);
+  document.getElementById("toasts").append(note);
+  setTimeout(() => note.remove(), kind === "bad" ? 8000 : 4000);
+}
+
+/** Runs `work`; says what went wrong. Whether it went well. */
+export async function attempt(work, success = null) {
+  try {
+    await work();
+    if (success) toast(success);
+    return true;
+  } catch (error) {
+    if (error.name !== "AbortError") toast(error.message, "bad");
+    return false;
+  }
+}
+
+/** Nothing is here: why, and what to do. */
+export const empty = (heading, ...rest) => h("div", { class: "empty" }, h("h2", {}, heading), ...rest);
+
+/** The view could not be drawn. */
+export function failed(error, again) {
+  const retry = h("button", { type: "button", class: "button", onclick: again }, "Try again");
+  const lost = error.status === 404;
+  return h(
+    "div",
+    { class: "empty", role: "alert" },
+    h("h2", {}, lost ? "Not found" : "That did not work"),
+    h("p", {}, error.message),
+    h("p", { class: "row" }, lost ? null : retry, h("a", { class: "button", href: "/sessions" }, "All sessions")),
+  );
+}
+
+/** Grey bars in place of `lines` lines that are on their way. */
+export const waiting = (lines) =>
+  h("div", { class: "waiting", "aria-hidden": "true" }, Array.from({ length: lines }, () => h("div", { class: "bone" })));

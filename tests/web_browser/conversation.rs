@@ -1,0 +1,229 @@
+//! One session: everything in it is shown as what it is, found, reached by an address and by keys, and followed while it grows.
+
+use super::driver::{ENTER, ESCAPE, SHIFT};
+use super::written::{Story, everyday};
+use super::{open_session, recorded, signed_in, with_browser};
+use crate::support::home::TestHome;
+use crate::support::web::LocalWeb;
+
+#[test]
+fn calls_and_results_are_shown_as_what_they_are() {
+    with_browser("calls_and_results_are_shown_as_what_they_are", |browser| {
+        let web = recorded(browser);
+        open_session(browser, &web, "please do it @@readedit");
+        assert_eq!(browser.text(".diff ins"), "+print('hello, world')");
+        assert_eq!(browser.text(".diff del"), "-print('hello')");
+        assert!(browser.text(".tool code").ends_with("hello.py"));
+        open_session(browser, &web, "please do it @@bashfail");
+        assert!(browser.text(".terminal").starts_with('$'));
+        browser.wait_for(".result.error, .note.error");
+        open_session(browser, &web, "please do it @@todo");
+        assert!(browser.count(".tasks li") >= 2);
+        open_session(browser, &web, "please do it @@readpng");
+        browser.wait("document.querySelector('.rendered img').naturalWidth > 0");
+        open_session(browser, &web, "please do it @@thinktool");
+        browser.wait_for("details.thinking:not([open])");
+        browser.press("Thinking");
+        browser.wait("document.querySelector('details.thinking').open");
+        open_session(browser, &web, "patch files");
+        assert!(browser.count(".diff ins") > 0);
+        browser.wait_for("details.other:not([open])");
+        open_session(browser, &web, "Use tools please");
+        open_session(browser, &web, "work in code mode");
+        let cursor = web.home.json(&["list", "--tool", "cursor", "--json"]);
+        browser.open(&web.page(&format!("/sessions/{}", cursor[0]["id"].as_str().unwrap())));
+        browser.wait_for(".message.user");
+        web
+    });
+}
+
+#[test]
+fn branches_compactions_and_sub_agents_are_seen_and_reached() {
+    with_browser("branches_compactions_and_sub_agents_are_seen_and_reached", |browser| {
+        let web = recorded(browser);
+        open_session(browser, &web, "AAA one @@hello");
+        browser.wait(
+            "[...document.querySelectorAll('.message.past')].some((message) => message.innerText.includes('BBB two'))",
+        );
+        browser.wait_for_text("The live conversation goes on here");
+        browser.wait_for_text("Abandoned branch");
+        browser.click(".contents a[href^='#m-']:not([aria-current])");
+        browser.wait("document.activeElement.matches('.message.user')");
+
+        open_session(browser, &web, "one @@bashok");
+        browser.wait_for("details.compaction");
+        browser.wait_for_text("Compaction at #14");
+
+        open_session(browser, &web, "please do it @@sub");
+        browser.wait_for("details.agent:not([open])");
+        browser.click("details.agent > summary");
+        browser.wait_for("details.agent .nested .message.task");
+        browser.wait("document.querySelectorAll('details.agent .nested .message').length > 1");
+        web
+    });
+}
+
+#[test]
+fn every_turn_says_what_it_took() {
+    with_browser("every_turn_says_what_it_took", |browser| {
+        let home = TestHome::new();
+        everyday(&home).write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        let total = web.home.json(&["list", "--json"])[0]["cost_usd"].as_f64().unwrap();
+        browser.wait(&format!("document.querySelector('.facts').innerText.includes('${total:.2}')"));
+        browser.wait("document.querySelector('.message.assistant .usage').innerText.includes(' out')");
+        browser.wait("[...document.querySelectorAll('.message.user .usage')].filter((turn) => /turn: .*in.*out.*\\$/.test(turn.innerText)).length === 2");
+        web
+    });
+}
+
+#[test]
+fn find_jumps_from_match_to_match() {
+    with_browser("find_jumps_from_match_to_match", |browser| {
+        let home = TestHome::new();
+        let mut story = Story::new(&home, 1, "courier", 3);
+        for n in 0..120 {
+            let word = if n % 40 == 7 { "A needle here" } else { "Hay" };
+            story = story.prompt(&format!("Question {n}")).answer(&serde_json::json!([
+                {"type": "thinking", "thinking": format!("{word} {n}"), "signature": "s"}, {"type": "text", "text": format!("Answer {n}")}]));
+        }
+        story.write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        let state =
+            |text: &str| browser.wait(&format!("document.querySelector('.find .state').innerText === {text:?}"));
+        browser.keys("/".chars());
+        browser.keys("NEEDLE".chars());
+        state("3 found");
+        browser.keys([ENTER]);
+        state("1 of 3");
+        let seen = |text: &str| {
+            browser.wait(&format!(
+                "(() => {{ const range = [...(CSS.highlights.get('found') ?? [])][0]; const place = range?.getBoundingClientRect();
+                   return place && place.top > 40 && place.bottom < innerHeight && range.startContainer.data.includes({text:?}); }})()"
+            ))
+        };
+        seen("needle here 7");
+        browser.keys([ENTER]);
+        state("2 of 3");
+        seen("needle here 47");
+        browser.keys([SHIFT, ENTER]);
+        state("1 of 3");
+        browser.keys([SHIFT, ENTER]);
+        state("3 of 3");
+        seen("needle here 87");
+        browser.keys([ESCAPE]);
+        state("");
+        assert_eq!(browser.run("return CSS.highlights.size"), 0);
+        web
+    });
+}
+
+#[test]
+fn messages_have_addresses_and_are_walked_by_keys() {
+    with_browser("messages_have_addresses_and_are_walked_by_keys", |browser| {
+        let home = TestHome::new();
+        everyday(&home).write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        browser.keys("jj".chars());
+        browser.wait("document.activeElement.matches('.message[data-number=\"1\"]')");
+        browser.keys("o".chars());
+        browser.wait("document.activeElement.querySelector('details').open");
+        browser.keys("n".chars());
+        browser.wait("document.activeElement.innerText.includes('give up some day')");
+        browser.keys("p".chars());
+        browser.wait("document.activeElement.matches('.message[data-number=\"0\"]')");
+        browser.keys("G".chars());
+        browser.wait("document.activeElement.innerText.includes('a good minute')");
+        let id = browser.run("return document.activeElement.id").as_str().unwrap().to_owned();
+        let session = browser.run("return location.pathname").as_str().unwrap().to_owned();
+
+        browser.protocol(
+            "Browser.grantPermissions",
+            &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+        );
+        browser.keys("y".chars());
+        browser.wait_for_text("Address copied");
+        assert_eq!(
+            browser.run_async("navigator.clipboard.readText().then(done)"),
+            web.page(&format!("{session}#{id}")).as_str()
+        );
+
+        browser.open("about:blank");
+        browser.open(&web.page(&format!("{session}#{id}")));
+        browser.wait(&format!("document.activeElement.id === {id:?}"));
+        browser.wait("document.activeElement.getBoundingClientRect().bottom <= innerHeight + 1");
+        browser.keys("gl".chars());
+        browser.wait("location.pathname === '/sessions'");
+        web
+    });
+}
+
+#[test]
+fn code_commands_and_messages_are_copied() {
+    with_browser("code_commands_and_messages_are_copied", |browser| {
+        let home = TestHome::new();
+        everyday(&home).write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        browser.protocol(
+            "Browser.grantPermissions",
+            &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+        );
+        let clipboard = || browser.run_async("navigator.clipboard.readText().then(done)").as_str().unwrap().to_owned();
+        browser.run("document.querySelector('.code:has(.terminal) .copy').focus()");
+        browser.keys([ENTER]);
+        browser.wait_for_text("Copied");
+        assert_eq!(clipboard(), "$ rg -n 'sleep' src/upload.rs");
+        browser.run("document.querySelector('.message.user .copy').click()");
+        browser.wait_for_text("Message copied");
+        assert!(clipboard().starts_with("The upload gives up after the first 503."));
+        browser.press("Resume");
+        browser.wait_for("dialog .command");
+        let id = browser.run("return location.pathname.split('/')[2]").as_str().unwrap().to_owned();
+        browser.press(&format!("Copy: sfs resume {id} --in codex"));
+        browser.wait_for_text("Command copied");
+        assert_eq!(clipboard(), format!("sfs resume {id} --in codex"));
+        web
+    });
+}
+
+#[test]
+fn what_is_written_meanwhile_appears() {
+    with_browser("what_is_written_meanwhile_appears", |browser| {
+        let home = TestHome::new();
+        let story = everyday(&home).write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        browser.keys("G".chars());
+        browser.wait("document.activeElement.innerText.includes('a good minute')");
+        let known = story.len();
+        let story = story.prompt("And now?").say("Now it goes on, and whoever is at the end stays there.");
+        story.append(known);
+        assert_eq!(web.home.sfs(&["import"]).code, Some(0));
+        browser.wait_for_text("whoever is at the end stays there");
+        browser.wait("document.querySelector('.message:last-child').getBoundingClientRect().bottom <= innerHeight + 1");
+
+        // Whoever reads above is told, and not moved.
+        browser.size(1280, 400);
+        browser.keys("<".chars());
+        browser.wait("document.activeElement.matches('.message[data-number=\"0\"]')");
+        browser.wait_for(".latest:not(.unseen)");
+        let before = browser.run("return scrollY");
+        let known = story.len();
+        story.prompt("Still there?").say("Yes, further down.").append(known);
+        assert_eq!(web.home.sfs(&["import"]).code, Some(0));
+        browser.wait("document.querySelector('.latest').innerText.includes('2 new')");
+        assert_eq!(browser.run("return scrollY"), before);
+        browser.click(".latest");
+        browser.wait_for_text("Yes, further down.");
+        web
+    });
+}
