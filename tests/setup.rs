@@ -120,7 +120,7 @@ fn the_unit_is_one_that_systemd_takes() {
     };
     let name = "the_unit_is_one_that_systemd_takes";
     // A program and a folder with all that means something in a unit.
-    let program = folder.path().join("100% $HOME 'a'/sessionfs");
+    let program = folder.path().join("100% $HOME a/sessionfs");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     fs::copy("/bin/true", &program).unwrap();
     let home = Home::at(Path::new("/home/me"), Path::new("/data/100% $HOME \"a\\b\""));
