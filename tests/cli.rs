@@ -58,7 +58,7 @@ fn commands(home: &TestHome) -> Vec<(Vec<String>, String)> {
 fn the_help_of_a_command() {
     let home = TestHome::new();
     insta::assert_snapshot!(home.sfs(&["show", "--help"]), @"
-    Usage: sfs show [-m] [-c] [--full] [--page-size <page-size>] [--json] [--] <id>
+    Usage: sfs show [-m] [-c] [--branch <branch>] [--full] [--page-size <page-size>] [--json] [--] <id>
 
     Show a session: details, messages, cost
 
@@ -69,6 +69,8 @@ fn the_help_of_a_command() {
     Options:
       -m, --messages    the messages, with tool calls and results
       -c, --cost        tokens and cost by model
+      --branch          with -m, where several devices continued the session: only
+                        this branch, whole
       --full            with -m: whole tool outputs, thinking, harness texts and
                         sub-agents too
       --page-size       with -m on a terminal: wait for Enter after so many messages

@@ -233,7 +233,7 @@ struct Me {
     email: String,
 }
 
-/// Whose key it is, says the server; one of the first contract (SessionFS 0.1) only says whether it is one.
+/// Whose key it is, says the server; one of the first contract (`SessionFS` 0.1) only says whether it is one.
 fn verify(account: &Account) -> Result<Option<String>> {
     let is_key = account.key.bytes().all(|b| b.is_ascii_graphic()) && !account.key.is_empty();
     if !is_key {

@@ -1,4 +1,4 @@
-//! What servers of the first contract (SessionFS 0.1) have: of each session an archive, which a client replaces as a whole.
+//! What servers of the first contract (`SessionFS` 0.1) have: of each session an archive, which a client replaces as a whole.
 
 use super::Store;
 use crate::error::Result;
@@ -12,7 +12,7 @@ pub struct Copy {
     pub id: String,
     /// The session's row here.
     pub session: i64,
-    /// The ETag of what was taken in, or sent, last.
+    /// The `ETag` of what was taken in, or sent, last.
     pub seen: String,
     /// What [`Store::etag`] was when the archive was made of our session, by us; `None`: what is there is not all ours.
     pub sent: Option<Hash>,

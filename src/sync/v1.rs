@@ -1,4 +1,4 @@
-//! The sync with a server of the first contract (SessionFS 0.1): it keeps one archive of each session, named by an `ETag`, and
+//! The sync with a server of the first contract (`SessionFS` 0.1): it keeps one archive of each session, named by an `ETag`, and
 //! takes another one only from who names the one it has.
 //!
 //! What came from there is taken in as a device's streams of its own ([`take_copy`]), so nothing here is overwritten. Nothing
@@ -143,7 +143,7 @@ impl V1<'_> {
         let is_theirs = copies.iter().any(|copy| copy.id == row.public_id.as_str());
         let (mut id, mut etag) = match ours {
             Some(copy) => (copy.id.clone(), Some(copy.seen.clone())),
-            None if is_theirs => (self.other_id(store, row)?, None),
+            None if is_theirs => (other_id(store, row)?, None),
             None => (row.public_id.to_string(), None),
         };
         for _ in 0..TRIES {
@@ -164,18 +164,12 @@ impl V1<'_> {
                     etag = taken.filter(|copy| copy.sent.is_some()).map(|copy| copy.seen).or(Some(current));
                     if store.remote_copies(self.row.id)?.iter().any(|copy| copy.id == id && copy.sent.is_none()) {
                         pushed.conflicts.push((row.id, id));
-                        (id, etag) = (self.other_id(store, row)?, None);
+                        (id, etag) = (other_id(store, row)?, None);
                     }
                 }
             }
         }
         Err(Error::conflict(format!("session {} changes on the server all the time", row.public_id)))
-    }
-
-    /// Under which id ours goes where theirs is another one.
-    fn other_id(&self, store: &mut Store, row: &SessionRow) -> Result<String> {
-        let device = store.write(Store::origin_name)?;
-        Ok(SessionId::of(row.public_id.as_str(), &device).to_string())
     }
 
     fn put(&mut self, id: &str, etag: Option<&str>, packed: &Packed) -> Result<Put> {
@@ -287,6 +281,12 @@ impl V1<'_> {
         store.write(|store| store.save_copy(self.row.id, &copy))?;
         Ok(Some(copy))
     }
+}
+
+/// Under which id ours goes where theirs is another one.
+fn other_id(store: &mut Store, row: &SessionRow) -> Result<String> {
+    let device = store.write(Store::origin_name)?;
+    Ok(SessionId::of(row.public_id.as_str(), &device).to_string())
 }
 
 /// What a server sent, checked while it unpacks.

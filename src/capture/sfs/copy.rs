@@ -7,7 +7,7 @@ use super::{Placed, Session, agrees, append};
 use crate::capture::{Report, branches};
 use crate::error::Result;
 use crate::id::SessionId;
-use crate::store::{SessionRow, Store, Stream};
+use crate::store::{SessionRow, Store, Stream, StreamKey};
 use crate::tools::{self, Format};
 use std::path::Path;
 
@@ -83,13 +83,11 @@ impl Session {
             Some(newest) if agrees(store, &newest, &mut content)? => Some(newest),
             _ => None,
         };
-        let mut stream = match goes_on {
-            Some(stream) => stream,
-            None => {
-                let mut key = member.key(self.row.id, next);
-                key.name = &name;
-                store.ensure_stream_of(origin, key)?
-            }
+        let mut stream = if let Some(stream) = goes_on {
+            stream
+        } else {
+            let key = StreamKey { name: &name, ..member.key(self.row.id, next) };
+            store.ensure_stream_of(origin, key)?
         };
         self.note(member, &stream, origin);
         self.report.bytes += append(store, &mut stream, &mut content)?;
