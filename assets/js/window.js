@@ -163,7 +163,7 @@ export class MessageWindow {
 
   /** Makes a change that moves nothing in sight. */
   still(change) {
-    const node = this.anchor?.node.isConnected ? this.anchor.node : null;
+    const node = this.anchor?.node.isConnected ? this.anchor.node : this.first();
     const before = node?.getBoundingClientRect().top;
     change();
     if (node?.isConnected) this.settle(node, node.getBoundingClientRect().top - before);
@@ -305,6 +305,11 @@ export class MessageWindow {
   /** Draws a block in slices between which the browser can scroll. */
   async draw(block) {
     const { node } = block;
+    // What comes above the reader's place comes at once: parts of it would push each other into sight.
+    if (this.anchor?.node.isConnected && node.compareDocumentPosition(this.anchor.node) & Node.DOCUMENT_POSITION_FOLLOWING) {
+      this.fill(block);
+      return breath();
+    }
     for (let slice = this.slice(block, 0); slice.from < slice.to; slice = this.slice(block, slice.to)) {
       this.put(block, slice);
       await breath();

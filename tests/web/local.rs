@@ -69,7 +69,7 @@ fn json_of(answer: &Answer) -> Value {
 
 #[test]
 fn the_link_works_once_and_only_with_it_is_anything_told() {
-    let home = TestHome::with(&["claude/chat", "codex/chat", "gemini/chat"]);
+    let home = TestHome::with(&["claude/chat", "codex/chat", "gemini/tools"]);
     assert_eq!(home.sfs(&["import"]).code, Some(0));
     let web = Web::of(&home);
     assert_eq!(web.ask("GET", "/", "", "").status, 200, "the page is no secret");

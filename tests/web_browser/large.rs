@@ -78,7 +78,7 @@ fn a_session_of_fifty_megabytes_is_read_through_a_window() {
         // Reading on, down and up: the message in sight moves with the wheel and by nothing else.
         let jumps = browser.run_async(
             "const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
-             const pick = () => [...document.querySelectorAll('.messages > .block > .message')].find((node) => node.getBoundingClientRect().bottom > 300);
+             const pick = () => [...document.querySelectorAll('.messages > .block > .message')].find((node) => node.getBoundingClientRect().bottom > 300 && node.getBoundingClientRect().top < innerHeight);
              (async () => { const jumps = [];
                for (const by of [...Array(60).fill(180), ...Array(120).fill(-180)]) {
                  const node = pick(); if (!node) { await frame(); continue; }

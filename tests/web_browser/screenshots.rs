@@ -94,7 +94,7 @@ fn the_readmes_pictures_are_taken() {
         browser.scheme("dark");
         take("conversation-dark.png");
         browser.scheme("light");
-        browser.size(1200, 1080);
+        browser.size(1200, 1290);
         browser.open(&web.page("/overview?by=tokens&days=90"));
         browser.wait_for("svg.heat");
         take("overview.png");
