@@ -544,7 +544,10 @@ fn a_server_that_knew_no_shares_learns_them() {
     let path = folder.path().join("server.db");
     drop(Accounts::open(&path).unwrap());
     let shell = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    shell("DROP TABLE share; DROP TABLE share_origin; PRAGMA user_version = 1;");
+    shell(
+        "DROP TABLE share; DROP TABLE share_origin; DROP TABLE web_session; DROP TABLE sign_in_link;
+         PRAGMA user_version = 1;",
+    );
     let accounts = Accounts::open(&path).unwrap();
     assert!(accounts.shares(uuid::Uuid::nil(), None).unwrap().is_empty());
 }
