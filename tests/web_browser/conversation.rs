@@ -209,7 +209,9 @@ fn what_is_written_meanwhile_appears() {
         story.append(known);
         assert_eq!(web.home.sfs(&["import"]).code, Some(0));
         browser.wait_for_text("whoever is at the end stays there");
-        browser.wait("[...document.querySelectorAll('.message')].at(-1).getBoundingClientRect().bottom <= innerHeight + 1");
+        browser.wait(
+            "[...document.querySelectorAll('.message')].at(-1).getBoundingClientRect().bottom <= innerHeight + 1",
+        );
 
         // Whoever reads above is told, and not moved.
         browser.size(1280, 400);
