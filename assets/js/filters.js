@@ -20,7 +20,7 @@ export class Filters {
     this.dates = [["since", "From"], ["until", "To"]].map(([name, label]) => this.date(name, label));
     this.deleted = h("input", { type: "checkbox", onchange: () => this.set("deleted", this.deleted.checked ? "1" : "") });
     this.deleted.checked = this.isDeleted();
-    this.sort = h("label", { class: "sort" }, h("span", {}, "Sort"), h("select", { name: "sort", onchange: (event) => this.set("sort", event.target.value) },
+    this.sort = h("label", { class: "sort" }, h("span", {}, "Sort"), h("select", { name: "sort", "aria-label": "Sort", onchange: (event) => this.set("sort", event.target.value) },
       SORTS.map(([value, label]) => h("option", { value, selected: value === (this.state.get("sort") ?? "updated") }, label))));
     this.reset = h("button", { type: "button", class: "ghost", onclick: () => this.clear() }, "Clear");
     this.node = this.draw();

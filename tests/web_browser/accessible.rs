@@ -131,7 +131,7 @@ fn everything_is_reached_by_tab_and_shows_it() {
                 browser.keys([TAB]);
                 let at = browser.run(
                     "const node = document.activeElement; const style = getComputedStyle(node);
-                     const ringed = node.type === 'date' || [node, node.closest('.check'), node.parentElement].some((part) => part && parseFloat(getComputedStyle(part).outlineWidth) > 0 && getComputedStyle(part).outlineStyle !== 'none');
+                     const ringed = node === document.body || node.type === 'date' || [node, node.closest('.check'), node.parentElement].some((part) => part && parseFloat(getComputedStyle(part).outlineWidth) > 0 && getComputedStyle(part).outlineStyle !== 'none');
                      return (ringed ? '' : 'no ring: ') + (node.getAttribute('aria-label') || node.innerText?.trim() || node.title || node.name || node.tagName)",
                 );
                 seen.push(at.as_str().unwrap().lines().next().unwrap_or_default().to_owned());

@@ -204,7 +204,7 @@ fn what_is_written_meanwhile_appears() {
         browser.wait_for(".message");
         browser.keys("G".chars());
         browser.wait("document.activeElement.innerText.includes('a good minute')");
-        let known = story.len();
+        let known = story.line_count();
         let story = story.prompt("And now?").say("Now it goes on, and whoever is at the end stays there.");
         story.append(known);
         assert_eq!(web.home.sfs(&["import"]).code, Some(0));
@@ -219,7 +219,7 @@ fn what_is_written_meanwhile_appears() {
         browser.wait("document.activeElement.matches('.message[data-number=\"0\"]')");
         browser.wait_for(".latest:not(.unseen)");
         let before = browser.run("return scrollY");
-        let known = story.len();
+        let known = story.line_count();
         story.prompt("Still there?").say("Yes, further down.").append(known);
         assert_eq!(web.home.sfs(&["import"]).code, Some(0));
         browser.wait("document.querySelector('.latest').innerText.includes('2 new')");

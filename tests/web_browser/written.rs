@@ -95,7 +95,7 @@ impl Story {
     }
 
     /// How many lines it has.
-    pub fn len(&self) -> usize {
+    pub fn line_count(&self) -> usize {
         self.lines.len()
     }
 
