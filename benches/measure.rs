@@ -32,7 +32,7 @@ const MESSAGE_COUNT: &str = "SELECT message_count FROM summary";
 type Measure = fn(&Bench, &mut Report) -> io::Result<()>;
 
 /// Name, whether it takes minutes, how.
-pub(crate) const ALL: [(&str, bool, Measure); 11] = [
+pub(crate) const ALL: [(&str, bool, Measure); 13] = [
     ("import", false, import),
     ("size", false, size),
     ("compactions", false, compactions),

@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let file = pair.rollout(0);
     let mut piece = |turns: usize| -> String {
         (0..turns)
-            .map(|_| format!("{}\n{}\n", said(random.pick(&pools.prose)), said(random.pick(&pools.code))))
+            .map(|_| format!("{}\n{}\n", said(random.pick::<String>(&pools.prose)), said(random.pick::<String>(&pools.code))))
             .collect()
     };
     for (what, turns) in [("a new session", LONG), ("twenty turns more", MORE), ("nothing new", 0)] {

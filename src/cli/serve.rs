@@ -55,7 +55,7 @@ pub(super) struct Serve {
     /// the origin (scheme and host) of a page elsewhere that may call the API
     #[argh(option)]
     cors_origin: Option<String>,
-    /// where to tell, signed, who shares what with whom, such as https://chat.example.org/hook
+    /// where to tell, signed, who shares what with whom: an https address
     #[argh(option)]
     webhook: Option<String>,
     #[argh(subcommand)]

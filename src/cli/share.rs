@@ -160,10 +160,10 @@ impl Shares {
 }
 
 fn line(share: &Shared, width: usize) -> String {
-    let with = ui::fit(share.with.as_deref().unwrap_or("(whoever has the link)"), 28);
+    let whom = ui::fit(share.with.as_deref().unwrap_or("(whoever has the link)"), 28);
     let may = if share.write { "write" } else { "read" };
     let (state, session) = (ui::printable(&share.state), ui::printable(&share.session_id));
-    let start = format!("{:<9} {state:<8} {} {may:<6} {session:<21} ", short(&share.share_id), ui::pad(&with, 28));
+    let start = format!("{:<9} {state:<8} {} {may:<6} {session:<21} ", short(&share.share_id), ui::pad(&whom, 28));
     let title = share.title.as_deref().unwrap_or("(untitled)");
     format!("{start}{}", ui::fit(title, width.saturating_sub(start.len()).max(10)))
 }

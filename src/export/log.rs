@@ -80,7 +80,7 @@ fn one_stream(
     let Some(mut reader) = tools::reader(stream.format, &stream.name, None) else {
         return Ok(ControlFlow::Continue(()));
     };
-    let mut tell = |place: Place<'_>, reader: &dyn Reader, mut message: Message| {
+    let mut tell = |place: &Place<'_>, reader: &dyn Reader, mut message: Message| {
         let is_unwanted = wanted.as_mut().is_some_and(|wanted| !wanted.wants(&stream.name, &message.id));
         if is_unwanted || (message.is_sidechain && !sidechains) {
             return Ok(ControlFlow::Continue(()));
@@ -88,7 +88,7 @@ fn one_stream(
         if stream.format.has_pictures_beside() {
             tools::sfs::take_pictures_in(session, &mut message)?;
         }
-        each(&place, reader, message)
+        each(place, reader, message)
     };
     if stream.format.has_versions() {
         return newest_versions(session, stream, reader.as_mut(), &mut tell);
@@ -101,7 +101,7 @@ fn one_stream(
         let is_new = line.offset >= stream.shared;
         for (part, message) in reading.messages.drain(..).enumerate().filter(|_| is_new) {
             let length = line.bytes.len() as u64;
-            flow = tell(Place { stream, line: line.number, offset: line.offset, length, part }, &*reader, message)?;
+            flow = tell(&Place { stream, line: line.number, offset: line.offset, length, part }, &*reader, message)?;
             if flow == ControlFlow::Break(()) {
                 break;
             }
@@ -116,7 +116,7 @@ fn newest_versions(
     session: &ArchivedSession<'_>,
     stream: &StreamInfo,
     reader: &mut dyn Reader,
-    tell: &mut dyn FnMut(Place<'_>, &dyn Reader, Message) -> Result<ControlFlow<()>>,
+    tell: &mut OnPlace<'_>,
 ) -> Result<ControlFlow<()>> {
     let mut reading = Reading::default();
     let mut order: Vec<(String, u64, u64)> = Vec::new();
@@ -141,7 +141,7 @@ fn newest_versions(
         reader.line(Line { stream: &stream.name, number: 0, offset, bytes: &bytes }, &mut reading);
         let found = reading.messages.drain(..).enumerate().find(|(_, message)| message.id == id);
         let Some((part, message)) = found else { continue };
-        if tell(Place { stream, line: 0, offset, length, part }, reader, message)? == ControlFlow::Break(()) {
+        if tell(&Place { stream, line: 0, offset, length, part }, reader, message)? == ControlFlow::Break(()) {
             return Ok(ControlFlow::Break(()));
         }
     }

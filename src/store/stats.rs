@@ -9,6 +9,9 @@ use rusqlite::params_from_iter;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+/// What is called with each reply: session, time, model, tokens.
+type OnUsage<'f> = dyn FnMut(i64, Option<i64>, Option<&str>, Usage) + 'f;
+
 struct SessionFacts {
     tool: String,
     project: Option<String>,
@@ -52,7 +55,7 @@ impl Store {
         })
     }
 
-    fn for_each_usage(&self, each: &mut dyn FnMut(i64, Option<i64>, Option<&str>, Usage)) -> Result<()> {
+    fn for_each_usage(&self, each: &mut OnUsage<'_>) -> Result<()> {
         let mut statement = self.connection.prepare(
             "SELECT session, at, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens FROM usage",
         )?;

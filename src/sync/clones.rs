@@ -29,7 +29,7 @@ fn remotes(root: &Path) -> Vec<String> {
     let (mut urls, mut section) = (Vec::new(), String::new());
     for line in config.unwrap_or_default().lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
-            section = name.0.to_owned();
+            name.0.clone_into(&mut section);
         } else if let Some((key, value)) = line.split_once('=')
             && section.starts_with("remote ")
             && key.trim().eq_ignore_ascii_case("url")

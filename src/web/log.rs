@@ -141,11 +141,10 @@ impl Signature {
 
     /// True where `later` has all that this one has, and more of the same.
     fn grew_to(&self, later: &Signature) -> bool {
-        let is_more = |((row, length, shared, name), then): (&(i64, u64, u64, String), &(i64, u64, u64, String))| {
-            (row, shared, name) == (&then.0, &then.2, &then.3) && *length <= then.1
-        };
         self.streams.len() == later.streams.len()
-            && self.streams.iter().zip(&later.streams).all(is_more)
+            && self.streams.iter().zip(&later.streams).all(|((row, length, shared, name), then)| {
+                (row, shared, name) == (&then.0, &then.2, &then.3) && *length <= then.1
+            })
             && self.indexed.0 <= later.indexed.0
     }
 }
@@ -169,7 +168,7 @@ impl Log {
     /// Reads the session from its beginning to its end.
     fn whole(session: &ArchivedSession<'_>, signature: Signature) -> Result<Log> {
         // What has no conversation has no branches.
-        let live = export::live_ids(session).ok();
+        let in_view = export::live_ids(session).ok();
         let mut log = Log::empty(signature, Depth::Whole, session);
         let (mut marks, mut since_mark) = (Vec::new(), 0);
         export::for_each_place(session, true, &mut |place, reader, message| {
@@ -181,7 +180,7 @@ impl Log {
                 marks.push(Mark { stream, offset, line, state: reader.state() });
             }
             let (part, offset, length, line) = (place.part as u32, place.offset, place.length, place.line);
-            log.take(Entry { stream, part, offset, length, line }, &message, live.as_ref());
+            log.take(Entry { stream, part, offset, length, line }, &message, in_view.as_ref());
             Ok(ControlFlow::Continue(()))
         })?;
         log.marks = Arc::new(marks);

@@ -360,7 +360,8 @@ fn shorten(text: &mut String) -> bool {
     if text.len() <= LONGEST_TEXT {
         return false;
     }
-    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    let end = (0..=LONGEST_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.truncate(end);
     text.push('…');
     true
 }

@@ -37,7 +37,9 @@ pub(super) fn export(visit: &mut Visit<'_>) -> Answer {
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         download::pack(store, rows, form, is_redacted, visit.scratch(), LARGEST).map_err(told)
     })?;
-    ids.iter().for_each(|id| visit.note(Deed::Downloaded, id, ""));
+    for id in &ids {
+        visit.note(Deed::Downloaded, id, "");
+    }
     Ok(attachment(file, "application/x-tar", "sessions.tar")?)
 }
 
