@@ -111,7 +111,7 @@ impl Web {
         let token = word("url").split_once('#').map(|(_, token)| token.to_owned()).unwrap_or_default();
         let (head, _) = web.ask("POST", "/api/web/sign-in", &format!("{{\"token\":\"{token}\"}}"))?;
         let cookie = head.lines().find_map(|line| line.strip_prefix("Set-Cookie: "));
-        web.cookie = cookie.and_then(|line| line.split(';').next()).unwrap_or_default().to_owned();
+        cookie.and_then(|line| line.split(';').next()).unwrap_or_default().clone_into(&mut web.cookie);
         Ok(web)
     }
 

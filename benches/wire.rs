@@ -27,9 +27,10 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> io::Result<()> {
     let pools = Pools::new(&mut random);
     let file = pair.rollout(0);
     let mut piece = |turns: usize| -> String {
-        (0..turns)
-            .map(|_| format!("{}\n{}\n", said(random.pick::<String>(&pools.prose)), said(random.pick::<String>(&pools.code))))
-            .collect()
+        (0..turns).fold(String::new(), |text, _| {
+            let (prose, code) = (random.pick::<String>(&pools.prose), random.pick::<String>(&pools.code));
+            text + &said(prose) + "\n" + &said(code) + "\n"
+        })
     };
     for (what, turns) in [("a new session", LONG), ("twenty turns more", MORE), ("nothing new", 0)] {
         let mut text = if turns == LONG { format!("{}\n", meta(0)) } else { String::new() };

@@ -518,7 +518,7 @@ fn a_push_and_a_pull_say_the_state_of_the_session_there() {
     assert_eq!(changed, listed(&one));
 }
 
-/// With SESSIONFS_DELTA_PUSHES=500 the whole proof; here a short one.
+/// With `SESSIONFS_DELTA_PUSHES=500` the whole proof; here a short one.
 #[test]
 fn a_server_that_is_killed_during_pushes_has_every_line_that_was_acknowledged() {
     let pushes: usize = std::env::var("SESSIONFS_DELTA_PUSHES").map_or(16, |pushes| pushes.parse().unwrap());

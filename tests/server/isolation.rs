@@ -246,7 +246,7 @@ fn a_share_opens_one_session_on_the_routes_of_the_exchange_and_nothing_else() {
                 let what = format!("{route:?} of {n} through {share:?}, {right:?}");
                 match (route.1, right) {
                     ("/api/v1/delta/sessions/{id}", Right::Read | Right::Write) => {
-                        assert_eq!(reply.status, 200, "{what}")
+                        assert_eq!(reply.status, 200, "{what}");
                     }
                     ("/api/v1/delta/push", Right::Read) => assert_eq!(reply.status, 403, "{what}"),
                     ("/api/v1/delta/push", Right::Write) => assert_eq!(reply.status, 200, "{what}"),

@@ -472,10 +472,13 @@ fn receive(stream: TcpStream, status: u16) -> (String, Vec<u8>) {
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
         let Some((name, value)) = line.trim().split_once(": ") else {
-            if line.trim().is_empty() { break } else { continue }
+            if line.trim().is_empty() {
+                break;
+            }
+            continue;
         };
         match &name.to_ascii_lowercase()[..] {
-            "x-sessionfs-signature" => signature = value.to_owned(),
+            "x-sessionfs-signature" => value.clone_into(&mut signature),
             "content-length" => length = value.parse().unwrap(),
             _ => {}
         }

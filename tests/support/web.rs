@@ -28,9 +28,9 @@ impl LocalWeb {
     pub fn on(home: TestHome) -> LocalWeb {
         let mut command = home.command(&["web", "--json"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let told: Value = serde_json::from_str(&first).unwrap();
         let link = told["url"].as_str().unwrap().to_owned();
         let url = link.split("/sign-in").next().unwrap().to_owned();
         LocalWeb { child, link, url, home }

@@ -23,22 +23,23 @@ const TEXTS: [&str; 12] = [
 
 fn home() -> TestHome {
     let home = TestHome::new();
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for (n, text) in (0..).zip(TEXTS) {
-        lines += &format!("{}\n", claude_line(&id(1), 3 * n, "user", text));
+        lines.push(claude_line(&id(1), 3 * n, "user", text));
         let call = json!([{"type": "text", "text": text}, {"type": "tool_use", "id": format!("c{n}"), "name": text,
             "input": {"file_path": text, "old_string": text, "new_string": format!("{text}{text}"), "command": text, text: text}}]);
         let mut reply = claude_line(&id(1), 3 * n + 1, "assistant", "");
         reply["message"]["content"] = call;
-        lines += &format!("{reply}\n");
+        lines.push(reply);
         let result = json!([{"type": "tool_result", "tool_use_id": format!("c{n}"), "content": text, "is_error": n % 2 == 0},
             {"type": "image", "source": {"type": "base64", "media_type": "image/svg+xml", "data": "PHN2Zz4="}},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "\"><script>"}}]);
         let mut answer = claude_line(&id(1), 3 * n + 2, "user", "");
         answer["message"]["content"] = result;
-        lines += &format!("{answer}\n");
+        lines.push(answer);
     }
-    write(&claude_file(&home, &id(1)), lines);
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    write(&claude_file(&home, &id(1)), lines.join("\n") + "\n");
     home
 }
 
@@ -102,7 +103,8 @@ fn what_is_too_long_is_cut_and_whole_on_its_own() {
 fn an_answer_is_bounded_however_many_messages_there_are() {
     let home = TestHome::new();
     let text = "many words ".repeat(2000);
-    let line = |n: u32| format!("{}\n", claude_line(&id(1), n, if n % 2 == 0 { "user" } else { "assistant" }, &text));
+    let line =
+        |n: u32| format!("{}\n", claude_line(&id(1), n, if n.is_multiple_of(2) { "user" } else { "assistant" }, &text));
     write(&claude_file(&home, &id(1)), (0..200).map(line).collect::<String>());
     let site = Site::of(&home);
     let session = site.ids()[0].clone();

@@ -180,8 +180,8 @@ fn several_sessions_are_changed_and_exported_at_once() {
     ids.truncate(3);
     let missing = "ses_0000000000000000";
     let bulk = |body: Value| site.send("POST", "/api/web/sessions/bulk", &body);
-    let named: Vec<&str> = ids.iter().map(String::as_str).chain([missing]).collect();
-    let tagged = bulk(json!({"ids": named, "action": "tag", "tag": "t"})).json();
+    let meant: Vec<&str> = ids.iter().map(String::as_str).chain([missing]).collect();
+    let tagged = bulk(json!({"ids": meant, "action": "tag", "tag": "t"})).json();
     assert_eq!(tagged, json!({"done": 3, "failed": [{"id": missing, "message": "Session not found"}]}));
     assert_eq!(site.json("/api/web/sessions?tag=t")["total"], 3);
     assert_eq!(bulk(json!({"ids": ids, "action": "untag", "tag": "t"})).json()["done"], 3);

@@ -76,7 +76,7 @@ fn a_session_is_shared_accepted_and_taken_back() {
         let server = SyncServer::start();
         let alice = user(&server, "me@example.org", |home| drop(everyday(home).write()));
         let bob = user(&server, "bob@example.org", |home| {
-            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write())
+            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write());
         });
         let id = alice.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
 
@@ -141,7 +141,7 @@ fn administrators_see_users_invitations_and_the_audit() {
         let server = SyncServer::start();
         let alice = user(&server, "me@example.org", |home| drop(everyday(home).write()));
         let bob = user(&server, "bob@example.org", |home| {
-            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write())
+            drop(Story::new(home, 9, "own", 3).prompt("Mine").say("Yours.").write());
         });
         sign_in(browser, &alice, &server, "/admin");
         browser.wait_for_text("bob@example.org");

@@ -63,7 +63,7 @@ impl Browser {
                 break;
             }
         }
-        let (port, profile) = (port.expect("chromedriver did not start"), profile.unwrap());
+        let (port, profile) = (port.unwrap(), profile.unwrap());
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)

@@ -100,7 +100,7 @@ impl Story {
     }
 
     fn text(&self, from: usize) -> String {
-        self.lines[from..].iter().map(|line| format!("{line}\n")).collect()
+        self.lines[from..].iter().fold(String::new(), |text, line| text + &line.to_string() + "\n")
     }
 }
 
