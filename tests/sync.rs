@@ -476,6 +476,34 @@ fn secrets_stay_here_and_a_redacted_copy_joins_the_exact_session() {
     assert_eq!(one.store.read_range(&stream, 0, stream.length, &mut ChunkCache::default()).unwrap(), one.file);
 }
 
+/// What the server took without our hearing of it is known again, wherever in our chunks it ends.
+#[test]
+fn a_redacted_copy_goes_on_after_an_answer_was_lost() {
+    for ends_with_line in [true, false] {
+        let home = TestHome::new();
+        let mut server = archive(&home);
+        let mut one = Device::new();
+        one.redacts = true;
+        let secret = format!("export TOKEN=ghp_{} and", noise(7, 36));
+        for number in 0..40 {
+            one.append(&said(number, number as u32).replace("deed", &secret));
+        }
+        if !ends_with_line {
+            one.file.extend_from_slice(said(40, 40).as_bytes());
+            one.capture();
+        }
+        one.sync(&mut server, true, Some((0, true))).unwrap_err();
+        let before = seen(&mut server).messages.len();
+        assert!(before >= 40, "{before}");
+        if !ends_with_line {
+            one.file.push(b'\n');
+        }
+        one.append(&said(41, 41));
+        one.sync(&mut server, true, None).unwrap();
+        assert_eq!(seen(&mut server).messages.len(), seen(&mut one.store).messages.len());
+    }
+}
+
 #[test]
 fn a_session_that_is_refused_keeps_no_other_back_and_waits_for_its_time() {
     let (home, there) = (TestHome::new(), TestHome::new());

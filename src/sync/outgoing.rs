@@ -1,6 +1,7 @@
 //! A stream on its way out: its own bytes, or those of the copy without secrets. The copy is made line by line, so it grows
 //! as the stream grows, and is a stream of its own on the server (`<device>-r<rules>`): it never stands for the exact one.
 
+use super::BATCH;
 use super::wire::SaidOf;
 use crate::capture::is_whole_object;
 use crate::error::Result;
@@ -80,7 +81,7 @@ impl<'a> Outgoing<'a> {
             let bytes = store.read_piece(stream, piece.end + begun.len() as u64, &mut cache)?;
             let is_end = bytes.is_empty();
             begun.extend(bytes);
-            let taken = self.copy_segments(stream, &begun, is_end, &mut piece.bytes);
+            let taken = self.copy_segments(stream, &begun, is_end, room, &mut piece.bytes);
             begun.drain(..taken);
             piece.end += taken as u64;
             if is_end {
@@ -90,11 +91,12 @@ impl<'a> Outgoing<'a> {
         Ok(piece)
     }
 
-    /// Appends copies of the whole segments at the start of `bytes`; says how many bytes those are.
-    fn copy_segments(&self, stream: &Stream, bytes: &[u8], is_end: bool, out: &mut Vec<u8>) -> usize {
+    /// Appends copies of the whole segments at the start of `bytes` until `out` holds `room` bytes; says how many of `bytes`
+    /// those are.
+    fn copy_segments(&self, stream: &Stream, bytes: &[u8], is_end: bool, room: u64, out: &mut Vec<u8>) -> usize {
         let has_lines = Format::parse(&stream.format).is_none_or(|format| format.has_lines() && !format.is_one_line());
         let mut taken = 0;
-        loop {
+        while (out.len() as u64) < room {
             let rest = &bytes[taken..];
             let newline = memchr::memchr(b'\n', rest).filter(|_| has_lines);
             let segment = match newline {
@@ -107,6 +109,7 @@ impl<'a> Outgoing<'a> {
             out.extend(newline.map(|_| b'\n'));
             taken += segment.len() + usize::from(newline.is_some());
         }
+        taken
     }
 
     /// Whether the server's stream, of which it told length and hash, begins like our copy; then how far it is with it.
@@ -128,10 +131,16 @@ impl<'a> Outgoing<'a> {
         let mut hasher = StreamHasher::default();
         let mut at = 0;
         while hasher.length() < length {
-            let piece = self.piece(store, stream, at, 1)?;
+            let left = length - hasher.length();
+            let mut piece = self.piece(store, stream, at, left.min(BATCH))?;
             if piece.end == at {
                 // As above.
                 return Ok(Some(same(at)));
+            }
+            // The last line had no end when it was sent.
+            if piece.bytes.len() as u64 == left + 1 && piece.bytes.last() == Some(&b'\n') {
+                piece.bytes.pop();
+                piece.end -= 1;
             }
             hasher.update(&piece.bytes);
             at = piece.end;
