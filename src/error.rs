@@ -22,13 +22,15 @@ pub enum Kind {
     Conflict,
     /// Not signed in, or not allowed.
     Auth,
+    /// Others are at it; later it will go.
+    Busy,
 }
 
 impl Kind {
     /// The process's exit code.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Failed => 1,
+            Kind::Failed | Kind::Busy => 1,
             Kind::Usage => 2,
             Kind::NotFound => 3,
             Kind::Conflict => 4,
@@ -44,6 +46,7 @@ impl Kind {
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
             Kind::Auth => "auth",
+            Kind::Busy => "busy",
         }
     }
 }

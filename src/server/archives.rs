@@ -1,17 +1,24 @@
 //! The accounts' archives: one database each, the same as a person's own. What one account holds, no query of another can
 //! reach.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::home::Home;
 use crate::store::Store;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// So many archives stay open, and of those so many keep what they hold in memory.
 const OPEN: usize = 32;
 const AWAKE: usize = 8;
+/// So many requests are with one archive or wait for it as long as it takes, each with a worker. Further ones give up soon: one
+/// account's slow requests must leave workers to the others.
+const PATIENT: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Below the server's folder, one folder an account.
 pub struct Archives {
@@ -43,7 +50,7 @@ impl Archives {
         work: impl FnOnce(&mut Store) -> Result<T, E>,
     ) -> Result<T, E> {
         let archive = self.get(account)?;
-        if let Ok(mut store) = archive.lock() {
+        if let Some(mut store) = enter(&archive)? {
             return work(&mut store);
         }
         // A request that panicked may have left it in the middle of something: the next one opens it anew.
@@ -51,7 +58,7 @@ impl Archives {
         Err(Error::failed(format!("the archive of account {account} was left in disorder")).into())
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<(Uuid, Arc<Mutex<Store>>)>> {
+    fn list(&self) -> MutexGuard<'_, VecDeque<(Uuid, Arc<Mutex<Store>>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,9 +93,53 @@ impl Archives {
     }
 }
 
+/// Waits for an archive; `None` where it was left in disorder.
+fn enter(archive: &Arc<Mutex<Store>>) -> Result<Option<MutexGuard<'_, Store>>> {
+    // The list has it too.
+    if Arc::strong_count(archive) <= PATIENT + 1 {
+        return Ok(archive.lock().ok());
+    }
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match archive.try_lock() {
+            Ok(store) => return Ok(Some(store)),
+            Err(TryLockError::Poisoned(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(ASK_AGAIN),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Busy, "other requests of this account are at work"));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slow_requests_of_one_account_leave_workers_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let archives = Archives::new(folder.path());
+        let (slow, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let archives = &archives;
+            let (go_on, wait) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || archives.with(slow, |_| Ok::<_, Error>(wait.recv())).map(drop));
+            for _ in 0..7 {
+                let tell = tell.clone();
+                scope.spawn(move || tell.send(archives.with(slow, |_| Ok(())).map_err(|error: Error| error.kind())));
+            }
+            // While one is slow, four of its account wait for it at most.
+            for _ in 0..3 {
+                assert_eq!(told.recv().unwrap(), Err(Kind::Busy));
+            }
+            archives.with(other, |_| Ok::<_, Error>(())).unwrap();
+            go_on.send(()).unwrap();
+        });
+        drop(tell);
+        assert!(told.iter().all(|outcome| outcome.is_ok() || outcome == Err(Kind::Busy)));
+    }
 
     #[test]
     fn few_archives_stay_open_and_one_in_disorder_is_opened_anew() {

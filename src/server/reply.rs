@@ -74,6 +74,9 @@ impl Refusal {
 /// What goes wrong on our side is not the client's business, but for a disk that takes no more.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
+        if error.kind() == Kind::Busy {
+            return Refusal::new(503, "Other requests of this account are at work").header("Retry-After", "2");
+        }
         let refusal = match error.kind() {
             _ if error.is_disk_full() => {
                 Refusal::new(507, "The server's disk is full; nothing was stored, and nothing was lost")

@@ -34,6 +34,8 @@ const SMALL: u64 = 2 << 20;
 const BEGINNING: usize = 120;
 /// And of a sub-agent's task.
 const TASK: usize = 1000;
+/// Lines with a message's id that are looked at for the message: its own is among the first.
+const CANDIDATES: usize = 64;
 
 /// How much is to be known of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -446,16 +448,22 @@ impl Log {
         };
         let mut candidates: Vec<usize> = Vec::new();
         let finder = memmem::Finder::new(id);
+        let mut first = 0;
         for of_stream in thread.entries.chunk_by(|a, b| a.stream == b.stream) {
-            let stream = self.stream(&of_stream[0]);
-            session.for_each_line(stream, 0, &mut |line| {
+            let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+            for (at, entry) in (first..).zip(of_stream) {
+                places.entry(entry.offset).or_default().push(at);
+            }
+            first += of_stream.len();
+            session.for_each_line(self.stream(&of_stream[0]), 0, &mut |line| {
                 if finder.find(line.bytes).is_some() {
-                    let at = thread.entries.iter().enumerate();
-                    let at = at.filter(|(_, entry)| entry.stream == of_stream[0].stream && entry.offset == line.offset);
-                    candidates.extend(at.map(|(at, _)| at));
+                    candidates.extend(places.get(&line.offset).into_iter().flatten());
                 }
-                Ok(ControlFlow::Continue(()))
+                Ok(if candidates.len() < CANDIDATES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             })?;
+            if candidates.len() >= CANDIDATES {
+                break;
+            }
         }
         candidates.extend(thread.entries.iter().enumerate().filter(|(_, entry)| positional(entry)).map(|(at, _)| at));
         for at in candidates {

@@ -38,7 +38,7 @@ pub struct Session {
     pub cost_usd: Option<f64>,
     pub tags: Vec<String>,
     pub parent_id: Option<String>,
-    pub native_present: bool,
+    pub native_present: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<String>,
 }
@@ -72,7 +72,7 @@ impl Session {
                 cost_usd: summary.cost().map(dollars),
                 tags: tags.remove(&row.id).unwrap_or_default(),
                 parent_id: row.parent.as_ref().map(|(parent, _)| parent.clone()).or_else(fork),
-                native_present: present.contains(&row.id),
+                native_present: Some(present.contains(&row.id)),
                 deleted_at: row.deleted_at.and_then(time),
             }
         };

@@ -14,7 +14,8 @@ const PAGES: [&str; 8] = ["", "sessions", "overview", "keys", "inbox", "shares",
 
 /// Nothing runs and nothing is loaded that is not one of these files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-    connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types sessionfs";
 
 /// The answer to a request for a page or a file; `None` where it is for something else.
 pub(in crate::server) fn answer(request: &Request) -> Option<Response> {

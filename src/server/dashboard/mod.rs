@@ -162,11 +162,12 @@ impl Visit<'_> {
         }
     }
 
-    /// Says of these sessions how many others see them.
+    /// Says of these sessions how many others see them. Whether their tools still have them, only their devices know.
     fn tell_shares<'l>(&self, listed: impl IntoIterator<Item = &'l mut Listed>) -> Result<(), Refusal> {
         let Archive::Account { api, caller } = &self.archive else { return Ok(()) };
         let seen = api.accounts.seen_by_others(caller.account.id)?;
         for listed in listed {
+            listed.session.native_present = None;
             listed.shared = seen.get(&listed.session.id).copied().unwrap_or_default();
         }
         Ok(())
