@@ -7,6 +7,7 @@ use crate::clients::{Client, differences, ready, receive};
 use crate::support::file_source::FileSource;
 use crate::support::home::{Run, TestHome, fixture};
 use crate::support::schema::Schema;
+use crate::support::written::shown;
 use serde_json::{Value, json};
 use sessionfs::tools::{Format, Reading, Source, conversation as conversation_of, find, reader};
 use std::collections::BTreeMap;
@@ -306,7 +307,7 @@ fn a_foreign_session_survives_our_own_export_and_a_rebuild() {
     assert_eq!(faults(&export), Vec::<String>::new());
     let other = TestHome::new();
     assert_eq!(other.sfs(&["import", export.to_str().unwrap()]).stderr, "");
-    let show = |home: &TestHome| home.json(&["show", "last", "-m", "--json"]);
+    let show = |home: &TestHome| shown(home, "last");
     let before = show(&home);
     assert_eq!(before, show(&other));
     assert_eq!(before["streams"].as_array().unwrap().len(), 4);

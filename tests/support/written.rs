@@ -154,15 +154,17 @@ pub fn assert_same_files(actual: &Files, expected: &Files) {
 /// What the archive tells of every session.
 pub fn told(home: &TestHome) -> Vec<Value> {
     let mut all = vec![home.json(&["list", "--all", "--json"])];
-    all.extend(sessions(home).iter().map(|id| {
-        let mut shown = home.json(&["show", id, "--json", "-m", "--cost"]);
-        // Each home is a device of its own.
-        for branch in shown["branches"].as_array_mut().unwrap() {
-            branch.as_object_mut().unwrap().remove("device");
-        }
-        shown
-    }));
+    all.extend(sessions(home).iter().map(|id| shown(home, id)));
     all
+}
+
+/// All that `sfs show` tells of a session, but for the device: each home is one of its own.
+pub fn shown(home: &TestHome, id: &str) -> Value {
+    let mut shown = home.json(&["show", id, "--json", "-m", "--cost"]);
+    for branch in shown["branches"].as_array_mut().unwrap() {
+        branch.as_object_mut().unwrap().remove("device");
+    }
+    shown
 }
 
 /// What must hold whatever was captured: every hash is right, and what is derived can be derived again.
