@@ -1247,3 +1247,19 @@ fn a_database_that_is_not_ours_is_refused_and_unharmed() {
     ---- exit Some(1)
     ");
 }
+
+#[test]
+fn a_forks_name_is_a_title_like_any_other() {
+    let home = TestHome::with(&["codex/patch"]);
+    home.sfs(&["import"]);
+    let run = home.sfs(&["fork", "last", "--name", "a\nb"]);
+    assert_eq!((run.code, run.stderr.contains("line breaks")), (Some(2), true), "{run}");
+    assert_eq!(home.json(&["list", "--json"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn more_than_one_is_spelled_right() {
+    let counted = sessionfs::cli::ui::counted;
+    assert_eq!(["key", "entry", "session"].map(|one| counted(2, one)), ["2 keys", "2 entries", "2 sessions"]);
+    assert_eq!(counted(1, "key"), "1 key");
+}

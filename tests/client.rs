@@ -638,3 +638,38 @@ fn a_key_travels_encrypted_or_not_at_all() {
         assert!(normal_url(url).is_err(), "{url:?}");
     }
 }
+
+#[test]
+fn a_push_that_was_asked_for_says_when_the_server_refuses_a_session() {
+    let server = SyncServer::start();
+    let home = TestHome::with(&["codex/patch"]);
+    home.sfs(&["import"]);
+    server.sign_up(&home);
+    {
+        // As an older version let it in.
+        let mut store =
+            sessionfs::store::Store::open(&sessionfs::home::Home::at(home.path(), &home.path().join(".sessionfs")))
+                .unwrap();
+        let row = store.session_rows().unwrap()[0];
+        store.write(|store| store.set_title(row, Some("a\nb"))).unwrap();
+    }
+    for args in [&["push"][..], &["push", "--all"]] {
+        let run = home.sfs(args);
+        assert_eq!((run.code, run.stderr.contains("1 session refused")), (Some(1), true), "{args:?}: {run}");
+    }
+    assert_ne!(home.sfs(&["push", "last"]).code, Some(0));
+    good(&home, &["sync", "--auto"]);
+    let status = good(&home, &["daemon", "status"]).stdout;
+    assert!(status.contains("the server refused 1 session;"), "{status}");
+    let found = home.sfs(&["doctor"]);
+    assert!(found.stdout.contains("the server refused 1 session"), "{found}");
+    good(&home, &["rename", "last", "Better"]);
+    good(&home, &["push", "last"]);
+    assert!(!good(&home, &["daemon", "status"]).stdout.contains("refused"));
+
+    // What a person keeps back is no failure.
+    good(&home, &["config", "set", "sync.secrets", "block"]);
+    good(&home, &["push"]);
+    let run = good(&home, &["delete", "last"]);
+    assert!(run.stderr.contains("until the next `sfs push`"), "{run}");
+}

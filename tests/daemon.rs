@@ -409,7 +409,7 @@ fn the_command_line_starts_and_stops_it() {
     assert_eq!(status["watchers"][0]["state"], "watching");
     assert_eq!(
         status["sync"],
-        serde_json::json!({"state": "off", "pending": 0, "last_error": null, "last_sync_at": null})
+        serde_json::json!({"state": "off", "pending": 0, "refused": 0, "last_error": null, "last_sync_at": null})
     );
     let before = status["pid"].clone();
     assert!(machine.sfs(&["daemon", "restart"]).status.success());

@@ -173,6 +173,11 @@ fn details(context: &Context, status: &Status) -> Result<()> {
     if status.sync.state != daemon::SyncState::Off {
         context.ui.line(&autosync::sentence(&status.sync))?;
     }
+    if status.sync.refused > 0 {
+        let refused = ui::counted(status.sync.refused, "session");
+        let text = format!("the server refused {refused}; which: sfs autosync status; why: sfs push ID");
+        context.ui.line(&context.ui.paint(Style::Red, &text))?;
+    }
     for watcher in &status.watchers {
         for folder in &watcher.folders {
             let folder = context.home.short(folder.as_ref());

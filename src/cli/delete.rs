@@ -5,6 +5,7 @@ use crate::capture;
 use crate::error::{Error, Result};
 use crate::export;
 use crate::store::{Among, Event, SessionRow, Store};
+use crate::sync::client::Account;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
@@ -69,7 +70,11 @@ impl Delete {
         }
         let perform = if self.purge { purge } else { delete };
         let outcomes: Result<Vec<_>> = rows.iter().map(|row| perform(&mut store, row)).collect();
-        tell(context, self.json, &outcomes?)
+        tell(context, self.json, &outcomes?)?;
+        if Account::of(&store).is_ok() {
+            context.ui.note("note: on the server, links and shares of it work until the next `sfs push`");
+        }
+        Ok(())
     }
 
     /// Asks on a terminal; elsewhere `--yes` has to say it.

@@ -3,6 +3,7 @@
 use super::{Context, arguments, ui};
 use crate::error::{Error, Result};
 use crate::export::{self, ForkOptions, Selection};
+use crate::model::label;
 use crate::store::Event;
 use crate::tools;
 use argh::{ArgsInfo, FromArgs};
@@ -51,6 +52,7 @@ impl Fork {
         if self.at.is_some() && self.from_checkpoint.is_some() {
             return Err(Error::usage("--at and --from-checkpoint say the same").hint("give one of them"));
         }
+        let title = self.name.as_deref().map(label::title).transpose()?.flatten();
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
         let tool = match &self.tool {
@@ -60,7 +62,7 @@ impl Fork {
         let at = self.at.or(self.from_checkpoint);
         let project = self.project.as_deref().map(super::resume::existing_folder).transpose()?;
         let selection = Selection { branch: self.branch, at: at.clone(), ..Selection::default() };
-        let options = ForkOptions { title: self.name, selection, project };
+        let options = ForkOptions { title, selection, project };
         let forked = export::fork(&mut store, &context.home, &row, tool, &options)?;
         let child = &forked.session;
         context.audit(&mut store, Event::Forked, &row.public_id, &json!({"into": child.public_id.as_str()}));

@@ -124,8 +124,13 @@ fn tell(context: &Context, item: &Item) -> Result<()> {
     message.map(|line| format!("          {}", ui::printable(line))).try_for_each(|line| context.ui.line(&line))
 }
 
-fn find<'a>(items: &'a [Item], words: &str) -> Result<&'a Item> {
-    meant(items, words, "inbox item", "sfs inbox", |item| [&item.item_id, &item.session_id])
+/// The id of the item that is meant. A whole one need not be listed: an inbox shows only so many.
+fn find<'a>(items: &'a [Item], words: &'a str) -> Result<&'a str> {
+    if uuid::Uuid::try_parse(words).is_ok() {
+        return Ok(words);
+    }
+    let item = meant(items, words, "inbox item", "sfs inbox", |item| [&item.item_id, &item.session_id])?;
+    Ok(&item.item_id)
 }
 
 impl Accept {
@@ -218,16 +223,14 @@ impl Dismiss {
         let mut store = context.open()?;
         let mut client = Client::of(&Account::of(&store)?)?;
         let items = shared::inbox(&mut client)?;
-        let item = find(&items, &self.item)?;
-        client.call("DELETE", &format!("/api/v1/inbox/{}", item.item_id), None)?;
-        shared::unfollow(&mut store, &item.item_id)?;
+        let id = find(&items, &self.item)?;
+        client.call("DELETE", &format!("/api/v1/inbox/{id}"), None)?;
+        shared::unfollow(&mut store, id)?;
+        let item = items.iter().find(|item| item.item_id == id);
         if self.json {
-            return context.ui.json(item);
+            return item.map_or_else(|| context.ui.json(&json!({"item_id": id})), |item| context.ui.json(item));
         }
-        context.ui.line(&format!(
-            "Out of the inbox: {} from {}.",
-            ui::printable(&item.session_id),
-            ui::printable(&item.from)
-        ))
+        let what = item.map_or_else(|| id.to_owned(), |item| format!("{} from {}", item.session_id, item.from));
+        context.ui.line(&format!("Out of the inbox: {}.", ui::printable(&what)))
     }
 }

@@ -1,7 +1,7 @@
 //! `sfs push`.
 
 use super::Context;
-use super::sync::{Link, all_passed};
+use super::sync::{Link, all_passed, none_refused};
 use crate::error::Result;
 use argh::{ArgsInfo, FromArgs};
 
@@ -32,14 +32,15 @@ impl Push {
         let mut link = Link::open(context, None)?;
         if self.ids.is_empty() && !self.all {
             let passed = link.push(None)?;
-            return link.tell(context, &passed, self.json);
+            link.tell(context, &passed, self.json)?;
+            return none_refused(&passed);
         }
         let mut rows = self.ids.iter().map(|id| Ok(link.store.resolve(id)?.id)).collect::<Result<Vec<_>>>()?;
         if self.all {
             rows = link.store.session_rows()?;
         }
         let passed = link.push(Some(&rows))?;
-        let outcome = if self.all { Ok(()) } else { all_passed(&passed) };
+        let outcome = if self.all { none_refused(&passed) } else { all_passed(&passed) };
         link.tell(context, &passed, self.json)?;
         outcome
     }

@@ -202,7 +202,8 @@ fn harmless_json(json: &str) -> String {
 
 /// `1 file`, `2 files`, `2 replies`: `one` is the word for one.
 pub fn counted(count: u64, one: &str) -> String {
-    match (count, one.strip_suffix('y')) {
+    let stem = one.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    match (count, stem) {
         (1, _) => format!("1 {one}"),
         (_, Some(stem)) => format!("{count} {stem}ies"),
         _ => format!("{count} {one}s"),

@@ -89,6 +89,8 @@ pub struct Sync {
     pub state: SyncState,
     /// Sessions that wait to be sent.
     pub pending: u64,
+    /// Sessions that the server refused for good.
+    pub refused: u64,
     /// Why they could not be sent.
     pub last_error: Option<String>,
     /// When everything was through last.
@@ -176,7 +178,7 @@ pub fn status(home: &Home) -> Result<Status> {
     })
 }
 
-const OFF: Sync = Sync { state: SyncState::Off, pending: 0, last_error: None, last_sync_at: None };
+const OFF: Sync = Sync { state: SyncState::Off, pending: 0, refused: 0, last_error: None, last_sync_at: None };
 
 /// How far the server is behind the archive in `store`.
 pub fn sync_status(store: &Store) -> Result<Sync> {
@@ -184,10 +186,11 @@ pub fn sync_status(store: &Store) -> Result<Sync> {
     let account = Account::of(store).ok();
     let remote = account.as_ref().map(|account| store.known_remote(&account.remote_name())).transpose()?.flatten();
     let postponed = remote.as_ref().map_or(Ok(Vec::new()), |remote| store.unsent(remote.id))?;
+    let refused = postponed.iter().filter(|unsent| unsent.is_refused()).count() as u64;
     let postponed = postponed.iter().filter(|unsent| unsent.retry_at.is_some()).count() as u64;
     let pending = store.count_changed(remote.map_or(0, |remote| remote.pushed))? + postponed;
     let state = if Auto::of(store)? == Auto::Off {
-        return Ok(Sync { last_sync_at, ..OFF });
+        return Ok(Sync { refused, last_sync_at, ..OFF });
     } else if account.is_none() {
         SyncState::SignedOut
     } else if outcome::is_paused(store)? {
@@ -199,7 +202,7 @@ pub fn sync_status(store: &Store) -> Result<Sync> {
     } else {
         SyncState::Idle
     };
-    Ok(Sync { state, pending, last_error, last_sync_at })
+    Ok(Sync { state, pending, refused, last_error, last_sync_at })
 }
 
 /// What the last daemon left.

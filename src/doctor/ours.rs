@@ -115,7 +115,15 @@ pub(super) fn daemon(home: &Home, status: Option<&Status>) -> Vec<Check> {
             Check::new("daemon", State::Ok, format!("runs{pid}"))
         }
     };
-    vec![running, service(home)]
+    let refused = status.and_then(|status| refused(status.sync.refused));
+    [running, service(home)].into_iter().chain(refused).collect()
+}
+
+/// What does not get to the server, though it is to.
+fn refused(count: u64) -> Option<Check> {
+    let sessions = super::sessions_in_words(count);
+    let check = || Check::new("sync", State::Warn, format!("the server refused {sessions}"));
+    (count > 0).then(|| check().hint("sfs autosync status names them; sfs push ID says why"))
 }
 
 fn service(home: &Home) -> Check {

@@ -9,12 +9,28 @@ use super::shares::Share;
 use crate::export;
 use crate::store::Store;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 
+/// An inbox shows so many.
+const MAX_ITEMS: usize = 500;
+
+/// The newest first. Those whose session is gone do not take the place of others.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let mut items = Vec::new();
-    for share in call.api.accounts.inbox(call.caller.account.id)? {
-        items.extend(item(call, &share)?);
+    let mut seen = 0;
+    while items.len() < MAX_ITEMS {
+        let page = call.api.accounts.inbox(call.caller.account.id, seen, MAX_ITEMS)?;
+        for share in &page {
+            items.extend(item(call, share)?.map(|item| (share.created_at, item)));
+        }
+        seen += page.len();
+        if page.len() < MAX_ITEMS {
+            break;
+        }
     }
+    items.truncate(MAX_ITEMS);
+    items.sort_by_key(|(created_at, _)| Reverse(*created_at));
+    let items: Vec<Value> = items.into_iter().map(|(_, item)| item).collect();
     Ok(json(200, &json!({"items": items})))
 }
 

@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// An owner has no more shares than this at one time.
+/// An owner has no more shares than this at one time; those whose time is over are counted apart, and the oldest go.
 const MAX_SHARES: u32 = 1000;
-/// An inbox shows the newest.
-const MAX_ITEMS: u32 = 500;
+/// So many of an owner's shares wait for one address at one time.
+const MAX_WAITING: u32 = 100;
 const CLAIM_PREFIX: &str = "claim_";
 
 /// A session that somebody beside its owner may see.
@@ -186,8 +186,7 @@ impl Accounts {
         };
         let owner = new.owner.to_string();
         let share = self.write(|db| {
-            let count = "SELECT count(*) FROM share WHERE owner = ?1";
-            if db.query_row(count, [&owner], |row| row.get::<_, u32>(0))? >= MAX_SHARES {
+            if !has_room(db, new, &owner)? {
                 return Ok(None);
             }
             let id = match &new.audience {
@@ -217,13 +216,16 @@ impl Accounts {
         })
     }
 
-    /// What others share with this account and it did not dismiss; the newest first.
-    pub fn inbox(&self, account: Uuid) -> Result<Vec<Share>> {
+    /// What others share with this account and it did not dismiss, a page of it: first the newest of every owner, then the
+    /// second of each, and so on, so that nobody's many come before another's few.
+    pub fn inbox(&self, account: Uuid, skip: usize, limit: usize) -> Result<Vec<Share>> {
         let rest = format!(
             "WHERE {LIVE} AND h.grantee = ?2 AND h.dismissed_at IS NULL
-             ORDER BY h.created_at DESC, h.rowid DESC LIMIT {MAX_ITEMS}"
+             ORDER BY row_number() OVER (PARTITION BY h.owner ORDER BY h.created_at DESC, h.rowid DESC),
+               h.created_at DESC, h.rowid DESC LIMIT ?3 OFFSET ?4"
         );
-        all(&self.lock(), &rest, &[&now(), &account.to_string()])
+        let (limit, skip) = (limit as i64, skip as i64);
+        all(&self.lock(), &rest, &[&now(), &account.to_string(), &limit, &skip])
     }
 
     /// Takes what was shared; from now on it can be read. Taking it twice is taking it once.
@@ -310,6 +312,29 @@ impl Accounts {
             Ok(true)
         })
     }
+}
+
+/// Whether an owner may make this share. It is counted by address: whether that has an account makes no difference.
+fn has_room(db: &Connection, new: &NewShare, owner: &str) -> Result<bool> {
+    let now = now();
+    db.execute(
+        "DELETE FROM share WHERE rowid IN (SELECT rowid FROM share WHERE owner = ?1 AND expires_at <= ?2
+           ORDER BY expires_at DESC LIMIT -1 OFFSET ?3)",
+        params![owner, now, MAX_SHARES],
+    )?;
+    let email = match &new.audience {
+        Audience::Account { email, .. } => Some(email),
+        Audience::Link => None,
+    };
+    // The same share on new terms is not one more.
+    let (shares, waiting): (u32, u32) = db.query_row(
+        "SELECT count(*), count(*) FILTER (WHERE email = ?3 AND accepted_at IS NULL) FROM share
+         WHERE owner = ?1 AND (expires_at IS NULL OR expires_at > ?2)
+           AND NOT coalesce(session = ?4 AND email = ?3, 0)",
+        params![owner, now, email, new.session.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(shares < MAX_SHARES && waiting < MAX_WAITING)
 }
 
 /// The share's id. Whether `email` has an account makes no difference that the owner could see.

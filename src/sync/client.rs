@@ -281,6 +281,7 @@ impl Client {
     pub(super) fn refusal(&self, reply: &Reply) -> Error {
         let told: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let message = told["error"]["message"].as_str().unwrap_or("no reason given");
+        let message = format!("{message}{}", invalid_field(&told).unwrap_or_default());
         let message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
         let what = format!("{} answers {}: {message}", self.url, reply.status);
         match reply.status {
@@ -297,6 +298,16 @@ impl Client {
             _ => Error::failed(what),
         }
     }
+}
+
+/// Which field the server can't take, and why.
+fn invalid_field(told: &Value) -> Option<String> {
+    let error = &told["error"]["details"]["errors"][0];
+    let why = error["msg"].as_str()?;
+    let why = why.strip_prefix("Value error, ").unwrap_or(why);
+    let place = error["loc"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|part| *part != "body");
+    let place = place.collect::<Vec<_>>().join(".");
+    Some(if place.is_empty() { format!(": {why}") } else { format!(": {place}: {why}") })
 }
 
 /// `text`, where it is an id and nothing else.

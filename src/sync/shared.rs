@@ -118,8 +118,8 @@ pub fn inbox(client: &mut Client) -> Result<Vec<Item>> {
 }
 
 /// Takes an item.
-pub fn accept(client: &mut Client, item: &Item) -> Result<Item> {
-    client.json("POST", &format!("/api/v1/inbox/{}/accept", super::client::in_path(&item.item_id)?), Some(&json!({})))
+pub fn accept(client: &mut Client, item: &str) -> Result<Item> {
+    client.json("POST", &format!("/api/v1/inbox/{}/accept", super::client::in_path(item)?), Some(&json!({})))
 }
 
 /// What the account shares.

@@ -191,7 +191,8 @@ fn a_share_for_an_unknown_address_waits_for_its_code() {
     let claim = |key: &str, code: &str| post(&server, "/api/v1/inbox/claim", key, &json!({"code": code}));
     let refused = "404 404 The claim code is not valid, or not any more";
     assert_eq!(claim(&alice, code).refusal(), refused, "the owner's own");
-    assert_eq!(claim(&carol, &format!("{}0", &code[..code.len() - 1])).status, 404);
+    let last = if code.ends_with('0') { '1' } else { '0' };
+    assert_eq!(claim(&carol, &format!("{}{last}", &code[..code.len() - 1])).status, 404);
     let item = claim(&carol, code);
     assert_eq!((item.status, &item.json()["session_id"]), (200, &json!(id(1))));
     assert_eq!(claim(&carol, code).status, 200, "an answer that was lost can be asked for again");
@@ -553,4 +554,52 @@ fn a_server_that_knew_no_shares_learns_them() {
     );
     let accounts = Accounts::open(&path).unwrap();
     assert!(accounts.shares(uuid::Uuid::nil(), None).unwrap().is_empty());
+}
+
+/// Shares a session of `owner`'s that is not there any more, as often as that may be.
+fn flood(server: &Server, owner: &str, email: &str, count: u32, expires_at: Option<i64>) -> u32 {
+    let accounts = server.api.accounts();
+    let owner = accounts.list().unwrap().into_iter().find(|(account, _)| account.email == owner).unwrap().0.id;
+    let made = (0..count).filter(|number| {
+        let audience = Audience::Account { email: email.to_owned(), can_write: false };
+        let session = sessionfs::id::SessionId::parse(&format!("ses_gone{number:08}")).unwrap();
+        let new = NewShare { owner, session, audience, git_remote: None, expires_at, handoff: None };
+        accounts.share(&new).unwrap().is_some()
+    });
+    made.count() as u32
+}
+
+#[test]
+fn nobody_fills_anothers_inbox() {
+    let (server, alice, bob) = two();
+    let handed =
+        post(&server, &format!("/api/v1/sessions/{}/handoffs", id(1)), &alice, &json!({"to": "bob@example.com"}));
+    assert_eq!(handed.status, 201);
+    for number in 0..6 {
+        let email = format!("mallory{number}@example.com");
+        server.sign_up(&email);
+        assert_eq!(flood(&server, &email, "bob@example.com", 110, None), 100, "so many wait for one address");
+    }
+    let items = inbox(&server, &bob);
+    assert_eq!(items.iter().map(|item| &item["from"]).collect::<Vec<_>>(), ["alice@example.com"]);
+    // An address that has no account is counted like one that has.
+    let path = format!("/api/v1/sessions/{}/shares", id(1));
+    assert_eq!(flood(&server, "alice@example.com", "nobody@example.com", 110, None), 100);
+    assert_eq!(flood(&server, "alice@example.com", "bob@example.com", 110, None), 99, "and the handoff");
+    for with in ["nobody@example.com", "mallory0@example.com"] {
+        flood(&server, "alice@example.com", with, 100, None);
+        server.put(&alice, &id(2), &packed(&session(&id(2), 2)), None);
+        let path = format!("/api/v1/sessions/{}/shares", id(2));
+        let reply = post(&server, &path, &alice, &json!({"with": with}));
+        assert_eq!(reply.refusal(), "409 too_many_shares Too many shares: end some first");
+    }
+    assert_eq!(post(&server, &path, &alice, &json!({"with": "bob@example.com"})).status, 201, "the same on new terms");
+}
+
+#[test]
+fn shares_whose_time_is_over_do_not_count() {
+    let (server, alice, _) = two();
+    assert_eq!(flood(&server, "alice@example.com", "bob@example.com", 1010, Some(1)), 1010);
+    share(&server, &alice, &id(1), &json!({"with": "bob@example.com"}));
+    assert_eq!(shares(&server, &alice).len(), 1001, "the oldest of them are forgotten");
 }

@@ -49,7 +49,8 @@ fn name(path: &str) -> Option<String> {
         return Some(if is_name { file.to_owned() } else { String::new() });
     }
     let first = path.strip_prefix('/')?.split('/').next().unwrap_or_default();
-    PAGES.contains(&first).then(|| "index.html".to_owned())
+    let is_page = PAGES.contains(&first) && (path == "/" || !first.is_empty());
+    is_page.then(|| "index.html".to_owned())
 }
 
 fn plain(status: u16, text: &str) -> Response {
