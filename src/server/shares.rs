@@ -169,7 +169,7 @@ impl Accounts {
         let db = self.lock();
         let mut statement = db.prepare_cached(
             "SELECT session, count(*) FROM share
-             WHERE owner = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+             WHERE owner = ?1 AND (expires_at IS NULL OR expires_at > ?2)
                AND (email IS NULL OR accepted_at IS NOT NULL)
              GROUP BY session",
         )?;
