@@ -6,7 +6,7 @@ import { h, printable } from "./dom.js";
 import { many } from "./format.js";
 import { icon } from "./icons.js";
 import { renderMessage } from "./message.js";
-import { attempt } from "./notice.js";
+import { NOT_HERE, attempt, toast } from "./notice.js";
 
 /** Messages that are shown at once. */
 const STEP = 50;
@@ -21,17 +21,18 @@ export function subAgent(id, session) {
   return fold;
 }
 
-/** The same on its own: not every tool says which call started a sub-agent. */
-export function transcriptDialog(about, session) {
-  const { node, load } = transcript(about, session);
-  load();
+/** The same on its own, at the message with the id `at`: not every tool says which call started a sub-agent. */
+export function transcriptDialog(about, session, at = null) {
+  const { node, load, reach } = transcript(about, session);
+  if (at === null) load();
+  else reach(at);
   show(`Sub-agent: ${printable(about.title || about.id)}`, node).classList.add("large");
 }
 
 function transcript(about, session) {
   const place = h("div", { class: "nested" });
   const more = h("button", { type: "button", class: "button", onclick: () => load() }, "Show more");
-  const within = { path: session.path, about: session.about, context: session.context, turns: null };
+  const within = { path: session.path, about: session.about, context: session.context, turns: null, agent: about.id };
   let from = 0;
   let previous = null;
   const load = () => attempt(async () => {
@@ -45,5 +46,15 @@ function transcript(about, session) {
     more.disabled = false;
     more.hidden = from >= answer.total || answer.messages.length === 0;
   });
-  return { node: h("div", {}, place, h("p", {}, more)), load };
+  /** Loads until the message with this id is there, and goes to it. */
+  const reach = async (id) => {
+    const find = () => place.querySelector(`#${CSS.escape(`a-${about.id}-${id}`)}`);
+    while (!find() && !more.hidden && (await load()));
+    let found = find();
+    while (found?.matches(".nothing")) found = found.previousElementSibling;
+    if (!found) return toast(NOT_HERE, "bad");
+    found.scrollIntoView({ block: "start", behavior: "instant" });
+    found.focus({ preventScroll: true });
+  };
+  return { node: h("div", {}, place, h("p", {}, more)), load, reach };
 }

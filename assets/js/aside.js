@@ -13,6 +13,9 @@ import { transcriptDialog } from "./agent.js";
 
 /** Prompts that the table of contents shows around the one that is read. */
 const SHOWN = 200;
+/** From so many messages on a session is long, and its table of contents is renewed this often, in milliseconds. */
+const LONG = 1000;
+const PACE = 30_000;
 
 /** The column beside the conversation; folded where there is no room for it. */
 export class Aside {
@@ -39,6 +42,7 @@ export class Aside {
 
   /** The table of contents, after the first messages are there. */
   async load() {
+    this.loaded = Date.now();
     this.asked = get(`${this.session.path}/outline`, {}, this.session.context.signal);
     try {
       this.told = await this.asked;
@@ -52,6 +56,16 @@ export class Aside {
     }
     this.drawContents(this.at ?? 0);
     this.drawBranches();
+  }
+
+  /** The session grew: the table of contents of a long one is not asked for at every line. */
+  renew() {
+    if (this.timer) return;
+    const wait = this.session.about.message_count < LONG ? 0 : Math.max(0, (this.loaded ?? 0) + PACE - Date.now());
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (!this.session.context.signal.aborted) this.load();
+    }, wait);
   }
 
   async outline() {

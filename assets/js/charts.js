@@ -19,7 +19,7 @@ export function days({ label, measure, days: all }) {
       s("rect", { class: "column", x: n * step + step * 0.12, y: HEIGHT - BOTTOM - height, width: step * 0.76, height, rx: Math.min(2, step / 6) }),
       s("title", {}, `${dayName(day.date)}: ${measure.text(value)}`));
   });
-  const lines = [0.5, 1].map((part) => {
+  const lines = [0.5, 1].filter((part) => !measure.isWhole || Number.isInteger(top * part)).map((part) => {
     const y = HEIGHT - BOTTOM - part * (HEIGHT - BOTTOM - 12);
     return [s("line", { class: "rule", x1: 0, x2: WIDTH, y1: y, y2: y }), s("text", { class: "scale", x: 0, y: y - 3 }, measure.text(top * part))];
   });
@@ -84,7 +84,7 @@ const dayName = (date) => new Date(`${date}T12:00:00Z`).toLocaleDateString("en",
 function nice(value) {
   if (value <= 0) return 0;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 10].map((step) => step * power).find((step) => step >= value);
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value);
 }
 
 function quarters(values) {

@@ -1,5 +1,6 @@
 // One session: its head, its messages in a window, and what belongs to it beside them.
 
+import { transcriptDialog } from "./agent.js";
 import { get } from "./api.js";
 import { copy } from "./copy.js";
 import { h } from "./dom.js";
@@ -10,8 +11,8 @@ import { head } from "./head.js";
 import { bind } from "./keyboard.js";
 import { follow } from "./live.js";
 import { renderMessage } from "./message.js";
-import { empty } from "./notice.js";
-import { remember } from "./router.js";
+import { NOT_HERE, empty, toast } from "./notice.js";
+import { decoded, remember } from "./router.js";
 import { titleOf } from "./row.js";
 import { Aside } from "./aside.js";
 import { MessageWindow } from "./window.js";
@@ -29,7 +30,7 @@ class Conversation {
 
   async open() {
     const { main, signal, state } = this.context;
-    const target = location.hash.startsWith("#m-") ? decodeURIComponent(location.hash.slice(3)) : null;
+    const target = afterPrefix("#m-");
     // Asked for together: the first messages need not wait for the head.
     const early = get(`${this.path}/messages`, target ? { around: target, limit: 20 } : { from: state.at ?? 0, limit: 20 }, signal);
     early.catch(() => {});
@@ -53,6 +54,7 @@ class Conversation {
     this.draw();
     this.bind();
     await this.begin(target, first);
+    this.toAgent();
     follow(this.about.session.id, () => this.renew({ quietly: true }), signal);
     window.addEventListener("hashchange", () => this.toHash(), { signal });
     return titleOf(this.about.session);
@@ -68,6 +70,7 @@ class Conversation {
     if (hit) await this.window.show(hit.number, { focus: true });
     else if (this.context.state.at) await this.window.show(this.context.state.at);
     else await this.window.begin();
+    if (target && !hit) toast(NOT_HERE, "bad");
     this.aside.load();
   }
 
@@ -87,7 +90,7 @@ class Conversation {
     if (before === 0 && this.about.message_count > 0) return this.context.again();
     const wasAtEnd = this.window.isAtEnd();
     await this.window.renew(this.about.message_count);
-    this.aside.load();
+    if (this.about.message_count !== before) this.aside.renew();
     if (wasAtEnd && this.about.message_count > before) this.window.end();
     this.arrived = wasAtEnd ? 0 : (this.arrived ?? 0) + this.about.message_count - before;
     this.drawLatest();
@@ -142,14 +145,36 @@ class Conversation {
   }
 
   async toHash() {
-    if (!location.hash.startsWith("#m-")) return;
-    await this.jump(decodeURIComponent(location.hash.slice(3)));
+    const target = afterPrefix("#m-");
+    if (target) await this.jump(target);
+    else if (location.hash.startsWith("#a-")) this.toAgent();
+    else if (!location.hash && history.state?.at !== undefined) await this.window.show(history.state.at);
+  }
+
+  /** Shows the sub-agent's message that the address names. */
+  toAgent() {
+    const target = afterPrefix("#a-");
+    // A reader who presses the permalink of what he reads stays where he is.
+    if (!target || document.getElementById(`a-${target}`)) return;
+    const agents = this.about.agents.filter(({ id }) => target.startsWith(`${id}-`));
+    const agent = agents.sort((a, b) => b.id.length - a.id.length)[0];
+    if (agent) transcriptDialog(agent, this, target.slice(agent.id.length + 1));
+    else toast(NOT_HERE, "bad");
   }
 
   /** Shows the message with this id, wherever it stands. */
   async jump(id) {
-    const answer = await get(`${this.path}/messages`, { around: id, limit: 1 }, this.context.signal);
-    const hit = answer.messages.find((message) => message.id === id);
-    if (hit) await this.window.show(hit.number, { focus: true });
+    let hit = null;
+    try {
+      const answer = await get(`${this.path}/messages`, { around: id, limit: 1 }, this.context.signal);
+      hit = answer.messages.find((message) => message.id === id);
+    } catch (error) {
+      if (error.status !== 404) return error.name === "AbortError" ? null : toast(error.message, "bad");
+    }
+    if (!hit) return toast(NOT_HERE, "bad");
+    return this.window.show(hit.number, { focus: true });
   }
 }
+
+/** What follows `prefix` in the fragment of the address. */
+const afterPrefix = (prefix) => (location.hash.startsWith(prefix) ? (decoded(location.hash.slice(prefix.length)) ?? location.hash.slice(prefix.length)) : null);

@@ -1,6 +1,6 @@
 // Text to the clipboard, with a word that it is there.
 
-import { h, hidden } from "./dom.js";
+import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { toast } from "./notice.js";
 
@@ -25,7 +25,7 @@ export function copyButton(text, label = "Copy", what = undefined) {
     event.preventDefault();
     copy(text(), what);
   };
-  return h("button", { type: "button", class: "ghost copy", title: label, onclick: press }, icon("copy"), hidden(label));
+  return h("button", { type: "button", class: "ghost copy", title: label, "aria-label": label, onclick: press }, icon("copy"));
 }
 
 /** A command to type elsewhere, with its button. */

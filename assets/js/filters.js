@@ -73,6 +73,11 @@ export class Filters {
     return this.state.get("deleted") === "1";
   }
 
+  /** Whether the newest comes first. */
+  isByTime() {
+    return (this.state.get("sort") ?? "updated") === "updated" && !this.state.has("q");
+  }
+
   isSet() {
     return NAMES.some((name) => name !== "sort" && name !== "page" && this.state.has(name));
   }

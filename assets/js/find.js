@@ -86,7 +86,7 @@ export class Find {
 
   /** Opens what hides the match, and marks it. */
   mark(node) {
-    const ranges = rangesOf(node, this.asked);
+    const ranges = nearest(node, this.asked);
     for (const range of ranges) {
       for (let fold = range.startContainer.parentElement.closest("details:not([open])"); fold; fold = fold.parentElement.closest("details:not([open])")) fold.open = true;
     }
@@ -100,6 +100,17 @@ export class Find {
   say(text) {
     this.state.textContent = text;
   }
+}
+
+/** Messages before the shown one among which the call of a result is looked for. */
+const CALLS = 10;
+
+/** Where `text` stands in the message, or in one before it: results come after several calls that were made at once. */
+function nearest(node, text) {
+  let ranges = rangesOf(node, text);
+  let before = node.previousElementSibling;
+  for (let n = 0; !ranges.length && before && n < CALLS; n += 1, before = before.previousElementSibling) ranges = rangesOf(before, text);
+  return ranges;
 }
 
 /** Where `text` stands in the element, without regard to case; within one run of text each. */

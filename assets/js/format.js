@@ -45,6 +45,13 @@ export function relative(time, now = Date.now()) {
   return Math.abs(seconds) < 45 ? "just now" : ago.format(Math.round(seconds / step[2]), step[1]);
 }
 
+/** The day in the reader's zone: `Today`, `Yesterday`, a date. */
+export function dayOf(time, now = Date.now()) {
+  const then = day.format(new Date(time));
+  if (then === day.format(new Date(now))) return "Today";
+  return then === day.format(new Date(now - 86_400_000)) ? "Yesterday" : then;
+}
+
 /** Date and time in the reader's zone. */
 export const moment = (time) => (time ? full.format(new Date(time)) : "");
 

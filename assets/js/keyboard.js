@@ -11,10 +11,18 @@ const EVERYWHERE = new Map([
   ["?", ["Show the keys", help]],
   ["g l", ["Go to the sessions", () => go("/sessions")]],
   ["g o", ["Go to the overview", () => go("/overview")]],
-  ["g i", ["Go to the inbox", () => go("/inbox")]],
-  ["g s", ["Go to what you share", () => go("/shares")]],
-  ["g k", ["Go to keys and storage", () => go("/keys")]],
+  ["g i", ["Go to the inbox", () => go("/inbox"), "inbox"]],
+  ["g s", ["Go to what you share", () => go("/shares"), "shares"]],
+  ["g k", ["Go to keys and storage", () => go("/keys"), "keys"]],
 ]);
+let features = [];
+
+/** The keys of pages that this server does not have do nothing. */
+export function allow(these) {
+  features = these;
+}
+
+const everywhere = () => new Map([...EVERYWHERE].filter(([, [, , feature]]) => !feature || features.includes(feature)));
 
 /** The keys of a view: `{j: ["Next message", f]}`. */
 export function bind(bindings, signal) {
@@ -32,7 +40,7 @@ export function listen() {
     const name = waitsForSecond ? `g ${event.key}` : event.key;
     waitsForSecond = !waitsForSecond && event.key === "g";
     if (waitsForSecond) return setTimeout(() => (waitsForSecond = false), 1500);
-    const found = keys.get(name) ?? EVERYWHERE.get(name);
+    const found = keys.get(name) ?? everywhere().get(name);
     if (!found) return;
     event.preventDefault();
     found[1](event);
@@ -40,7 +48,7 @@ export function listen() {
 }
 
 function help() {
-  const rows = [...keys, ...EVERYWHERE].map(([key, [what]]) =>
+  const rows = [...keys, ...everywhere()].map(([key, [what]]) =>
     h("tr", {}, h("th", { scope: "row" }, key.split(" ").map((part) => h("kbd", {}, part))), h("td", {}, what)));
   show("Keys", h("table", { class: "keys" }, h("tbody", {}, rows)));
 }

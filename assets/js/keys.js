@@ -21,7 +21,7 @@ export default async function view({ main, me, signal, again }) {
 function storage({ storage: { bytes: used, quota }, sessions, email }) {
   const meter = quota ? h("meter", { min: 0, max: quota, high: quota * 0.9, value: used, "aria-label": `${bytes(used)} of ${bytes(quota)} used` }) : null;
   return h("section", { class: "card" }, h("h2", {}, "Storage"),
-    h("p", {}, quota ? `${bytes(used)} of ${bytes(quota)} used` : `${bytes(used)} used, no limit`, ` by ${many(sessions, "session")} of `, foreign(email)), meter);
+    h("p", {}, quota ? `${bytes(used)} of ${bytes(quota)} used` : `${bytes(used)} used, no limit`, `: ${many(sessions, "session")} of `, foreign(email)), meter);
 }
 
 function table(keys, again) {

@@ -1,28 +1,35 @@
 // Asks every two seconds whether something changed, as long as somebody looks.
 
 import { get } from "./api.js";
+import { h } from "./dom.js";
 
 const PACE = 2000;
 
-/** Calls `changed(sessions)` after something new arrived in `session`, or in any session where it is null. */
+/** Calls `changed(sessions)` after something new arrived in `session`, or in any session where it is null; says so while nobody answers. */
 export function follow(session, changed, signal) {
   let since = null;
   let isAsking = false;
+  const lost = h("p", { class: "toast bad" }, "Not connected: what you see may be old.");
   const look = async () => {
     if (document.visibilityState !== "visible" || isAsking || signal.aborted) return;
     isAsking = true;
     try {
       const answer = await get("/api/web/changes", { since: since ?? "", session }, signal);
-      const isNew = since !== null && answer.change !== since;
+      lost.remove();
+      const isNew = since !== null && answer.change !== since && (session === null || answer.sessions.includes(session));
       since = answer.change;
       if (isNew) await changed(answer.sessions);
-    } catch {
-      // The next look may go better; what a reader asks for says what is wrong.
+    } catch (error) {
+      // The next look may go better.
+      if (error.status === 0 && !signal.aborted && !lost.isConnected) document.getElementById("toasts").append(lost);
     }
     isAsking = false;
   };
   look();
   const timer = setInterval(look, PACE);
   document.addEventListener("visibilitychange", look, { signal });
-  signal.addEventListener("abort", () => clearInterval(timer));
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+    lost.remove();
+  });
 }

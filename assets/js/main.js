@@ -1,13 +1,14 @@
 // The frame around every view: who is signed in, where one can go, and what happens when a view fails.
 
-import { get, post } from "./api.js";
+import { ApiError, get, post } from "./api.js";
 import { menu } from "./dialog.js";
 import { h } from "./dom.js";
 import { bytes } from "./format.js";
 import { icon } from "./icons.js";
-import { help, listen } from "./keyboard.js";
+import { allow, help, listen } from "./keyboard.js";
 import { attempt, empty, failed } from "./notice.js";
 import { go, route, start } from "./router.js";
+import { forget, remember } from "./signed-in.js";
 
 const main = document.getElementById("main");
 const bar = document.getElementById("bar");
@@ -39,6 +40,7 @@ listen();
 window.addEventListener("signed-out", ({ detail }) => {
   me = null;
   reason = detail;
+  forget();
   if (location.pathname !== "/sign-in") go(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
 });
 await start(draw);
@@ -46,8 +48,9 @@ await start(draw);
 async function draw(context, load) {
   main.setAttribute("aria-busy", "true");
   try {
-    const module = load();
-    if (context.path !== "/sign-in") me ??= await get("/api/web/me");
+    const module = load().catch(unloaded);
+    module.catch(() => {});
+    if (context.path !== "/sign-in") me ??= await whoIsIt();
     if (context.signal.aborted) return;
     const view = (await module).default;
     drawBar(context.path);
@@ -66,7 +69,20 @@ async function draw(context, load) {
   }
 }
 
+async function whoIsIt() {
+  const who = await get("/api/web/me");
+  remember();
+  return who;
+}
+
+/** The part of the dashboard that a view is made of did not come. */
+function unloaded(error) {
+  if (!(error instanceof TypeError && /import/i.test(error.message))) throw error;
+  throw new ApiError(0, "unreachable", "This page can't be loaded: the server can't be reached. Is it running?");
+}
+
 function drawBar(path) {
+  allow(me?.features ?? []);
   const isSignIn = path === "/sign-in";
   const places = isSignIn || !me ? [] : PLACES.filter((place) => !place.feature || me.features.includes(place.feature));
   const links = places.map(({ href, label, drawing }) => {
@@ -88,6 +104,8 @@ function account() {
   const leave = () => attempt(async () => {
     await post("/api/web/sign-out");
     me = null;
+    reason = { code: "left" };
+    forget();
     go("/sign-in");
   });
   return menu([icon("person"), h("span", { class: "who" }, me.email)], [

@@ -79,7 +79,7 @@ function fold(body, summary, kind) {
 function whole(message, body, session) {
   const press = () => attempt(async () => {
     button.disabled = true;
-    const all = await get(`${session.path}/messages/${message.number}`, {}, session.context.signal);
+    const all = await get(`${session.path}/messages/${message.number}`, { agent: session.agent }, session.context.signal);
     const next = content({ ...all, is_cut: false }, session);
     body.replaceChildren(...next.childNodes);
   });

@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+/** What an address of a message says that leads to none. */
+export const NOT_HERE = "This message is not here (any more).";
+
 /** A sentence that goes away by itself. */
 export function toast(text, kind = "") {
   const note = h("p", { class: `toast ${kind}` }, text);

@@ -8,7 +8,7 @@ import { empty } from "./notice.js";
 import { rewrite } from "./router.js";
 
 const MEASURES = {
-  sessions: { label: "Sessions", of: (sums) => sums.sessions, text: count },
+  sessions: { label: "Sessions", of: (sums) => sums.sessions, text: count, isWhole: true },
   tokens: { label: "Tokens", of: (sums) => (sums.input_tokens ?? 0) + (sums.cache_read_tokens ?? 0) + (sums.output_tokens ?? 0), text: short },
   cost: { label: "Cost", of: (sums) => sums.cost_usd ?? 0, text: cost },
 };

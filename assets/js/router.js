@@ -3,6 +3,8 @@
 const routes = [];
 let current = new AbortController();
 let render = null;
+/** The address of the view that is shown, without its fragment. */
+let shown = null;
 
 /** `pattern` is a path whose `:name` parts become context.parameters. */
 export function route(pattern, load) {
@@ -15,7 +17,8 @@ export function start(draw) {
   render = draw;
   history.scrollRestoration = "manual";
   document.addEventListener("click", follow);
-  window.addEventListener("popstate", () => show());
+  // Where only the fragment is another, the view shows it itself.
+  window.addEventListener("popstate", () => location.pathname + location.search !== shown && show());
   return show();
 }
 
@@ -29,6 +32,7 @@ export function go(address, { replace = false } = {}) {
 /** Changes the address of the view that is shown, which draws the change itself. */
 export function rewrite(address, { push = false } = {}) {
   history[push ? "pushState" : "replaceState"](push ? {} : history.state, "", address);
+  shown = location.pathname + location.search;
 }
 
 /** Keeps `values` with this entry of the history, for the way back. */
@@ -36,13 +40,24 @@ export function remember(values) {
   history.replaceState({ ...history.state, ...values }, "");
 }
 
+/** A part of an address as text; `null` where it is none. */
+export function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
 async function show() {
   current.abort();
   current = new AbortController();
   const { signal } = current;
+  shown = location.pathname + location.search;
   const path = location.pathname.replace(/(.)\/$/, "$1");
-  const found = routes.find(({ expression }) => expression.test(path)) ?? routes.find(({ expression }) => expression.test("/404"));
-  const values = (found.expression.exec(path) ?? []).slice(1).map(decodeURIComponent);
+  const fits = ({ expression }) => expression.exec(path)?.slice(1).every((part) => decoded(part) !== null);
+  const found = routes.find(fits) ?? routes.find(({ expression }) => expression.test("/404"));
+  const values = (found.expression.exec(path) ?? []).slice(1).map(decoded);
   const parameters = Object.fromEntries(found.names.map((name, n) => [name, values[n]]));
   const y = history.state?.y ?? 0;
   await render({ path, parameters, query: new URLSearchParams(location.search), signal, state: history.state ?? {} }, found.load);

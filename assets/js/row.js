@@ -27,14 +27,14 @@ export function marks(session) {
 
 export const tagMarks = (session) => session.tags.map((tag) => h("a", { class: "tag", href: `/sessions?tag=${encodeURIComponent(tag)}` }, foreign(tag)));
 
-/** The line of a session. */
-export function row(session, isChosen) {
+/** The line of a session; `day` stands above the first one of a day. */
+export function row(session, isChosen, day = null) {
   const title = titleOf(session);
   const address = `/sessions/${session.id}`;
   const found = session.snippet;
   const figure = (text, unit, kind) => h("span", { class: `figure ${kind}` }, text, h("span", { class: "unit" }, ` ${unit}`));
   const tokens = (session.input_tokens ?? 0) + (session.output_tokens ?? 0);
-  return h("li", { class: isChosen ? "session chosen" : "session", "data-id": session.id },
+  return h("li", { class: isChosen ? "session chosen" : "session", "data-id": session.id, "data-day": day },
     h("label", { class: "check" }, h("input", { type: "checkbox", checked: isChosen, "aria-label": `Select: ${title}` })),
     h("div", { class: "about" },
       h("p", { class: "line" }, h("a", { class: "title", href: address }, h("bdi", {}, title)), marks(session)),

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { bulkBar } from "./bulk.js";
 import { Filters } from "./filters.js";
 import { h, hidden } from "./dom.js";
-import { count, many } from "./format.js";
+import { count, dayOf, many } from "./format.js";
 import { bind } from "./keyboard.js";
 import { follow } from "./live.js";
 import { empty, failed, waiting } from "./notice.js";
@@ -56,6 +56,8 @@ class SessionList {
       this.draw(answer, quietly);
     } catch (error) {
       if (error.name === "AbortError" || quietly) return;
+      this.chosen.clear();
+      if (this.answer) this.drawHead();
       this.place.replaceChildren(failed(error, () => this.load()));
     }
     this.place.removeAttribute("aria-busy");
@@ -64,9 +66,14 @@ class SessionList {
   draw(answer, quietly = false) {
     this.answer = answer;
     this.sessions = answer.sessions;
+    // Nothing is done with what is not in sight.
+    const inSight = new Set(answer.sessions.map(({ id }) => id));
+    for (const id of this.chosen.keys()) if (!inSight.has(id)) this.chosen.delete(id);
+    if (!quietly) this.last = null;
     const focused = document.activeElement?.closest?.("li[data-id]")?.dataset.id;
     if (answer.sessions.length) {
-      this.rows.replaceChildren(...answer.sessions.map((session) => row(session, this.chosen.has(session.id))));
+      const days = answer.sessions.map((session) => (this.filters.isByTime() ? dayOf(session.updated_at) : null));
+      this.rows.replaceChildren(...answer.sessions.map((session, n) => row(session, this.chosen.has(session.id), days[n] === days[n - 1] ? null : days[n])));
       this.place.replaceChildren(this.rows);
     } else {
       this.place.replaceChildren(this.nothing());

@@ -70,10 +70,13 @@ export class MessageWindow {
     await this.update();
   }
 
-  /** Scrolls to message `number` and draws what is around it. */
-  async show(number, { focus = false } = {}) {
+  /** Scrolls to message `wanted`, or to the call that it is shown with, and draws what is around it. */
+  async show(wanted, { focus = false } = {}) {
+    const asked = this.blocks[Math.floor(Math.max(0, Math.min(wanted, this.total - 1)) / SIZE)];
+    if (!asked) return null;
+    await this.load(asked);
+    const number = this.shownIn(wanted);
     const block = this.blocks[Math.floor(Math.max(0, Math.min(number, this.total - 1)) / SIZE)];
-    if (!block) return null;
     await this.load(block);
     const top = this.root.getBoundingClientRect().top + window.scrollY;
     const before = this.blocks.slice(0, block.n).reduce((sum, other) => sum + this.height(other), 0);
@@ -100,6 +103,14 @@ export class MessageWindow {
   isAtEnd() {
     const last = this.blocks.at(-1);
     return !last || (last.isDrawn && last.node.getBoundingClientRect().bottom <= window.innerHeight + 40);
+  }
+
+  /** The message that `number` is shown in: a call's result has no place of its own. */
+  shownIn(number) {
+    const message = (n) => this.blocks[Math.floor(n / SIZE)]?.messages?.[n % SIZE];
+    let at = number;
+    while (at > 0 && isNothing(message(at))) at -= 1;
+    return message(at) && !isNothing(message(at)) ? at : number;
   }
 
   /** The drawn message `number`, or the nearest one after it that shows something. */
@@ -387,6 +398,8 @@ export class MessageWindow {
     });
   }
 }
+
+const isNothing = (message) => message !== undefined && !message.html && !message.agents?.length;
 
 /** A message and where it stands in the page: what the reader scrolls meanwhile does not count. */
 const anchorAt = (node) => ({ node, top: node.getBoundingClientRect().top + window.scrollY });

@@ -44,7 +44,7 @@ fn keys_are_made_shown_once_and_revoked() {
         let server = SyncServer::start();
         let home = user(&server, "me@example.org", |home| drop(everyday(home).write()));
         sign_in(browser, &home, &server, "/keys");
-        browser.wait_for_text("by 1 session of me@example.org");
+        browser.wait_for_text("1 session of me@example.org");
         check(browser, "keys");
         browser.press("New key");
         browser.fill("dialog input[name=name]", "laptop <b>");

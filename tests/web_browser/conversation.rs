@@ -123,6 +123,60 @@ fn find_jumps_from_match_to_match() {
 }
 
 #[test]
+fn a_result_is_found_where_its_call_stands() {
+    with_browser("a_result_is_found_where_its_call_stands", |browser| {
+        let web = recorded(browser);
+        open_session(browser, &web, "one @@bashok");
+        browser.keys("/".chars());
+        browser.keys("pixel.png".chars());
+        browser.wait("document.querySelector('.find .state').innerText.endsWith(' found')");
+        browser.keys([ENTER]);
+        browser.wait(
+            "(() => { const range = [...(CSS.highlights.get('found') ?? [])][0]; const place = range?.getBoundingClientRect();
+               return place && place.top > 40 && place.bottom < innerHeight && range.toString() === 'pixel.png'; })()",
+        );
+        // The address of the result leads to the call as well.
+        let result = browser.run(
+            "const range = [...CSS.highlights.get('found')][0]; const call = range.startContainer.parentElement.closest('.message');
+             return [call.nextElementSibling.className, call.nextElementSibling.id, call.id]",
+        );
+        assert_eq!(result[0], "nothing", "{result}");
+        let page = browser.address();
+        let page = page.split('#').next().unwrap().to_owned();
+        browser.open("about:blank");
+        browser.open(&format!("{page}#{}", result[1].as_str().unwrap()));
+        browser.wait(&format!("document.activeElement.id === {}", result[2]));
+        web
+    });
+}
+
+#[test]
+fn addresses_lead_into_sub_agents_and_say_what_is_lost() {
+    with_browser("addresses_lead_into_sub_agents_and_say_what_is_lost", |browser| {
+        let web = recorded(browser);
+        let id = open_session(browser, &web, "please do it @@sub");
+        browser.click("details.agent > summary");
+        browser.wait_for("details.agent .nested .message");
+        let last = browser.run("return [...document.querySelectorAll('.nested .message')].at(-1).id");
+        let page = web.page(&format!("/sessions/{id}"));
+        browser.open("about:blank");
+        browser.open(&format!("{page}#{}", last.as_str().unwrap()));
+        browser.wait(&format!(
+            "document.activeElement.id === {last} && document.activeElement.closest('dialog') !== null"
+        ));
+        for lost in ["m-nonsense", "m-%", "a-nobody-nothing"] {
+            browser.open("about:blank");
+            browser.open(&format!("{page}#{lost}"));
+            browser.wait_for_text("This message is not here (any more).");
+            browser.wait_for(".message");
+        }
+        let errors = browser.errors();
+        assert!(errors.iter().all(|error| error.contains("404")), "{errors:?}");
+        web
+    });
+}
+
+#[test]
 fn messages_have_addresses_and_are_walked_by_keys() {
     with_browser("messages_have_addresses_and_are_walked_by_keys", |browser| {
         let home = TestHome::new();
@@ -181,6 +235,10 @@ fn code_commands_and_messages_are_copied() {
         browser.keys([ENTER]);
         browser.wait_for_text("Copied");
         assert_eq!(clipboard(), "$ rg -n 'sleep' src/upload.rs");
+        browser.run("document.querySelector('.message:has(.code) > header .copy').click()");
+        browser.wait_for_text("Message copied");
+        assert!(clipboard().contains("$ rg") && !clipboard().contains("Copy"), "{}", clipboard());
+        browser.wait("!document.body.innerText.includes('Message copied')");
         browser.run("document.querySelector('.message.user .copy').click()");
         browser.wait_for_text("Message copied");
         assert!(clipboard().starts_with("The upload gives up after the first 503."));

@@ -89,6 +89,14 @@ fn several_sessions_are_tagged_deleted_restored_and_exported() {
             "Browser.setDownloadBehavior",
             &json!({"behavior": "allow", "downloadPath": web.home.path().join("got")}),
         );
+        // What a filter takes out of sight is not acted on.
+        browser.choose("select[name=tool]", "cursor");
+        browser.wait("document.querySelector('.bulk') === null");
+        browser.choose("select[name=tool]", "");
+        browser.wait(&format!("{ROWS} === 2"));
+        assert_eq!(browser.count(".bulk"), 0);
+        browser.click(".list-head .check input");
+        browser.wait_for_text("2 selected");
         browser.press("Export");
         browser.press("Markdown");
         let tar = web.home.path().join("got/sessions.tar");
@@ -171,6 +179,7 @@ fn the_list_is_used_without_a_mouse_and_follows_what_is_captured() {
         browser.run("document.activeElement.blur()");
         browser.keys("?".chars());
         browser.wait("document.querySelector('dialog[open]')?.innerText.includes('Next session')");
+        assert!(!browser.text("dialog[open]").contains("inbox"), "a local archive has none");
         browser.keys([super::driver::ESCAPE]);
         browser.wait("document.querySelector('dialog') === null");
         browser.keys("go".chars());

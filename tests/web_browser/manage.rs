@@ -89,6 +89,8 @@ fn empty_wrong_and_lost_places_say_what_to_do() {
         browser.wait_for_text("Nothing to count yet");
         browser.open(&web.page("/sessions/nonsense/at/all"));
         browser.wait_for_text("There is no such page");
+        browser.open(&web.page("/sessions/%E0%A4%A"));
+        browser.wait_for_text("There is no such page");
         browser.open(&web.page("/sessions/ses_aaaaaaaaaaaaaaaa"));
         browser.wait_for_text("Not found");
         let errors = browser.errors();
@@ -99,6 +101,10 @@ fn empty_wrong_and_lost_places_say_what_to_do() {
         drop(web);
         browser.fill("input[name=q]", "anything");
         browser.wait_for_text("can't be reached");
+        browser.wait_for_text("Not connected");
+        browser.run("document.activeElement.blur()");
+        browser.keys("go".chars());
+        browser.wait_for_text("This page can't be loaded");
         let errors = browser.errors();
         assert!(errors.iter().all(|error| error.contains("ERR_CONNECTION_REFUSED")), "{errors:?}");
     });

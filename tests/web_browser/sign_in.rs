@@ -65,6 +65,15 @@ fn a_key_signs_in_and_signing_out_ends_it() {
         browser.open(&link);
         browser.wait("document.querySelectorAll('li.session').length === 2");
         assert!(!browser.address().contains('#'), "{}", browser.address());
+
+        // A link that somebody else sent makes a signed-in browser nobody else's without a word.
+        let other = home.sfs(&["auth", "web", "--no-open"]);
+        let link = other.stdout.split_whitespace().find(|word| word.starts_with("http")).unwrap().to_owned();
+        browser.open(&link);
+        browser.wait_for_text("You are signed in as me@example.org");
+        assert!(!browser.address().contains('#'), "{}", browser.address());
+        browser.press("Use the link");
+        browser.wait("document.querySelectorAll('li.session').length === 2");
         server
     });
 }
