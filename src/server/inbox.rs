@@ -11,11 +11,24 @@ use crate::store::Store;
 use serde_json::{Value, json};
 
 pub(super) fn list(call: &Call<'_>) -> Answer {
+    let (account, accounts) = (call.caller.account.id, &call.api.accounts);
     let mut items = Vec::new();
-    for share in call.api.accounts.inbox(call.caller.account.id)? {
-        items.extend(item(call, &share)?);
+    let mut away: Vec<String> = accounts.suspended(account)?.into_iter().map(|share| share.id).collect();
+    for share in accounts.inbox(account)? {
+        match item(call, &share)? {
+            Some(item) => items.push(item),
+            None if share.accepted_at.is_some() && may_come_back(call, &share)? => away.push(share.id),
+            None => {}
+        }
     }
-    Ok(json(200, &json!({"items": items})))
+    Ok(json(200, &json!({"items": items, "away": away})))
+}
+
+/// True for a session that is deleted, and not for good.
+fn may_come_back(call: &Call<'_>, share: &Share) -> Result<bool, Refusal> {
+    call.api.archives.with(share.owner, |store: &mut Store| {
+        Ok(store.find_public(&share.session)?.is_some_and(|row| row.purged_at.is_none()))
+    })
 }
 
 /// A share as who it is for sees it; none where its session is gone.
