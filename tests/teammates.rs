@@ -258,6 +258,9 @@ fn what_comes_through_a_share_is_never_ones_own() {
     assert!(run.stderr.contains("you have this session yourself"), "{run}");
     // Her archive has a copy of his streams now, and so has the server; she changes it to her liking.
     good(&alice, &["push"]);
+    let second = TestHome::new();
+    server.log_in(&second, &bob);
+    good(&second, &["pull"]);
     let forged = said("forged by alice", 9);
     let accounts = server.home.path().join(".sessionfs/server/accounts");
     let archives: Vec<PathBuf> = accounts.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -267,6 +270,46 @@ fn what_comes_through_a_share_is_never_ones_own() {
     good(&bob, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
     let his = shown(&bob, &shared);
     assert!(his.contains("said by bob") && !his.contains("forged by alice"), "{his}");
+    // Nor on the machine of his that has those lines from the server.
+    good(&second, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
+    let his = shown(&second, &shared);
+    assert!(his.contains("said by bob") && !his.contains("forged by alice"), "{his}");
+}
+
+#[test]
+fn what_one_reads_does_not_rename_ones_own() {
+    let server = SyncServer::start();
+    let [alice, bob] = ["alice", "bob"].map(|name| person(&server, name, &["codex/git"]));
+    let carol = person(&server, "carol", &[]);
+    let shared = text(&alice.json(&["share", "last", "--with", "bob@example.org", "--json"]), "session_id").to_owned();
+    good(&alice, &["share", "last", "--with", "carol@example.org"]);
+    good(&alice, &["rename", &shared, "her words"]);
+    good(&alice, &["push"]);
+    for home in [&bob, &carol] {
+        good(home, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
+        good(home, &["sync"]);
+    }
+    let told = |home: &TestHome| good(home, &["show", &shared, "--json"]).stdout.contains("her words");
+    assert!(!told(&bob), "it is his too");
+    assert!(told(&carol));
+}
+
+#[test]
+fn who_tags_a_session_first_may_write_in_it_later() {
+    let server = SyncServer::start();
+    let [alice, bob] = ["alice", "bob"].map(|name| person(&server, name, &["codex/git"]));
+    let shared = text(&alice.json(&["share", "last", "--with", "bob@example.org", "--write", "--json"]), "session_id")
+        .to_owned();
+    good(&bob, &["inbox", "accept", "last", "--project", ".", "--in", "gemini", "--no-launch"]);
+    good(&bob, &["tag", "add", &shared, "his"]);
+    good(&bob, &["sync"]);
+    append(&rollout(&bob), said("said by bob", 5));
+    import(&bob);
+    let run = good(&bob, &["sync"]);
+    assert!(!run.stderr.contains("refused"), "{run}");
+    good(&alice, &["sync"]);
+    assert!(shown(&alice, &shared).contains("said by bob"));
+    assert!(good(&alice, &["list", "--tag", "his"]).stdout.contains(&shared[..12]));
 }
 
 /// Appends to what a device wrote in an archive; says whether it wrote anything.
@@ -305,6 +348,10 @@ fn a_link_is_a_page_until_it_is_ended() {
     let run = good(&alice, &["unshare", &text(&shares[0], "share_id")[..8]]);
     assert!(run.stdout.contains("is no longer shared by link"), "{run}");
     assert_eq!(get(url).0, 404);
+    for event in ["shared", "unshared"] {
+        let told = good(&alice, &["audit", "--event", event]).stdout;
+        assert!(told.contains("by link") && !told.contains("null"), "{told}");
+    }
     let token = url.rsplit('/').next().unwrap();
     assert!(
         server.log().iter().any(|line| line.contains("path=/s/*"))
@@ -341,7 +388,7 @@ fn what_can_not_be_shared_says_why() {
     let (alice, bob) = two(&server);
     for (args, code, why) in [
         (&["share", "last"][..], 2, "say whom to share it with"),
-        (&["share", "last", "--link", "--with", "bob@example.org"], 2, "say whom to share it with"),
+        (&["share", "last", "--link", "--with", "bob@example.org"], 2, "with one person or by link, not both"),
         (&["share", "last", "--link", "--write"], 2, "a link is for reading"),
         (&["share", "last", "--link", "--expires", "soon"], 2, "\"soon\" is not a time"),
         (&["share", "last", "--with", "bob"], 2, "with: it is not an email address"),
@@ -362,4 +409,66 @@ fn what_can_not_be_shared_says_why() {
     let run = alice.sfs(&["inbox", "dismiss", &share]);
     assert_eq!((run.code, run.stderr.contains("Inbox item not found")), (Some(3), true), "{run}");
     good(&bob, &["inbox", "dismiss", &share]);
+}
+
+/// What the server has from before, when secrets were sent, is not handed on when they are to stay.
+#[test]
+fn secrets_that_were_sent_before_are_not_shared_now() {
+    let server = SyncServer::start();
+    let (alice, bob) = two(&server);
+    append(&rollout(&alice), said(&format!("export TOKEN={SECRET}"), 0));
+    import(&alice);
+    good(&alice, &["config", "set", "sync.secrets", "warn"]);
+    good(&alice, &["push"]);
+    good(&alice, &["config", "set", "sync.secrets", "redact"]);
+    let second = TestHome::new();
+    server.log_in(&second, &alice);
+    for (home, way) in [(&alice, ["share", "last", "--with"]), (&alice, ["handoff", "last", "--to"])] {
+        let run = home.sfs(&[&way[..], &["bob@example.org"]].concat());
+        assert_eq!((run.code, run.stderr.contains("1 secret of ses_")), (Some(4), true), "{run}");
+        assert!(run.stderr.contains("hint: ") && run.stderr.contains("sync.secrets warn"), "{run}");
+    }
+    good(&second, &["pull"]);
+    assert_eq!(second.sfs(&["share", "last", "--with", "bob@example.org"]).code, Some(4), "from any of her machines");
+    assert_eq!(bob.json(&["inbox", "--json"]), json!([]));
+    good(&alice, &["share", "last", "--link"]);
+    good(&alice, &["config", "set", "sync.secrets", "warn"]);
+    good(&alice, &["share", "last", "--with", "bob@example.org"]);
+}
+
+#[test]
+fn a_message_that_goes_along_holds_no_secrets() {
+    let server = SyncServer::start();
+    let (alice, bob) = two(&server);
+    let message = format!("use TOKEN={SECRET} for it");
+    let hand_over = ["handoff", "last", "--to", "bob@example.org", "-m", &message];
+    good(&alice, &["config", "set", "sync.secrets", "block"]);
+    let run = alice.sfs(&hand_over);
+    assert_eq!((run.code, run.stderr.contains("the message holds secrets: 1")), (Some(4), true), "{run}");
+    assert_eq!(bob.json(&["inbox", "--json"]), json!([]));
+    good(&alice, &["config", "set", "sync.secrets", "redact"]);
+    assert!(good(&alice, &hand_over).stderr.contains("1 secret replaced in the message"));
+    let item = bob.json(&["inbox", "--json"]);
+    let said = text(only(&item), "message");
+    assert!(said.starts_with("use TOKEN=[redacted:") && !said.contains(SECRET), "{said}");
+}
+
+#[test]
+fn a_session_that_is_away_for_a_while_is_followed_still() {
+    let server = SyncServer::start();
+    let (alice, bob) = two(&server);
+    let shared = text(&alice.json(&["share", "last", "--with", "bob@example.org", "--json"]), "session_id").to_owned();
+    good(&bob, &["inbox", "accept", "last", "--project", ".", "--no-launch"]);
+    good(&alice, &["delete", &shared]);
+    good(&alice, &["sync"]);
+    for _ in 0..2 {
+        let run = good(&bob, &["pull"]);
+        assert!(run.stderr.contains("is not there now: alice@example.org has deleted it"), "{run}");
+    }
+    good(&alice, &["undelete", &shared]);
+    append(&rollout(&alice), said("said later", 1));
+    import(&alice);
+    good(&alice, &["sync"]);
+    good(&bob, &["pull"]);
+    assert!(shown(&bob, &shared).contains("said later"));
 }

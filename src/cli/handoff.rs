@@ -3,6 +3,7 @@
 use super::Context;
 use super::share::{tell_code, text};
 use super::sync::Link;
+use super::ui;
 use crate::error::Result;
 use crate::store::Event;
 use argh::{ArgsInfo, FromArgs};
@@ -36,9 +37,14 @@ impl Handoff {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut link = Link::open(context, None)?;
         let row = link.store.resolve(&self.id)?;
-        let mut body = link.push_first(context, &row)?;
+        let told = self.message.as_deref().map(|text| link.gate.text(&mut link.store, text)).transpose()?;
+        let (message, replaced) = told.unzip();
+        let mut body = link.push_first(context, &row, false)?;
+        if let Some(replaced) = replaced.filter(|replaced| *replaced > 0) {
+            context.ui.note(&format!("note: {} replaced in the message", ui::counted(replaced, "secret")));
+        }
         body["to"] = self.to.clone().into();
-        body["message"] = self.message.into();
+        body["message"] = message.into();
         let path = format!("/api/v1/sessions/{}/handoffs", row.public_id);
         let made: Value = link.client.json("POST", &path, Some(&body))?;
         let detail = json!({"to": self.to, "share": made["share_id"]});

@@ -141,8 +141,8 @@ impl Accept {
         let item = shared::accept(&mut link.client, find(&items, &self.item)?)?;
         let is_known =
             SessionId::parse(&item.session_id).ok().map(|id| link.store.find_public(&id)).transpose()?.flatten();
-        if is_known.is_some() && !shared::followed(&link.store, &link.account)?.contains(&item.followed(&link.account))
-        {
+        let followed = shared::followed(&link.store, &link.account)?;
+        if is_known.is_some() && !followed.iter().any(|one| one.share == item.item_id) {
             context.ui.note("note: you have this session yourself; what was said in it there is a branch of it");
         }
         let (row, passed) = link.follow(&item)?;

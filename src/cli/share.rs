@@ -21,7 +21,9 @@ sfs share last --link --expires 7d")]
 #[argh(
     note = "The session is pushed first. A teammate finds it with `sfs inbox`; where the address has no account on the
 server, he signs up and claims it with the code that is printed. A link shows the session as a page, without
-secrets. Both can be ended at any time: sfs unshare"
+secrets. Both can be ended at any time: sfs unshare
+With --write, what the teammate says comes back as a branch where he goes on with this very session: in its own tool
+and in a folder of the same path. In another tool or folder he goes on in a new session, which is his to share."
 )]
 pub(super) struct Share {
     /// the session: an id, a prefix of one, the tool's own id, or `last`
@@ -30,7 +32,7 @@ pub(super) struct Share {
     /// the teammate's address
     #[argh(option)]
     with: Option<String>,
-    /// let the teammate add to it
+    /// let the teammate add to it: title, tags, and what he says in this very session
     #[argh(switch)]
     write: bool,
     /// make a link that anybody can open
@@ -50,6 +52,10 @@ impl Share {
             (Some(email), false) => json!({"with": email, "write": self.write}),
             (None, true) if !self.write => json!({"link": true}),
             (None, true) => return Err(Error::usage("a link is for reading").hint("sfs share ID --with EMAIL --write")),
+            (Some(_), true) => {
+                return Err(Error::usage("a share is with one person or by link, not both")
+                    .hint("sfs share ID --with EMAIL, then sfs share ID --link"));
+            }
             _ => {
                 return Err(
                     Error::usage("say whom to share it with").hint("sfs share ID --with EMAIL, or sfs share ID --link")
@@ -59,10 +65,13 @@ impl Share {
         body["expires_in"] = self.expires.as_deref().map(lifetime).transpose()?.into();
         let mut link = Link::open(context, None)?;
         let row = link.store.resolve(&self.id)?;
-        body["git_remote"] = link.push_first(context, &row)?["git_remote"].take();
+        body["git_remote"] = link.push_first(context, &row, self.link)?["git_remote"].take();
         let path = format!("/api/v1/sessions/{}/shares", row.public_id);
         let mut made: Value = link.client.json("POST", &path, Some(&body))?;
-        let detail = json!({"with": self.with, "write": self.write, "share": made["share_id"]});
+        let detail = match &self.with {
+            Some(with) => json!({"with": with, "write": self.write, "share": made["share_id"]}),
+            None => json!({"by": "link", "share": made["share_id"]}),
+        };
         context.audit(&mut link.store, Event::Shared, &row.public_id, &detail);
         if self.link {
             let url = format!("{}{}", link.account.url, text(&made, "path"));
@@ -190,7 +199,11 @@ impl Unshare {
         let share = meant(&shares, &self.share, "share", "sfs shares", |share| [&share.share_id, &share.share_id])?;
         client.call("DELETE", &format!("/api/v1/shares/{}", share.share_id), None)?;
         if let Ok(id) = SessionId::parse(&share.session_id) {
-            context.audit(&mut store, Event::Unshared, &id, &json!({"with": share.with, "share": share.share_id}));
+            let detail = match &share.with {
+                Some(with) => json!({"with": with, "share": share.share_id}),
+                None => json!({"by": "link", "share": share.share_id}),
+            };
+            context.audit(&mut store, Event::Unshared, &id, &detail);
         }
         if self.json {
             return context.ui.json(&json!({"share_id": share.share_id, "session_id": share.session_id}));

@@ -8,7 +8,7 @@ use crate::export;
 use crate::store::{Event, RemoteRow, SessionRow, Store};
 use crate::sync::client::Client;
 use crate::sync::shared::{self, Followed, Item};
-use crate::sync::{self, clones};
+use crate::sync::{self, Remote as _, clones};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -18,11 +18,15 @@ const LEAST_ID: usize = 8;
 impl Link {
     /// Brings the server up to date with a session that is about to be shared, and says so. The answer is of the session's
     /// repository: who takes the session finds his own clone by it.
-    pub(super) fn push_first(&mut self, context: &Context, row: &SessionRow) -> Result<Value> {
+    /// A page (`is_page`) is made without secrets, whatever the server has.
+    pub(super) fn push_first(&mut self, context: &Context, row: &SessionRow, is_page: bool) -> Result<Value> {
         export::refresh(&mut self.store, &context.home, row)?;
         let passed = self.push(Some(&[row.id]))?;
         context.ui.progress(None);
         all_passed(&passed)?;
+        if !is_page {
+            self.keep_bare_secrets(row)?;
+        }
         let sent: u64 = passed.iter().map(|one| one.bytes_sent).sum();
         if sent > 0 {
             context.ui.note(&format!("Pushed {} first ({} new).", row.public_id, ui::bytes(sent)));
@@ -34,12 +38,39 @@ impl Link {
         Ok(json!({"git_remote": remote}))
     }
 
+    /// Refuses to share what the server has as it is, from when secrets were sent, now that they are to stay here.
+    fn keep_bare_secrets(&mut self, row: &SessionRow) -> Result<()> {
+        if self.is_v1()? {
+            return Ok(());
+        }
+        let id = row.public_id.as_str();
+        let Some(there) = self.client.session(id)? else { return Ok(()) };
+        // What other devices sent is looked at here.
+        self.pull_session(id)?;
+        let found = self.gate.bare_secrets(&mut self.store, &there)?;
+        if found == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "the server has {} of {id} as they are, and sync.secrets is redact: who gets the session would get them",
+            ui::counted(found, "secret")
+        );
+        let hint = format!(
+            "to share it all the same: sfs config set sync.secrets warn; a page has none: sfs share {id} --link"
+        );
+        Err(Error::conflict(what).hint(hint))
+    }
+
     /// Brings what is new of the sessions that are followed. One that is not shared any more is followed no longer.
     pub(super) fn pull_followed(&mut self) -> Result<Vec<Passed>> {
         let mut passed = Vec::new();
         for followed in shared::followed(&self.store, &self.account)? {
             match self.pull_through(&followed) {
                 Ok(more) => passed.extend(more.into_iter().filter(Passed::says_something)),
+                Err(error) if error.kind() == Kind::NotFound && shared::lasts(&mut self.client, &followed.share)? => {
+                    let reason = format!("{} has deleted it, or is disabled; it is followed still", followed.from);
+                    passed.push(Passed::of(followed.session, Way::Away, Some(reason)));
+                }
                 Err(error) if error.kind() == Kind::NotFound => {
                     shared::unfollow(&mut self.store, &followed.share)?;
                     let reason = format!("{}; what came of it stays here", error.message());
@@ -56,39 +87,48 @@ impl Link {
         let device = self.store.write(Store::origin_name)?;
         let mut client = Client::through(&self.account, &followed.share, &device)?;
         let mut row = self.store.write(|store| store.remote(&followed.remote_name()))?;
-        let pulled = sync::pull_session(&mut self.store, &mut client, &row, &followed.session);
-        let pulled = pulled.map_err(|error| match error.kind() {
+        let pulled = sync::pull_shared(&mut self.store, &mut client, &row, followed);
+        let (pulled, is_own) = pulled.map_err(|error| match error.kind() {
             Kind::NotFound => not_shared(&followed.from, &followed.session),
             _ => error,
         })?;
+        if followed.is_own.is_none() {
+            shared::follow(&mut self.store, &Followed { is_own: Some(is_own), ..followed.clone() })?;
+        }
         let sessions = pulled.sessions.clone();
         let mut passed = self.pulled(Ok(pulled))?;
         for session in sessions {
             if followed.write && self.store.has_changed(session, row.pushed)? {
-                passed.extend(self.push_through(&mut client, &mut row, followed, session)?);
+                passed.extend(self.push_through(&mut client, &mut row, followed, (session, is_own))?);
             }
         }
         Ok(passed)
     }
 
-    /// Where the server does not want it, the session is only read from now on.
+    /// Where it is not allowed any more, the session is only read from now on. What was refused or kept back for another
+    /// reason is tried again with the next pull, and told again.
     fn push_through(
         &mut self,
         client: &mut Client,
         row: &mut RemoteRow,
         followed: &Followed,
-        session: i64,
+        (session, is_own): (i64, bool),
     ) -> Result<Vec<Passed>> {
         let redaction = self.gate.redaction(&mut self.store)?;
         match sync::push_sessions(&mut self.store, client, row, &redaction, &self.gate, &[session]) {
             Ok(pushed) => {
-                row.pushed = self.store.change_number()?;
-                self.store.write(|store| store.save_remote(row))?;
+                if pushed.refused.is_empty() && pushed.held.is_empty() {
+                    row.pushed = self.store.change_number()?;
+                    self.store.write(|store| store.save_remote(row))?;
+                }
                 self.pushed(Ok(pushed), &redaction)
             }
-            Err(error) if matches!(error.kind(), Kind::Auth | Kind::Conflict) => {
-                shared::follow(&mut self.store, &Followed { write: false, ..followed.clone() })?;
-                Ok(vec![Passed::of(followed.session.clone(), Way::Refused, Some(error.message()))])
+            Err(error) if client.is_forbidden() => {
+                shared::follow(&mut self.store, &Followed { write: false, is_own: Some(is_own), ..followed.clone() })?;
+                let from = &followed.from;
+                let reason =
+                    format!("{}; what you say in it stays here until {from} shares it with --write", error.message());
+                Ok(vec![Passed::of(followed.session.clone(), Way::Refused, Some(reason))])
             }
             Err(error) => Err(error),
         }
@@ -96,7 +136,8 @@ impl Link {
 
     /// The same, followed from now on; the session's row here.
     pub(super) fn follow(&mut self, item: &Item) -> Result<(SessionRow, Vec<Passed>)> {
-        let followed = item.followed(&self.account);
+        let before = shared::followed(&self.store, &self.account)?.into_iter().find(|one| one.share == item.item_id);
+        let followed = Followed { is_own: before.and_then(|one| one.is_own), ..item.followed(&self.account) };
         shared::follow(&mut self.store, &followed)?;
         let passed = self.pull_through(&followed)?;
         let pulled = passed.iter().find(|one| one.result == Way::Pulled);

@@ -84,6 +84,8 @@ pub(super) enum Way {
     Refused,
     /// It is not shared any more.
     Ended,
+    /// It is shared, and not there now.
+    Away,
 }
 
 impl Link {
@@ -103,7 +105,7 @@ impl Link {
     }
 
     /// Whether the server knows the first contract only. One of ours is asked once.
-    fn is_v1(&mut self) -> Result<bool> {
+    pub(super) fn is_v1(&mut self) -> Result<bool> {
         if let Some(is_v1) = self.is_v1 {
             return Ok(is_v1);
         }
@@ -272,6 +274,7 @@ impl Link {
             let verb = match one.result {
                 Way::Held => "stays here",
                 Way::Ended => "ended",
+                Way::Away => "is not there now",
                 _ => "refused",
             };
             let reason = one.reason.as_deref().unwrap_or_default();

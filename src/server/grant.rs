@@ -13,12 +13,10 @@ use crate::store::{SessionRow, Store};
 use crate::sync::answer;
 use crate::sync::gate::TAG;
 use crate::sync::wire::{
-    Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, device_of, pack, unpack,
+    AHEAD, Accepted, Frame, Part, Push, SHARE_HEADER, SaidOf, SessionState, StreamPlace, Want, device_of, pack, unpack,
 };
+use std::collections::BTreeSet;
 use std::io::Read;
-
-/// A Lamport counter may be so much ahead of all that are known: one that is near its end could never be overruled.
-const AHEAD: u64 = 1000;
 
 /// What a share lets its grantee do.
 pub(super) struct Grant(Share);
@@ -54,15 +52,28 @@ impl Grant {
         }
         let mut state = self.with(call, |store, row| Ok(SessionState::of(&store.whole_session(row.id)?)))?;
         state.registers.retain(is_shared);
-        // What the grantee's devices wrote they have, and the owner must not speak for them.
-        let streams = std::mem::take(&mut state.streams);
-        for stream in streams {
-            let (owner, grantee) = (self.0.owner, call.caller.account.id);
-            if !call.api.accounts.is_lent(owner, grantee, device_of(&stream.origin))? {
-                state.streams.push(stream);
+        let foreign = self.foreign_devices(call, &state)?;
+        state.streams.retain(|stream| foreign.contains(device_of(&stream.origin)));
+        Ok(json(200, &state))
+    }
+
+    /// The devices of a session that are not the grantee's. What his own wrote they have, on whichever of them he reads, and
+    /// the owner must not speak for them.
+    fn foreign_devices(&self, call: &Call<'_>, state: &SessionState) -> Result<BTreeSet<String>, Refusal> {
+        let (owner, grantee) = (self.0.owner, call.caller.account.id);
+        let devices: BTreeSet<&str> = state.streams.iter().map(|stream| device_of(&stream.origin)).collect();
+        let known = |store: &mut Store| {
+            let known = devices.iter().map(|device| Ok((*device, store.knows_device(device)?)));
+            known.collect::<Result<Vec<_>, Refusal>>()
+        };
+        let mut foreign = BTreeSet::new();
+        for (device, is_known) in call.api.archives.with(grantee, known)? {
+            let accounts = &call.api.accounts;
+            if !accounts.is_lent(owner, grantee, device)? && accounts.is_foreign(grantee, owner, device, is_known)? {
+                foreign.insert(device.to_owned());
             }
         }
-        Ok(json(200, &state))
+        Ok(foreign)
     }
 
     /// Nothing: a chunk's hash must not tell what else the owner has.
@@ -118,13 +129,21 @@ impl Grant {
         Ok(json(200, &answer))
     }
 
-    /// Who was let in writes streams of his own, and never goes on with one of the owner's devices.
-    fn check_origins(&self, call: &Call<'_>, store: &Store, state: &SessionState) -> Result<(), Refusal> {
-        for stream in &state.streams {
-            let device = device_of(&stream.origin);
+    /// Who was let in writes streams of his own, and never goes on with one of the owner's devices. What other devices said
+    /// of the session is not his to say.
+    fn check_origins(&self, call: &Call<'_>, store: &Store, state: &mut SessionState) -> Result<(), Refusal> {
+        let is_his = |device: &str| -> Result<bool, Refusal> {
             let is_known = store.knows_device(device)?;
-            if !call.api.accounts.lend_origin(self.0.owner, call.caller.account.id, device, is_known)? {
+            Ok(call.api.accounts.lend_origin(self.0.owner, call.caller.account.id, device, is_known)?)
+        };
+        for stream in &state.streams {
+            if !is_his(device_of(&stream.origin))? {
                 return Err(Refusal::new(409, "A share adds streams of its own devices only").code("foreign_device"));
+            }
+        }
+        for said in std::mem::take(&mut state.registers) {
+            if is_his(device_of(&said.device))? {
+                state.registers.push(said);
             }
         }
         Ok(())

@@ -16,12 +16,18 @@ const MAX_ITEMS: usize = 500;
 
 /// The newest first. Those whose session is gone do not take the place of others.
 pub(super) fn list(call: &Call<'_>) -> Answer {
+    let (account, accounts) = (call.caller.account.id, &call.api.accounts);
     let mut items = Vec::new();
+    let mut away: Vec<String> = accounts.suspended(account)?.into_iter().map(|share| share.id).collect();
     let mut seen = 0;
     while items.len() < MAX_ITEMS {
-        let page = call.api.accounts.inbox(call.caller.account.id, seen, MAX_ITEMS)?;
+        let page = accounts.inbox(account, seen, MAX_ITEMS)?;
         for share in &page {
-            items.extend(item(call, share)?.map(|item| (share.created_at, item)));
+            match item(call, share)? {
+                Some(item) => items.push((share.created_at, item)),
+                None if share.accepted_at.is_some() && may_come_back(call, share)? => away.push(share.id.clone()),
+                None => {}
+            }
         }
         seen += page.len();
         if page.len() < MAX_ITEMS {
@@ -31,7 +37,14 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
     items.truncate(MAX_ITEMS);
     items.sort_by_key(|(created_at, _)| Reverse(*created_at));
     let items: Vec<Value> = items.into_iter().map(|(_, item)| item).collect();
-    Ok(json(200, &json!({"items": items})))
+    Ok(json(200, &json!({"items": items, "away": away})))
+}
+
+/// True for a session that is deleted, and not for good.
+fn may_come_back(call: &Call<'_>, share: &Share) -> Result<bool, Refusal> {
+    call.api.archives.with(share.owner, |store: &mut Store| {
+        Ok(store.find_public(&share.session)?.is_some_and(|row| row.purged_at.is_none()))
+    })
 }
 
 /// A share as who it is for sees it; none where its session is gone.

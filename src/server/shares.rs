@@ -228,6 +228,13 @@ impl Accounts {
         all(&self.lock(), &rest, &[&now(), &account.to_string(), &limit, &skip])
     }
 
+    /// What the account accepted and can't read while the owner is disabled.
+    pub fn suspended(&self, account: Uuid) -> Result<Vec<Share>> {
+        let rest = "WHERE o.disabled_at IS NOT NULL AND (h.expires_at IS NULL OR h.expires_at > ?1) AND h.grantee = ?2
+                    AND h.dismissed_at IS NULL AND h.accepted_at IS NOT NULL";
+        all(&self.lock(), rest, &[&now(), &account.to_string()])
+    }
+
     /// Takes what was shared; from now on it can be read. Taking it twice is taking it once.
     pub fn accept_share(&self, account: Uuid, id: &str) -> Result<Option<Share>> {
         let account = account.to_string();
@@ -300,16 +307,27 @@ impl Accounts {
     /// Lets `grantee` write as the device `origin` in the archive of `owner`; false where it is another one's there.
     /// `is_known`: the archive knows it already.
     pub fn lend_origin(&self, owner: Uuid, grantee: Uuid, origin: &str, is_known: bool) -> Result<bool> {
+        Ok(self.brought_by(owner, grantee, origin, is_known)? == Some(grantee.to_string()))
+    }
+
+    /// Whether the device `origin` is in the archive of `account` because somebody shared what it wrote, as `other` does now;
+    /// false where it is a device of the account itself. `is_known`: the archive knows it already.
+    pub fn is_foreign(&self, account: Uuid, other: Uuid, origin: &str, is_known: bool) -> Result<bool> {
+        Ok(self.brought_by(account, other, origin, is_known)?.is_some())
+    }
+
+    /// Who brought the device `origin` into the archive of `owner`: `grantee` now, where it was not known there.
+    fn brought_by(&self, owner: Uuid, grantee: Uuid, origin: &str, is_known: bool) -> Result<Option<String>> {
         let (owner, grantee) = (owner.to_string(), grantee.to_string());
         self.write(|db| {
             let sql = "SELECT grantee FROM share_origin WHERE owner = ?1 AND origin = ?2";
             let whose: Option<String> = db.query_row(sql, [&owner, origin], |row| row.get(0)).optional()?;
             if whose.is_some() || is_known {
-                return Ok(whose == Some(grantee));
+                return Ok(whose);
             }
             let sql = "INSERT INTO share_origin (owner, origin, grantee) VALUES (?1, ?2, ?3)";
             db.execute(sql, params![owner, origin, grantee])?;
-            Ok(true)
+            Ok(Some(grantee))
         })
     }
 }

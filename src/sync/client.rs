@@ -277,6 +277,11 @@ impl Client {
         Ok(health["sync"].is_u64())
     }
 
+    /// True where the last question was understood, and is not for this account to ask.
+    pub fn is_forbidden(&self) -> bool {
+        self.last_status == Some(403)
+    }
+
     /// What a refusal means for a person.
     pub(super) fn refusal(&self, reply: &Reply) -> Error {
         let told: Value = serde_json::from_slice(&reply.body).unwrap_or_default();

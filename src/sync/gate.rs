@@ -1,10 +1,11 @@
 //! What may leave this device: which sessions, and what becomes of the secrets in them.
 
-use crate::error::{Context, Result};
+use super::wire::SessionState;
+use crate::error::{Context, Error, Result};
 use crate::export::{ArchivedSession, Redaction, for_each_finding};
 use crate::security::Redactor;
 use crate::settings;
-use crate::store::{SessionRow, Store, Unsent};
+use crate::store::{ChunkCache, SessionRow, Store, Stream, TAG as TAGS, Unsent, exact_device};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -103,6 +104,40 @@ impl Gate {
         Ok(None)
     }
 
+    /// A text that a person sends along, and how many secrets were taken out of it.
+    pub fn text(&self, store: &mut Store, text: &str) -> Result<(String, u64)> {
+        let redaction = self.redaction(store)?;
+        let copy = redaction.text(text);
+        let found = self.redactor.as_ref().map_or(0, |redactor| redactor.text(text).replaced);
+        if self.secrets == Secrets::Block && found > 0 {
+            return Err(Error::conflict(format!("the message holds secrets: {found}, and sync.secrets is block"))
+                .hint("say it without them"));
+        }
+        self.found.set(self.found.get() + found);
+        Ok((copy, redaction.replaced()))
+    }
+
+    /// How many secrets a server has of a session as they are, though they are to stay here.
+    pub fn bare_secrets(&self, store: &mut Store, there: &SessionState) -> Result<u64> {
+        if self.secrets != Secrets::Redact {
+            return Ok(0);
+        }
+        let redaction = Redaction::of(store)?;
+        for said in there.registers.iter().filter(|said| said.field == "title" || said.field.starts_with(TAGS)) {
+            redaction.text(&said.field);
+            said.value.as_deref().map(|value| redaction.text(value));
+        }
+        let Some(here) = store.find_native(&there.tool, &there.native_id)? else { return Ok(redaction.replaced()) };
+        for theirs in there.streams.iter().filter(|theirs| exact_device(&theirs.origin) == theirs.origin) {
+            let ours = store.stream_of(here.id, &theirs.name, &theirs.origin, theirs.generation)?;
+            let length = theirs.length.min(ours.as_ref().map_or(0, |ours| ours.length));
+            if let Some(ours) = ours {
+                redact_lines(store, &ours, length, &redaction)?;
+            }
+        }
+        Ok(redaction.replaced())
+    }
+
     /// True for a session that failed, and whose time has not come.
     pub fn waits_for(&self, unsent: &Unsent) -> bool {
         self.is_patient && unsent.retry_at.is_some_and(|at| at > Timestamp::now().as_millisecond())
@@ -118,4 +153,18 @@ impl Gate {
         (reason.starts_with(UNTAGGED) && !self.only_tagged)
             || (reason.starts_with(SECRETS) && self.secrets != Secrets::Block)
     }
+}
+
+/// Looks through the first `length` bytes of a stream, some lines at a time.
+fn redact_lines(store: &Store, stream: &Stream, length: u64, redaction: &Redaction) -> Result<()> {
+    let mut cache = ChunkCache::default();
+    let mut at = 0;
+    while at < length {
+        let room = (length - at).min(super::BATCH);
+        let bytes = store.read_range(stream, at, room, &mut cache)?;
+        let end = memchr::memrchr(b'\n', &bytes).filter(|_| room < length - at).map_or(bytes.len(), |end| end + 1);
+        bytes[..end].split(|byte| *byte == b'\n').for_each(|line| drop(redaction.line(line)));
+        at += end as u64;
+    }
+    Ok(())
 }

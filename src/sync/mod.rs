@@ -26,7 +26,7 @@ pub mod shared;
 pub mod v1;
 pub mod wire;
 
-pub use pull::{Pulled, pull, pull_session};
+pub use pull::{Pulled, pull, pull_session, pull_shared};
 pub use push::{Pushed, push, push_sessions};
 
 use crate::error::Result;

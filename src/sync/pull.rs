@@ -2,7 +2,8 @@
 
 use super::answer::{key, take_in};
 use super::push::LARGE;
-use super::wire::{SessionState, StreamPlace, StreamState, Want};
+use super::shared::Followed;
+use super::wire::{AHEAD, SessionState, StreamPlace, StreamState, Want, device_of};
 use super::{BATCH, Remote};
 use crate::capture::Arrival;
 use crate::error::{Error, Result};
@@ -44,12 +45,47 @@ pub fn pull(store: &mut Store, remote: &mut dyn Remote, row: &mut RemoteRow) -> 
 
 /// Fetches one session, whole.
 pub fn pull_session(store: &mut Store, remote: &mut dyn Remote, row: &RemoteRow, id: &str) -> Result<Pulled> {
-    let session = remote.session(id)?.ok_or_else(|| {
-        Error::not_found(format!("the server has no session {id}")).hint("see what is there with `sfs list --remote`")
-    })?;
+    let session = ask_for(remote, id)?;
     let mut pulled = Pulled::default();
     take(store, remote, row.id, vec![session], &mut pulled)?;
     Ok(pulled)
+}
+
+fn ask_for(remote: &mut dyn Remote, id: &str) -> Result<SessionState> {
+    remote.session(id)?.ok_or_else(|| {
+        Error::not_found(format!("the server has no session {id}")).hint("see what is there with `sfs list --remote`")
+    })
+}
+
+/// Fetches a session of another account, and says whether it is one's own as well. Of such a one, only who works on it with
+/// us may say how it is called.
+pub fn pull_shared(
+    store: &mut Store,
+    remote: &mut dyn Remote,
+    row: &RemoteRow,
+    followed: &Followed,
+) -> Result<(Pulled, bool)> {
+    let mut state = ask_for(remote, &followed.session)?;
+    let here = store.find_native(&state.tool, &state.native_id)?;
+    let is_own = match (followed.is_own, &here) {
+        (Some(is_own), _) => is_own,
+        (None, Some(here)) => has_more_devices(store, here, &state)?,
+        (None, None) => false,
+    };
+    let known = here.map(|here| store.registers(here.id)).transpose()?.unwrap_or_default();
+    let newest = known.iter().map(|register| register.counter).max().unwrap_or_default();
+    state.registers.retain(|said| (followed.write || !is_own) && said.counter <= newest.saturating_add(AHEAD));
+    state.parent = state.parent.filter(|_| !is_own);
+    let mut pulled = Pulled::default();
+    take(store, remote, row.id, vec![state], &mut pulled)?;
+    Ok((pulled, is_own))
+}
+
+/// True where a device wrote in the session here that `state` does not know.
+fn has_more_devices(store: &Store, here: &SessionRow, state: &SessionState) -> Result<bool> {
+    let ours = store.whole_session(here.id)?.streams;
+    let is_there = |origin: &str| state.streams.iter().any(|theirs| device_of(&theirs.origin) == device_of(origin));
+    Ok(ours.iter().any(|(_, origin)| !is_there(origin)))
 }
 
 /// A session on its way in.

@@ -22,6 +22,9 @@ pub struct Followed {
     pub write: bool,
     /// The account, see [`Account::remote_name`].
     pub account: String,
+    /// The session was here before it was shared; `None` until it was pulled once.
+    #[serde(default)]
+    pub is_own: Option<bool>,
 }
 
 /// What lies in the inbox.
@@ -75,6 +78,7 @@ impl Item {
             session: self.session_id.clone(),
             write: self.write,
             account: account.remote_name(),
+            is_own: None,
         }
     }
 }
@@ -115,6 +119,19 @@ pub fn inbox(client: &mut Client) -> Result<Vec<Item>> {
         items: Vec<Item>,
     }
     Ok(client.json::<Answer>("GET", "/api/v1/inbox", None)?.items)
+}
+
+/// Whether an accepted share lasts, though its session can't be read now: it is deleted, or its owner is disabled.
+pub fn lasts(client: &mut Client, share: &str) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Answer {
+        items: Vec<Item>,
+        #[serde(default)]
+        away: Vec<String>,
+    }
+    let answer: Answer = client.json("GET", "/api/v1/inbox", None)?;
+    let is_accepted = |item: &Item| item.item_id == share && item.accepted_at.is_some();
+    Ok(answer.away.iter().any(|away| away == share) || answer.items.iter().any(is_accepted))
 }
 
 /// Takes an item.

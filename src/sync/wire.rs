@@ -13,6 +13,9 @@ use std::path::{Component, Path};
 pub const VERSION: u32 = 1;
 /// The header that names the share through which a session is read.
 pub const SHARE_HEADER: &str = "x-sessionfs-share";
+/// A Lamport counter that comes through a share may be so much ahead of all that are known: one that is near its end could
+/// never be overruled.
+pub const AHEAD: u64 = 1000;
 /// Raw bytes of one frame's header, and of its bytes: what a client may make a server unpack.
 const MAX_HEADER: u64 = 8 << 20;
 const MAX_BYTES: u64 = 16 << 20;

@@ -360,6 +360,62 @@ fn who_may_write_adds_streams_of_his_own_and_nothing_else() {
     server.assert_sound();
 }
 
+/// The grantee's other devices take what a share brings: the owner must not speak for any of them.
+#[test]
+fn an_owner_does_not_speak_for_a_device_of_the_grantee() {
+    let (server, alice, bob) = two();
+    let path = format!("/api/v1/delta/sessions/{}", id(1));
+    let hers: SessionState = serde_json::from_slice(&server.get(&path, &alice).body).unwrap();
+    let push = |key: &str, origin: &str, bytes: &[u8]| {
+        let mut ask = Ask::new("POST", "/api/v1/delta/push", key);
+        ask.body = pack(&addition(&hers, origin, bytes), bytes).unwrap();
+        assert_eq!(server.ask(ask).status, 200);
+    };
+    push(&bob, "bobs-first-device", b"genuine");
+    for origin in ["bobs-first-device", "bobs-first-device-r4", "alices-device"] {
+        push(&alice, origin, b"genuine, and more");
+    }
+    let share = granted(&server, &alice, &id(1), &json!({"with": "bob@example.com"}), &bob);
+    let told = || {
+        let streams = through(&server, &bob, &share, &id(1)).streams;
+        streams.into_iter().map(|stream| stream.origin).collect::<Vec<_>>()
+    };
+    let first = told();
+    assert_eq!(first.len(), hers.streams.len() + 1, "{first:?}");
+    assert!(first.contains(&"alices-device".to_owned()), "{first:?}");
+    assert!(!first.iter().any(|origin| origin.starts_with("bobs")), "{first:?}");
+    // What came through the share is in his own archive after his next push; it goes on to come.
+    push(&bob, "alices-device", b"genuine");
+    assert_eq!(told(), first);
+    server.assert_sound();
+}
+
+#[test]
+fn who_said_something_of_the_session_first_may_add_to_it_later() {
+    let (server, alice, bob) = two();
+    let share = granted(&server, &alice, &id(1), &json!({"with": "bob@example.com", "write": true}), &bob);
+    let state = through(&server, &bob, &share, &id(1));
+    let said = |counter, device: &str| SaidOf {
+        field: "tag:his".into(),
+        value: Some("1".into()),
+        counter,
+        device: device.into(),
+    };
+    let session = SessionState { registers: vec![said(3, "bobs-device")], streams: vec![], ..state.clone() };
+    let reply = push_through(&server, &bob, &share, &Push { sessions: vec![session.clone()], parts: vec![] }, b"");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(server.detail(&alice, &id(1))["tags"], json!(["his"]));
+    let reply = push_through(&server, &bob, &share, &addition(&state, "bobs-device", b"x"), b"x");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    // In the name of her devices he says nothing.
+    let forged = SaidOf { value: None, ..said(9, &state.streams[0].origin) };
+    let session = SessionState { registers: vec![forged], ..session };
+    let reply = push_through(&server, &bob, &share, &Push { sessions: vec![session], parts: vec![] }, b"");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(server.detail(&alice, &id(1))["tags"], json!(["his"]));
+    server.assert_sound();
+}
+
 /// The one link of a server, its path.
 fn link(server: &Server, key: &str, session: &str, expires_in: Option<u64>) -> (String, String) {
     let made = share(server, key, session, &json!({"link": true, "expires_in": expires_in}));
