@@ -86,9 +86,9 @@ class Conversation {
   async renew(how) {
     const before = this.about.message_count;
     this.about = await get(this.path, {}, this.context.signal);
+    const wasAtEnd = this.window.isAtEnd();
     this.draw(how);
     if (before === 0 && this.about.message_count > 0) return this.context.again();
-    const wasAtEnd = this.window.isAtEnd();
     await this.window.renew(this.about.message_count);
     if (this.about.message_count !== before) this.aside.renew();
     if (wasAtEnd && this.about.message_count > before) this.window.end();

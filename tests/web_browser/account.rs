@@ -32,6 +32,9 @@ fn sign_in(browser: &Browser, home: &TestHome, server: &SyncServer, path: &str) 
     browser.protocol("Network.clearBrowserCookies", &json!({}));
     browser.open(&link);
     browser.wait_for("li.session, .list-body .empty");
+    // Where somebody was signed in before, the page asks whether he still is.
+    let errors = browser.errors();
+    assert!(errors.iter().all(|error| error.contains("401")), "{errors:?}");
     browser.open(&format!("{}{path}", server.url));
     browser.wait(
         "document.querySelector('main h1') !== null && !document.querySelector('main').hasAttribute('aria-busy')",

@@ -235,7 +235,7 @@ fn code_commands_and_messages_are_copied() {
         browser.keys([ENTER]);
         browser.wait_for_text("Copied");
         assert_eq!(clipboard(), "$ rg -n 'sleep' src/upload.rs");
-        browser.run("document.querySelector('.message:has(.code) > header .copy').click()");
+        browser.run("document.querySelector('.message:has(.terminal) > header .copy').click()");
         browser.wait_for_text("Message copied");
         assert!(clipboard().contains("$ rg") && !clipboard().contains("Copy"), "{}", clipboard());
         browser.wait("!document.body.innerText.includes('Message copied')");
