@@ -60,8 +60,12 @@ async function show() {
   const values = (found.expression.exec(path) ?? []).slice(1).map(decoded);
   const parameters = Object.fromEntries(found.names.map((name, n) => [name, values[n]]));
   const y = history.state?.y ?? 0;
+  // Whoever goes somewhere while the rest is still being drawn is not called back.
+  let isUntouched = true;
+  for (const kind of ["keydown", "wheel", "touchmove", "pointerdown"])
+    window.addEventListener(kind, () => (isUntouched = false), { signal, once: true, passive: true });
   await render({ path, parameters, query: new URLSearchParams(location.search), signal, state: history.state ?? {} }, found.load);
-  if (!signal.aborted && !location.hash) window.scrollTo(0, y);
+  if (!signal.aborted && !location.hash && isUntouched) window.scrollTo(0, y);
 }
 
 function follow(event) {

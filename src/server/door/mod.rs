@@ -53,6 +53,8 @@ use std::time::{Duration, Instant};
 const ACCEPT_AT_ONCE: usize = 1024;
 /// How long to wait when the system can't give us another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// What was on its way when the server was told to stop has that long to be read: who was let in is not turned away.
+const ARRIVED: Duration = Duration::from_millis(100);
 /// How long to wait, once every connection is closed, for workers whose answer nobody waited for.
 const WORKERS_END: Duration = Duration::from_secs(1);
 /// What a client may still send after its request was refused, so that it gets to read why.
@@ -200,16 +202,14 @@ impl Door {
         let executor = LocalExecutor::new();
         smol::block_on(executor.run(async {
             future::or(door.accept(&listener, &executor), next(&mut stops)).await;
+            future::or(door.accept(&listener, &executor), after(ARRIVED)).await;
             drop(listener);
             door.is_stopping.set(true);
             for head in door.places.borrow_mut().give_up_heads() {
                 head.close();
             }
             let done = door.until(|places| places.open() == 0);
-            let too_late = async {
-                Timer::after(finish).await;
-            };
-            future::or(done, future::or(next(&mut stops), too_late)).await;
+            future::or(done, future::or(next(&mut stops), after(finish))).await;
         }));
         let is_done = door.places.borrow().open() == 0;
         // With the tasks the last other owners are gone.
@@ -504,6 +504,10 @@ impl Client {
             left -= length;
         }
     }
+}
+
+async fn after(time: Duration) {
+    Timer::after(time).await;
 }
 
 async fn next(stops: &mut (impl Stream<Item = ()> + Unpin)) {
