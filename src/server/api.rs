@@ -11,8 +11,8 @@ use super::rate::{Limiter, Rate, RetryAfter};
 use super::reply::{Answer, Refusal, json, time};
 use super::shares::{Audience, Share};
 use super::webhook::{self, Webhook};
-use super::{admin, delta, inbox, keys, links, sessions, sharing, transfer};
-use crate::error::{Context, Error, Result};
+use super::{admin, delta, folder, inbox, keys, links, sessions, sharing, transfer};
+use crate::error::{Context, Result};
 use crate::id::{Hash, SessionId};
 use serde_json::{Value, json};
 use std::fs::{self, DirBuilder, File};
@@ -101,11 +101,7 @@ impl Api {
         }
         let path = data.join("serve.lock");
         let lock = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let lock = lock.context(|| format!("{} can't be written", path.display()))?;
-        lock.try_lock().map_err(|_| {
-            Error::conflict(format!("another server runs on {}", data.display()))
-                .hint("stop it, or choose another folder with --data DIR")
-        })?;
+        let lock = folder::alone(lock.context(|| format!("{} can't be written", path.display()))?, data)?;
         // What a killed server left: nobody else works there.
         for entry in scratch.read_dir().into_iter().flatten().flatten() {
             let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A socket's name must be shorter, on every system.
 const LONGEST_SOCKET: usize = 100;
@@ -27,15 +28,8 @@ impl Folder {
         let unusable = || format!("the folder {} can't be used", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&path).context(unusable)?;
         fs::set_permissions(&path, Permissions::from_mode(0o700)).context(unusable)?;
-        let lock = File::open(&path).context(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::conflict(format!("another server runs on {}", data.display()))
-                    .hint("stop it first, or choose another folder with --data"));
-            }
-            Err(TryLockError::Error(error)) => return Err(error).context(unusable),
-        }
+        let lock = alone(File::open(&path).context(unusable)?, data)?;
+        remove_sockets(&path);
         let mut socket = path.join("http.sock");
         let mut elsewhere = None;
         if socket.as_os_str().as_bytes().len() > LONGEST_SOCKET {
@@ -51,6 +45,31 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.socket);
+    }
+}
+
+/// Locks `file`: one server at a time uses the folder `data`. Asks more than once, because a process that is just being started
+/// elsewhere in this one holds the lock too, for a moment.
+pub(super) fn alone(file: File, data: &Path) -> Result<File> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).context(|| format!("the folder {} can't be locked", data.display()));
+            }
+        }
+    }
+    Err(Error::conflict(format!("another server runs on {}", data.display()))
+        .hint("stop it, or choose another folder with --data DIR"))
+}
+
+/// What a killed server left.
+fn remove_sockets(front: &Path) {
+    for entry in fs::read_dir(front).into_iter().flatten().flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "sock") {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::server::{Entry, Log, permits};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::{Semaphore, SemaphoreGuard};
 use smol::net::unix::UnixStream;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -37,7 +37,10 @@ pub(super) fn refusal_of(error: &io::Error) -> Refusal {
 
 /// The workers, as the door sees them.
 pub(super) struct Backend {
+    /// Of the first workers; see [`Backend::socket`].
     socket: PathBuf,
+    /// How many times the workers were replaced.
+    replaced: Cell<u32>,
     count: usize,
     service: Arc<dyn Service>,
     log: Log,
@@ -58,7 +61,7 @@ impl Backend {
     ) -> Result<Backend> {
         let workers = RefCell::new(Workers::start(&socket, count, &service, &log)?);
         let permits = Semaphore::new(permits(count));
-        Ok(Backend { socket, count, service, log, workers, permits, queue, answer })
+        Ok(Backend { socket, replaced: Cell::new(0), count, service, log, workers, permits, queue, answer })
     }
 
     /// Lets the workers finish what they do, but waits no longer than `patience`.
@@ -72,17 +75,36 @@ impl Backend {
         Ok(Turn { backend: self, _permit: permit.await.map_err(|_| BUSY)? })
     }
 
+    /// Where the workers of now listen. New ones never take the name of those before: what these leave is removed by its name
+    /// when the last of them has answered.
+    fn socket(&self) -> PathBuf {
+        match self.replaced.get() {
+            0 => self.socket.clone(),
+            times => self.socket.with_file_name(format!("http{times}.sock")),
+        }
+    }
+
     /// Where nobody listens any more (somebody removed the socket, or the listening thread ended), new workers are started.
     async fn connect(&self) -> io::Result<UnixStream> {
-        match UnixStream::connect(&self.socket).await {
+        let replaced = self.replaced.get();
+        match UnixStream::connect(self.socket()).await {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                (self.log)(&Entry::Event(format!("the workers can't be reached ({error}): starting new ones")));
-                let started = Workers::start(&self.socket, self.count, &self.service, &self.log);
-                *self.workers.borrow_mut() = started.map_err(|error| io::Error::other(error.message()))?;
-                UnixStream::connect(&self.socket).await
+                // Whoever waited beside us may have done it already.
+                if self.replaced.get() == replaced {
+                    self.replace(&error)?;
+                }
+                UnixStream::connect(self.socket()).await
             }
             connected => connected,
         }
+    }
+
+    fn replace(&self, why: &io::Error) -> io::Result<()> {
+        (self.log)(&Entry::Event(format!("the workers can't be reached ({why}): starting new ones")));
+        self.replaced.set(self.replaced.get() + 1);
+        let started = Workers::start(&self.socket(), self.count, &self.service, &self.log);
+        *self.workers.borrow_mut() = started.map_err(|error| io::Error::other(error.message()))?;
+        Ok(())
     }
 }
 
