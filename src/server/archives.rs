@@ -125,7 +125,9 @@ mod tests {
         thread::scope(|scope| {
             let archives = &archives;
             let (go_on, wait) = std::sync::mpsc::channel::<()>();
-            scope.spawn(move || archives.with(slow, |_| Ok::<_, Error>(wait.recv())).map(drop));
+            let (enter, entered) = std::sync::mpsc::channel();
+            scope.spawn(move || archives.with(slow, |_| Ok::<_, Error>((enter.send(()), wait.recv()))).map(drop));
+            entered.recv().unwrap();
             for _ in 0..7 {
                 let tell = tell.clone();
                 scope.spawn(move || tell.send(archives.with(slow, |_| Ok(())).map_err(|error: Error| error.kind())));
