@@ -37,7 +37,8 @@ fn list(bench: &Bench, report: &mut Report) -> io::Result<()> {
         ("  by cost", "sort=cost".to_owned()),
         ("  of a project", format!("project={project}")),
         ("  of a model, since a day", format!("model={model}&since=2026-02-01")),
-        ("  with a word, excerpts of 50 sessions", "q=parser&page_size=50".to_owned()),
+        ("  with a word, excerpts of 50 sessions", "q=error&page_size=50".to_owned()),
+        ("  with a word that stands nowhere", "q=parser&page_size=50".to_owned()),
         ("  with two words, excerpts of 50 sessions", "q=session%20store&page_size=50".to_owned()),
     ] {
         report.line(what, web.often(&format!("/api/web/sessions?{query}"))?, "ms", Limit::Below(100.0));

@@ -10,10 +10,6 @@ use crate::model::voice::Voice;
 use crate::model::words;
 use rusqlite::params_from_iter;
 
-/// So many candidates are ranked together, the most recently captured ones first. A word that stands in more messages
-/// than that says little, and ranking all of them would take its time.
-const BATCH: i64 = 2_000;
-
 /// Where to search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchFilter {
@@ -82,8 +78,14 @@ impl SearchFilter {
 
 impl Store {
     /// Messages in which the index finds the query's words, those before row `before`, the most recently captured first:
-    /// a batch of them, empty at the end. `None` where the query has no words that the index could look for.
-    pub fn search_index(&self, query: &Query, filter: &SearchFilter, before: i64) -> Result<Option<Vec<Candidate>>> {
+    /// `most` of them, fewer at the end. `None` where the query has no words that the index could look for.
+    pub fn search_index(
+        &self,
+        query: &Query,
+        filter: &SearchFilter,
+        before: i64,
+        most: usize,
+    ) -> Result<Option<Vec<Candidate>>> {
         let Some(expression) = expression(query) else { return Ok(None) };
         let mut conditions = filter.conditions();
         conditions.values.insert(0, expression.into());
@@ -101,7 +103,7 @@ impl Store {
                CROSS JOIN session s ON s.id = g.session
                LEFT JOIN summary m ON m.session = g.session
              WHERE message_text MATCH ? AND message_text.rowid < ?{rows} AND {} AND {}
-             ORDER BY message_text.rowid DESC LIMIT {BATCH}",
+             ORDER BY message_text.rowid DESC LIMIT {most}",
             conditions.sql(),
             filter.roles()
         );

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 const COLUMNS: usize = 180;
 
 /// Where no whole word is found, so many bytes are looked through for what stands inside of words: somebody types, and waits.
-const UNASKED: u64 = 32 << 20;
+const UNASKED: u64 = 12 << 20;
 /// And so many for somebody who asks for it.
 const ASKED: u64 = 1 << 30;
 
