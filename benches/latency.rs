@@ -18,6 +18,7 @@ use walkdir::WalkDir;
 
 /// Prompts for each client, a process each; every one is answered with a tool call and a text.
 const PROMPTS: usize = 8;
+const PROMPT: &str = "What is the number after";
 /// Messages in Cursor, each after so long without one.
 const BUBBLES: usize = 12;
 const QUIET: Duration = Duration::from_secs(6);
@@ -80,7 +81,7 @@ fn drive(
     (tool, argument): (&str, &str),
     archive: &Archive,
 ) -> io::Result<Vec<Duration>> {
-    let prompts: Vec<String> = (0..PROMPTS).map(|n| format!("Prompt {n}")).collect();
+    let prompts: Vec<String> = (0..PROMPTS).map(|n| format!("{PROMPT} {n}")).collect();
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
     let call = || vec![Piece::text("Let me look."), Piece::call(tool, json!({argument: "echo hello"}))];
     let replies: Vec<_> = (0..PROMPTS).flat_map(|n| [call(), vec![Piece::text(&format!("Answer {n}"))]]).collect();
@@ -105,6 +106,9 @@ fn drive(
 #[derive(Default)]
 struct Followed {
     size: u64,
+    /// Somebody has said something: before that there is no session to list, and Gemini CLI leaves files behind in which nothing
+    /// is ever said.
+    is_begun: bool,
     waiting: Vec<(u64, SystemTime)>,
 }
 
@@ -124,7 +128,10 @@ fn follow(folder: &Path, archive: &Archive, is_over: &AtomicBool) -> io::Result<
             let Ok(metadata) = path.metadata() else { continue };
             if metadata.len() > file.size {
                 file.size = metadata.len();
-                file.waiting.push((file.size, metadata.modified()?));
+                file.is_begun = file.is_begun || fs::read_to_string(path)?.contains(PROMPT);
+                if file.is_begun {
+                    file.waiting.push((file.size, metadata.modified()?));
+                }
             }
             if file.waiting.is_empty() {
                 continue;

@@ -6,7 +6,7 @@ use super::audit::Event;
 use super::exchange::Response;
 use super::query::{object, text, within};
 use super::reply::{Answer, Refusal, json, time};
-use super::shares::{Audience, Handoff, NewShare, Share};
+use super::shares::{Audience, Handoff, NewShare, Share, State};
 use crate::export;
 use crate::id::SessionId;
 use crate::store::Store;
@@ -21,33 +21,33 @@ type Body = Map<String, Value>;
 
 pub(super) fn list(call: &Call<'_>, session: Option<&SessionId>) -> Answer {
     let owner = call.caller.account.id;
-    let titles = |store: &mut Store| {
+    let shares = |store: &mut Store| {
         if let Some(id) = session {
             store.find_public(id)?.ok_or_else(Refusal::not_found)?;
         }
         let shares = call.api.accounts.shares(owner, session)?;
-        let titled = shares.into_iter().map(|share| Ok((title(store, &share.session)?, share)));
-        titled.collect::<Result<Vec<_>, Refusal>>()
+        shares.iter().map(|share| listed(store, share)).collect::<Result<Vec<Value>, Refusal>>()
     };
-    let shares = call.api.archives.with(owner, titles)?;
-    let shares: Vec<Value> = shares.into_iter().map(|(title, share)| listed(&share, title.as_deref())).collect();
+    let shares = call.api.archives.with(owner, shares)?;
     Ok(json(200, &json!({"shares": shares})))
 }
 
-fn title(store: &Store, id: &SessionId) -> Result<Option<String>, Refusal> {
-    let Some(row) = store.find_public(id)? else { return Ok(None) };
-    let summary = store.summary(row.id)?;
-    Ok(export::title(&row, &summary))
-}
-
-fn listed(share: &Share, title: Option<&str>) -> Value {
+fn listed(store: &Store, share: &Share) -> Result<Value, Refusal> {
+    let row = store.find_public(&share.session)?;
+    let title = row.as_ref().map(|row| Ok::<_, Refusal>(export::title(row, &store.summary(row.id)?))).transpose()?;
+    // Nobody reads it then; when it is undeleted, they do again.
+    let is_deleted = row.is_none_or(|row| row.deleted_at.is_some());
+    let state = match share.state(now()) {
+        State::Active | State::Waiting if is_deleted => "deleted",
+        state => state.as_str(),
+    };
     let (kind, with) = match &share.audience {
         Audience::Account { email, .. } => ("account", Some(email)),
         Audience::Link => ("link", None),
     };
-    json!({"share_id": share.id, "session_id": share.session.as_str(), "title": title, "kind": kind, "with": with,
-        "write": share.can_write(), "state": share.state(now()).as_str(), "created_at": time(share.created_at),
-        "expires_at": share.expires_at.map(time), "last_opened_at": share.last_opened_at.map(time)})
+    Ok(json!({"share_id": share.id, "session_id": share.session.as_str(), "title": title, "kind": kind, "with": with,
+        "write": share.can_write(), "state": state, "created_at": time(share.created_at),
+        "expires_at": share.expires_at.map(time), "last_opened_at": share.last_opened_at.map(time)}))
 }
 
 pub(super) fn create(call: &mut Call<'_>, id: &SessionId) -> Answer {
