@@ -16,7 +16,7 @@ mod texts;
 
 pub use excerpt::Excerpt;
 pub use scan::Scanned;
-pub use sessions::{InSession, SessionsFound, excerpts, sessions};
+pub use sessions::{Effort, InSession, SessionsFound, excerpts, sessions};
 
 use crate::error::Result;
 use crate::export;
@@ -122,9 +122,10 @@ fn ask_index(store: &Store, query: &Query, options: &Options, answers: &mut Answ
     let is_guess = !query.is_words_only() || options.filter.voice.is_some();
     let mut before = i64::MAX;
     loop {
-        let Some(mut batch) = store.search_index(query, &options.filter, before)? else { return Ok(false) };
-        let Some(last) = batch.last() else { return Ok(true) };
-        before = last.row.id;
+        let Some(found) = store.search_index(query, &options.filter, before)? else { return Ok(false) };
+        let Some(last) = found.before else { return Ok(true) };
+        before = last;
+        let mut batch = found.candidates;
         for candidate in &mut batch {
             candidate.rank = worth(candidate, now);
         }

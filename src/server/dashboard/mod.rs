@@ -162,6 +162,14 @@ impl Visit<'_> {
         }
     }
 
+    /// The same for what takes long and only reads: whoever else works on the archive goes on meanwhile.
+    fn read<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        match &self.archive {
+            Archive::Account { api, caller } => api.archives.read(caller.account.id, work),
+            Archive::Local(local) => local.with(work),
+        }
+    }
+
     /// Says of these sessions how many others see them. Whether their tools still have them, only their devices know.
     fn tell_shares<'l>(&self, listed: impl IntoIterator<Item = &'l mut Listed>) -> Result<(), Refusal> {
         let Archive::Account { api, caller } = &self.archive else { return Ok(()) };
@@ -221,8 +229,9 @@ impl Visit<'_> {
     }
 }
 
+/// What is no id is the id of no session.
 fn session_id(text: &str) -> Result<SessionId, Refusal> {
-    SessionId::parse(text).map_err(|_| Refusal::new(400, "Invalid session ID format"))
+    SessionId::parse(text).map_err(|_| Refusal::not_found())
 }
 
 /// What somebody who asks for something that can't be is told; what goes wrong here is not his business.
