@@ -4,7 +4,7 @@ use super::log::{Depth, Logs, Owner};
 use super::time;
 use super::window::Tokens;
 use crate::error::Result;
-use crate::export::ArchivedSession;
+use crate::export::{self, ArchivedSession};
 use crate::model::message::Block;
 use crate::store::{SessionRow, Store};
 use memchr::memmem;
@@ -136,9 +136,11 @@ pub fn find(store: &Store, logs: &Logs, owner: Owner, row: SessionRow, text: &st
             && message.content.iter().any(|block| {
                 let is_in = |text: &str| finder.find(text.to_lowercase().as_bytes()).is_some();
                 match block {
-                    Block::Text(text) | Block::Summary { text, .. } | Block::ToolResult { content: text, .. } => {
-                        is_in(text)
-                    }
+                    Block::ToolResult { content, .. } => match export::unwrapped(content) {
+                        Some(inside) => is_in(&inside.output),
+                        None => is_in(content),
+                    },
+                    Block::Text(text) | Block::Summary { text, .. } => is_in(text),
                     Block::Thinking { text, summary, .. } => is_in(text) || summary.as_deref().is_some_and(is_in),
                     Block::ToolUse { name, input, .. } => is_in(name) || is_in_json(input.get(), &finder),
                     Block::Image(_) | Block::Other(_) => false,

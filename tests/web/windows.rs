@@ -115,8 +115,45 @@ fn a_large_session_is_the_same_by_the_index_and_by_reading_it() {
     assert_eq!(ids(&walked(&site, &session, 200)), self::log(&site, &session));
     let found = site.json(&format!("/api/web/sessions/{session}/find?q=LATER%201555"));
     assert_eq!((&found["total"], &found["matches"][0]["number"]), (&Value::from(1), &Value::from(1555)));
-    let outline = site.json(&format!("/api/web/sessions/{session}/outline"));
-    assert_eq!(outline["prompts"].as_array().unwrap().len(), 800);
+    // Of many prompts, those around a message are told, and how many others there are.
+    let outline = |around: u64| site.json(&format!("/api/web/sessions/{session}/outline?around={around}"));
+    for (around, first) in [(0, 0), (199, 0), (801, 301), (1599, 600), (1_000_000, 600)] {
+        let outline = outline(around);
+        let prompts = outline["prompts"].as_array().unwrap();
+        assert_eq!((prompts.len(), &outline["prompt_count"]), (200, &Value::from(800)), "{around}");
+        assert_eq!((&outline["first"], &prompts[0]["number"]), (&Value::from(first), &Value::from(2 * first)), "{around}");
+    }
+}
+
+/// Which messages the model still sees is found without reading the conversation once more; it is what reading it says.
+#[test]
+fn what_is_live_is_what_the_conversation_holds() {
+    let mut past = 0;
+    for (name, home) in cases() {
+        let site = Site::of(&home);
+        for session in site.ids() {
+            let id = SessionId::parse(&session).unwrap();
+            let archives = site.server.api.archives();
+            let log = archives.with(site.account, |store| -> sessionfs::error::Result<Vec<bool>> {
+                let row = store.find_public(&id)?.unwrap();
+                let archived = ArchivedSession::open(store, row)?;
+                let Ok(live) = export::live_ids(&archived) else { return Ok(Vec::new()) };
+                let mut log = Vec::new();
+                export::for_each_message(&archived, false, &mut |message| {
+                    let is_live = live.contains(&message.id) || export::call_ids(&message).any(|id| live.contains(id));
+                    log.push(is_live);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                Ok(log)
+            });
+            let (log, shown) = (log.unwrap(), walked(&site, &session, 200));
+            for (expected, message) in log.iter().zip(&shown) {
+                assert_eq!(message["is_live"], *expected, "{name} {session} {}", message["id"]);
+                past += usize::from(!expected);
+            }
+        }
+    }
+    assert!(past > 10, "{past}");
 }
 
 #[test]
