@@ -91,7 +91,7 @@ fn a_page_says_that_nobody_answers_and_goes_on_by_itself() {
         let id = home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
         sign_in(browser, &home, &server, "/sessions");
         for (path, place, word) in [
-            ("/sessions".to_owned(), "li.session .figures", "14 messages"),
+            ("/sessions".to_owned(), "li.session .figures", "15 messages"),
             (format!("/sessions/{id}"), ".log", "said while nobody listened"),
         ] {
             browser.open(&format!("{}{path}", server.url));
