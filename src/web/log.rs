@@ -220,7 +220,7 @@ impl Log {
 
     /// Reads the session from its beginning to its end.
     fn whole(session: &ArchivedSession<'_>, signature: Signature) -> Result<Log> {
-        let mut live = Live::of(session);
+        let mut in_view = Live::of(session);
         let mut log = Log::empty(signature, Depth::Whole, session);
         let (mut marks, mut since_mark) = (Vec::new(), 0);
         export::for_each_place(session, true, &mut |place, reader, message| {
@@ -232,11 +232,11 @@ impl Log {
                 marks.push(Mark { stream, offset, line, state: reader.state() });
             }
             let (part, offset, length, line) = (place.part as u32, place.offset, place.length, place.line);
-            log.take(Entry { stream, part, offset, length, line }, place, &message, &mut live);
+            log.take(Entry { stream, part, offset, length, line }, place, &message, &mut in_view);
             Ok(ControlFlow::Continue(()))
         })?;
         log.marks = Arc::new(marks);
-        log.reconsider(live);
+        log.reconsider(in_view);
         Ok(log)
     }
 

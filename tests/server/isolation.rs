@@ -307,8 +307,7 @@ fn what_is_no_id_is_refused_on_every_route() {
     for route in ROUTES.iter().filter(|(_, path)| path.contains("{id}")) {
         for id in bad {
             let is_dashboard = route.1.starts_with("/api/web/");
-            let refusal =
-                if is_dashboard { "404 404 Session not found" } else { "400 400 Invalid session ID format" };
+            let refusal = if is_dashboard { "404 404 Session not found" } else { "400 400 Invalid session ID format" };
             assert_eq!(ask(&server, *route, id, &key).refusal(), refusal, "{route:?} {id:?}");
         }
         assert_eq!(ask(&server, *route, "ses_aaaaaaaa/../ses_bbbbbbbb", &key).status, 404);

@@ -57,13 +57,16 @@ fn a_key_is_renamed_and_goes_on_being_the_same() {
     assert_eq!((&renamed["name"], &renamed["key_id"]), (&json!("laptop <b>"), &keys[0]["key_id"]));
     assert_eq!(site.json("/api/v1/auth/keys")[0]["name"], "laptop <b>");
     assert_eq!(site.server.get("/api/v1/auth/me", &site.key).status, 200, "the key itself is the same");
-    for wrong in [json!({}), json!({"name": " "}), json!({"name": 1}), json!({"name": "a\nb"}), json!({"name": "x".repeat(101)})] {
+    for wrong in
+        [json!({}), json!({"name": " "}), json!({"name": 1}), json!({"name": "a\nb"}), json!({"name": "x".repeat(101)})]
+    {
         assert_eq!(site.send("PATCH", &path, &wrong).status, 422, "{wrong}");
     }
     assert_eq!(site.send("PATCH", "/api/v1/auth/keys/nobodys", &json!({"name": "a"})).status, 404);
     assert_eq!(site.send("DELETE", &path, &Value::Null).status, 204);
     assert_eq!(site.server.get("/api/v1/auth/me", &site.key).status, 401);
-    let events = site.server.api.accounts().events(&sessionfs::server::audit::Query { limit: 10, ..Default::default() });
+    let events =
+        site.server.api.accounts().events(&sessionfs::server::audit::Query { limit: 10, ..Default::default() });
     assert!(events.unwrap().iter().any(|event| event.event == "key_renamed"));
 }
 

@@ -29,19 +29,19 @@ fn links_and_files_are_made_while_the_owner_is_at_work() {
     let paths = [link, download("html"), download("markdown"), download("sfs")];
     let statuses = thread::scope(|scope| {
         let (site, paths) = (&site, &paths);
-        let (begin, begun) = mpsc::channel();
+        let (enter, entered) = mpsc::channel();
         let (go_on, wait) = mpsc::channel::<()>();
         // In the middle of a write, with the archive to itself.
         scope.spawn(move || {
             site.server.api.archives().with(site.account, |store| -> Result<()> {
                 store.write(|_| {
-                    begin.send(()).unwrap();
+                    enter.send(()).unwrap();
                     let _ = wait.recv_timeout(HUNG);
                     Ok(())
                 })
             })
         });
-        begun.recv().unwrap();
+        entered.recv().unwrap();
         let (tell, told) = mpsc::channel();
         scope.spawn(move || paths.iter().try_for_each(|path| tell.send(site.get(path).status)));
         let statuses: Vec<_> = (0..4).map_while(|_| told.recv_timeout(HUNG / 4).ok()).collect();
@@ -57,14 +57,14 @@ fn the_owner_is_answered_while_others_read_and_too_many_of_them_come_again() {
     let visit = |site: &Site| site.server.ask(Ask::new("GET", &link, ""));
     let busy: Reply = thread::scope(|scope| {
         let site = &site;
-        let (begin, begun) = mpsc::channel();
+        let (enter, entered) = mpsc::channel();
         let gates: Vec<mpsc::Sender<()>> = (0..2)
             .map(|_| {
                 let (go_on, wait) = mpsc::channel::<()>();
-                let begin = begin.clone();
+                let enter = enter.clone();
                 scope.spawn(move || {
                     site.server.api.archives().read(site.account, |_| -> Result<()> {
-                        begin.send(()).unwrap();
+                        enter.send(()).unwrap();
                         let _ = wait.recv_timeout(HUNG);
                         Ok(())
                     })
@@ -72,11 +72,13 @@ fn the_owner_is_answered_while_others_read_and_too_many_of_them_come_again() {
                 go_on
             })
             .collect();
-        (0..2).for_each(|_| begun.recv().unwrap());
+        (0..2).for_each(|_| entered.recv().unwrap());
         assert_eq!(site.get("/api/web/sessions").status, 200, "the owner");
         let busy = visit(site);
         assert_eq!(site.get("/api/web/me").status, 200, "the owner still");
-        gates.iter().for_each(|gate| gate.send(()).unwrap());
+        for gate in &gates {
+            gate.send(()).unwrap();
+        }
         busy
     });
     assert_eq!((busy.status, busy.header("retry-after")), (503, Some("2")));

@@ -183,14 +183,18 @@ fn tags_have_the_same_limits_wherever_they_are_given() {
     let full: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
     let path = format!("/api/web/sessions/{}", ids[0]);
     assert_eq!(site.send("PATCH", &path, &json!({"tags": full})).status, 200);
-    let bulk = |tag: Value| site.send("POST", "/api/web/sessions/bulk", &json!({"ids": ids[..2], "action": "tag", "tag": tag}));
+    let bulk = |tag: Value| {
+        site.send("POST", "/api/web/sessions/bulk", &json!({"ids": ids[..2], "action": "tag", "tag": tag}))
+    };
     let answer = bulk(json!(" one more ")).json();
     let failed = json!([{"id": ids[0], "message": "A session has at most 20 tags: take one away first"}]);
     assert_eq!(answer, json!({"done": 1, "failed": failed}));
     assert_eq!(site.json(&path)["session"]["tags"].as_array().unwrap().len(), 20);
     assert_eq!(site.json(&format!("/api/web/sessions/{}", ids[1]))["session"]["tags"], json!(["one more"]));
     assert_eq!(bulk(json!("t3")).json()["done"], 2, "one that it has is none more");
-    for wrong in [json!(""), json!(" "), json!("a\nb"), json!("a\u{1b}[31m"), json!("x".repeat(51)), json!(1), json!(null)] {
+    for wrong in
+        [json!(""), json!(" "), json!("a\nb"), json!("a\u{1b}[31m"), json!("x".repeat(51)), json!(1), json!(null)]
+    {
         assert_eq!(bulk(wrong.clone()).status, 422, "{wrong}");
         assert_eq!(site.send("PATCH", &path, &json!({"tags": [wrong]})).status, 422, "{wrong}");
     }
@@ -242,12 +246,14 @@ fn a_first_answer_has_its_limits_and_says_so() {
     let home = TestHome::new();
     let mut text = String::new();
     for n in 0..20 {
-        text += &format!("{}\n", claude_line(&id(1), n, "user", &"x".repeat(1 << 20)));
+        text += &claude_line(&id(1), n, "user", &"x".repeat(1 << 20)).to_string();
+        text.push('\n');
     }
-    text += &format!("{}\n", claude_line(&id(1), 20, "user", "prefixneedlesuffix"));
+    text += &claude_line(&id(1), 20, "user", "prefixneedlesuffix").to_string();
+    text.push('\n');
     write(&claude_file(&home, &id(1)), text);
-    let common: String = (0..4_100).map(|n| format!("{}\n", claude_line(&id(2), n, "user", "common"))).collect();
-    write(&claude_file(&home, &id(2)), common);
+    let common = (0..4_100).map(|n| claude_line(&id(2), n, "user", "common").to_string() + "\n");
+    write(&claude_file(&home, &id(2)), common.collect::<String>());
     let site = Site::of(&home);
     let first = site.json("/api/web/sessions?q=needle&model=none");
     assert_eq!((&first["total"], &first["is_whole"]), (&json!(0), &json!(true)), "{first}");

@@ -121,7 +121,11 @@ fn a_large_session_is_the_same_by_the_index_and_by_reading_it() {
         let outline = outline(around);
         let prompts = outline["prompts"].as_array().unwrap();
         assert_eq!((prompts.len(), &outline["prompt_count"]), (200, &Value::from(800)), "{around}");
-        assert_eq!((&outline["first"], &prompts[0]["number"]), (&Value::from(first), &Value::from(2 * first)), "{around}");
+        assert_eq!(
+            (&outline["first"], &prompts[0]["number"]),
+            (&Value::from(first), &Value::from(2 * first)),
+            "{around}"
+        );
     }
 }
 
@@ -136,10 +140,10 @@ fn what_is_live_is_what_the_conversation_holds() {
             let archives = site.server.api.archives();
             let log = archives.with(site.account, |store| -> sessionfs::error::Result<Vec<bool>> {
                 let row = store.find_public(&id)?.unwrap();
-                let archived = ArchivedSession::open(store, row)?;
-                let Ok(live) = export::live_ids(&archived) else { return Ok(Vec::new()) };
+                let session = ArchivedSession::open(store, row)?;
+                let Ok(live) = export::live_ids(&session) else { return Ok(Vec::new()) };
                 let mut log = Vec::new();
-                export::for_each_message(&archived, false, &mut |message| {
+                export::for_each_message(&session, false, &mut |message| {
                     let is_live = live.contains(&message.id) || export::call_ids(&message).any(|id| live.contains(id));
                     log.push(is_live);
                     Ok(ControlFlow::Continue(()))

@@ -200,7 +200,7 @@ fn administrators_see_users_invitations_and_the_audit() {
         browser.wait_for_text("bob@example.org");
         check(browser, "administration");
         let stored = browser.run("return [...document.querySelectorAll('[aria-label=Users] tbody tr')].map((row) => row.children[2].innerText)");
-        assert!(stored[0].as_str().unwrap().ends_with("B") && stored.as_array().unwrap().len() == 2, "{stored}");
+        assert!(stored[0].as_str().unwrap().ends_with('B') && stored.as_array().unwrap().len() == 2, "{stored}");
         browser.press("Invite");
         browser.fill("dialog input[name=email]", "carol@example.org");
         browser.click("dialog button[type=submit]");

@@ -65,12 +65,22 @@ fn branches_compactions_and_sub_agents_are_seen_and_reached() {
 
 /// A session with a long result: line 40 of it is folded away.
 fn with_a_long_result(home: &TestHome) -> Story {
-    let lines: String = (1..=60).map(|n| if n == 40 { "here is the hidden needle\n".to_owned() } else { format!("line {n}\n") }).collect();
+    let lines: String = (1..=60)
+        .map(|n| if n == 40 { "here is the hidden needle\n".to_owned() } else { format!("line {n}\n") })
+        .collect();
     Story::new(home, 1, "courier", 3)
         .prompt("Look around.")
         .call("Bash", &serde_json::json!({"command": "ls -la", "description": "List the files"}), &lines)
-        .call("Grep", &serde_json::json!({"pattern": "fn main", "output_mode": "content", "-n": true}), "src/main.rs:1:fn main() {")
-        .call("Edit", &serde_json::json!({"file_path": "/home/dev/a.rs", "old_string": "a", "new_string": "b"}), "The file /home/dev/a.rs has been updated.")
+        .call(
+            "Grep",
+            &serde_json::json!({"pattern": "fn main", "output_mode": "content", "-n": true}),
+            "src/main.rs:1:fn main() {",
+        )
+        .call(
+            "Edit",
+            &serde_json::json!({"file_path": "/home/dev/a.rs", "old_string": "a", "new_string": "b"}),
+            "The file /home/dev/a.rs has been updated.",
+        )
         .say("Done.")
 }
 
@@ -85,7 +95,14 @@ fn calls_are_cards_and_what_is_long_in_them_is_folded() {
         browser.open(&page);
         browser.wait_for(".message .call");
         let lines = browser.run("return [...document.querySelectorAll('.call > .tool')].map((line) => line.innerText)");
-        assert_eq!(lines, serde_json::json!(["Bash List the files", "Grep fn main -n true · output_mode content", "Edit /home/dev/a.rs"]));
+        assert_eq!(
+            lines,
+            serde_json::json!([
+                "Bash List the files",
+                "Grep fn main -n true · output_mode content",
+                "Edit /home/dev/a.rs"
+            ])
+        );
         assert_eq!(browser.run("return Math.max(...[...document.querySelectorAll('.call > .tool')].map((line) => line.offsetHeight)) < 40"), true);
         assert_eq!(browser.text(".more > summary"), "48 more lines");
         assert_eq!(browser.run("return document.querySelector('.result').innerText.split('\\n').length"), 12);
@@ -94,7 +111,9 @@ fn calls_are_cards_and_what_is_long_in_them_is_folded() {
         browser.run("document.querySelector('.more > summary').focus()");
         let before = browser.run("return document.querySelector('.more').getBoundingClientRect().top");
         browser.keys([ENTER]);
-        browser.wait("document.querySelector('.more').open && document.querySelector('.log').innerText.includes('line 60')");
+        browser.wait(
+            "document.querySelector('.more').open && document.querySelector('.log').innerText.includes('line 60')",
+        );
         assert_eq!(browser.run("return document.querySelector('.more').getBoundingClientRect().top"), before);
         // What is copied of a result is all of it.
         browser.protocol(
@@ -135,7 +154,8 @@ fn calls_are_cards_and_what_is_long_in_them_is_folded() {
 fn the_cost_is_seen_at_every_width() {
     with_browser("the_cost_is_seen_at_every_width", |browser| {
         let home = TestHome::new();
-        let mut story = Story::new(&home, 1, "courier", 3).model("claude-opus-4-7-of-a-very-long-name-that-nobody-would-give-it");
+        let mut story =
+            Story::new(&home, 1, "courier", 3).model("claude-opus-4-7-of-a-very-long-name-that-nobody-would-give-it");
         for n in 0..40 {
             story = story.prompt(&format!("Question {n}")).say("Answer");
         }
@@ -151,7 +171,11 @@ fn the_cost_is_seen_at_every_width() {
                  const cells = [...document.querySelectorAll('.by-model td:last-child, .by-model thead th:last-child')];
                  return [cells.length, cells.every((cell) => { const place = cell.getBoundingClientRect(); return place.width > 0 && place.right <= frame.right + 1 && cell.scrollWidth <= cell.clientWidth + 1; }), cells.map((cell) => cell.innerText).join(' ')]",
             );
-            assert_eq!((&inside[0], &inside[1]), (&serde_json::json!(3), &serde_json::json!(true)), "{width}: {inside}");
+            assert_eq!(
+                (&inside[0], &inside[1]),
+                (&serde_json::json!(3), &serde_json::json!(true)),
+                "{width}: {inside}"
+            );
             assert!(inside[2].as_str().unwrap().contains('$'), "{inside}");
         }
         web
@@ -185,7 +209,9 @@ fn the_contents_of_a_long_session_come_in_parts() {
         browser.wait(&format!("{first} === 'Question 300.'"));
         browser.wait("document.querySelector('.contents [aria-current]')?.innerText.startsWith('Question 49')");
         browser.keys("p".chars());
-        browser.wait("document.activeElement.matches('.message') && document.activeElement.innerText.includes('Question 49')");
+        browser.wait(
+            "document.activeElement.matches('.message') && document.activeElement.innerText.includes('Question 49')",
+        );
         browser.wait("[...document.querySelectorAll('.message.user .usage')].some((turn) => turn.innerText.startsWith('turn: '))");
         web
     });

@@ -82,9 +82,13 @@ fn a_day_stands_above_its_sessions() {
         }
         let web = signed_in(browser, LocalWeb::start(home));
         browser.wait(&format!("{ROWS} === 5"));
-        let days = || browser.run("return [...document.querySelectorAll('li.session')].map((row) => row.dataset.day ?? '')");
+        let days =
+            || browser.run("return [...document.querySelectorAll('li.session')].map((row) => row.dataset.day ?? '')");
         let shown = days();
-        assert_eq!((&shown[0], &shown[1], &shown[2], &shown[3]), (&json!("Today"), &json!(""), &json!("Yesterday"), &json!("")));
+        assert_eq!(
+            (&shown[0], &shown[1], &shown[2], &shown[3]),
+            (&json!("Today"), &json!(""), &json!("Yesterday"), &json!(""))
+        );
         assert!(!["", "Today", "Yesterday"].contains(&shown[4].as_str().unwrap()), "{shown}");
         browser.choose("select[name=sort]", "messages");
         browser.wait("[...document.querySelectorAll('li.session')].every((row) => !row.dataset.day)");

@@ -114,8 +114,8 @@ fn list(fields: &[(&String, String)]) -> String {
     if fields.is_empty() {
         return String::new();
     }
-    let items = fields.iter().map(|(key, text)| {
-        format!("<dt>{}</dt><dd>{}</dd>\n", escaped(key), block(&plain(text), "").trim_end())
-    });
+    let items = fields
+        .iter()
+        .map(|(key, text)| format!("<dt>{}</dt><dd>{}</dd>\n", escaped(key), block(&plain(text), "").trim_end()));
     format!("<dl>\n{}</dl>\n", items.collect::<Vec<_>>().concat())
 }

@@ -2,8 +2,8 @@
 
 use super::call;
 use super::escape::escaped;
-use super::result::result;
 use super::prose::{is_safe, prose};
+use super::result::result;
 use crate::model::message::{Block, ImageKind, ImageSource, Message};
 
 /// A piece of a message, whole elements each.

@@ -97,7 +97,10 @@ pub(super) fn block(text: &str, class: &str) -> String {
         0 | 1 => ("more of-line", format!("{} more characters", rest.chars().count())),
         lines => ("more", format!("{lines} more lines")),
     };
-    format!("{head}<details class=\"{kind}\"><summary>{more}</summary>\n<pre{class}>{}</pre>\n</details>\n", escape(rest))
+    format!(
+        "{head}<details class=\"{kind}\"><summary>{more}</summary>\n<pre{class}>{}</pre>\n</details>\n",
+        escape(rest)
+    )
 }
 
 /// Where the part ends that is shown.
@@ -122,7 +125,7 @@ mod tests {
     use super::*;
 
     fn lines(count: usize) -> String {
-        (1..=count).map(|n| format!("line {n}\n")).collect()
+        (1..=count).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat()
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{Deed, Visit, told};
 use crate::error::Result;
-use crate::model::label;
 use crate::id::SessionId;
+use crate::model::label;
 use crate::server::accounts::now;
 use crate::server::exchange::Response;
 use crate::server::query::{Query, decoded, object, tags, text, within};
