@@ -69,7 +69,7 @@ export class Aside {
 
   fail(error, around) {
     const again = h("button", { type: "button", class: "button small", onclick: () => this.load(around) }, "Try again");
-    this.contentsPart.hidden = false;
+    this.contentsPart.hidden = this.edges[0].hidden = false;
     this.edges[0].replaceChildren(h("span", { class: "error" }, error.message), " ", again);
   }
 

@@ -1,7 +1,7 @@
 //! The accounts' archives: one database each, the same as a person's own. What one account holds, no query of another can
 //! reach.
 
-use super::turns::Turns;
+use super::turns::{GUESTS, OWNERS, Turns};
 use crate::error::{Error, Kind, Result};
 use crate::home::Home;
 use crate::store::Store;
@@ -25,13 +25,24 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 pub struct Archives {
     folder: PathBuf,
     open: Mutex<VecDeque<(Uuid, Arc<Mutex<Store>>)>>,
-    turns: Turns,
+    owners: Turns,
+    guests: Turns,
+}
+
+/// Who reads an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Its account.
+    Owner,
+    /// Whoever has a link into it.
+    Guest,
 }
 
 impl Archives {
     /// Those below `folder`.
     pub fn new(folder: &Path) -> Archives {
-        Archives { folder: folder.to_owned(), open: Mutex::default(), turns: Turns::default() }
+        let (owners, guests) = (Turns::new(OWNERS), Turns::new(GUESTS));
+        Archives { folder: folder.to_owned(), open: Mutex::default(), owners, guests }
     }
 
     /// Where an account's archive is.
@@ -65,9 +76,11 @@ impl Archives {
     pub fn read<T, E: From<Error>>(
         &self,
         account: Uuid,
+        reader: Reader,
         work: impl FnOnce(&mut Store) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _turn = self.turns.take(account)?;
+        let turns = if reader == Reader::Owner { &self.owners } else { &self.guests };
+        let _turn = turns.take(account)?;
         work(&mut self.open_store(account)?)
     }
 

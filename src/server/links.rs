@@ -1,6 +1,7 @@
 //! `GET /s/TOKEN`: a session as a page, for whoever has its link. No script, nothing loaded from elsewhere, no secrets.
 
 use super::api::Api;
+use super::archives::Reader;
 use super::audit::{Entry, Event};
 use super::exchange::{Body, Request, Response};
 use super::reply::Refusal;
@@ -35,7 +36,7 @@ pub(super) fn open(api: &Api, request: &Request, token: &str) -> Result<Response
 /// The session on a page, by way of a file: it may be large. None where it is gone.
 fn page(api: &Api, share: &Share) -> Result<Option<Body>, Refusal> {
     let unwritable = || "the page can't be made";
-    api.archives.read(share.owner, |store| {
+    api.archives.read(share.owner, Reader::Guest, |store| {
         let Some(row) = store.find_public(&share.session)?.filter(|row| row.deleted_at.is_none()) else {
             return Ok(None);
         };

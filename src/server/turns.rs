@@ -1,25 +1,36 @@
 //! Turns at what takes long, such as writing a session into a file: few at one time, so that workers are left to everybody
-//! else, and fewer of one account. Who comes beyond waits for a moment, where few wait already.
+//! else, and fewer of one account's. Those who read by a link have turns of their own: however many they are, the owner
+//! has his. Who comes beyond waits for a moment, where few wait already.
 
 use crate::error::{Error, Kind, Result};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// At one time, of all accounts, of the eight workers that a server has.
-const ALL: usize = 3;
-/// And of one account.
-const OF_ONE: usize = 2;
-/// So many wait, each with a worker.
-const WAITING: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who has a turn, and how many wait for one.
-#[derive(Default)]
 pub(super) struct Turns {
+    limits: Limits,
     taken: Mutex<Taken>,
     given_back: Condvar,
 }
+
+/// Of the eight workers that a server has, all turns together, and all who wait for one, leave some to others.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// At one time.
+    all: usize,
+    /// And at the archive of one account.
+    of_one: usize,
+    /// So many wait, each with a worker.
+    waiting: usize,
+}
+
+/// Of accounts, at their own archives.
+pub(super) const OWNERS: Limits = Limits { all: 3, of_one: 2, waiting: 1 };
+/// Of whoever has a link.
+pub(super) const GUESTS: Limits = Limits { all: 2, of_one: 1, waiting: 1 };
 
 #[derive(Default)]
 struct Taken {
@@ -28,9 +39,9 @@ struct Taken {
 }
 
 impl Taken {
-    fn is_free_for(&self, account: Uuid) -> bool {
+    fn is_free_for(&self, account: Uuid, limits: Limits) -> bool {
         let own = self.accounts.iter().filter(|other| **other == account).count();
-        self.accounts.len() < ALL && own < OF_ONE
+        self.accounts.len() < limits.all && own < limits.of_one
     }
 }
 
@@ -41,18 +52,24 @@ pub(super) struct Turn<'t> {
 }
 
 impl Turns {
+    pub(super) fn new(limits: Limits) -> Turns {
+        Turns { limits, taken: Mutex::default(), given_back: Condvar::default() }
+    }
+
     /// A turn at something of this account's.
     pub(super) fn take(&self, account: Uuid) -> Result<Turn<'_>> {
+        let limits = self.limits;
         let mut taken = self.lock();
-        if !taken.is_free_for(account) {
-            if taken.waiting >= WAITING {
+        if !taken.is_free_for(account, limits) {
+            if taken.waiting >= limits.waiting {
                 return Err(busy());
             }
             taken.waiting += 1;
-            let waited = self.given_back.wait_timeout_while(taken, PATIENCE, |taken| !taken.is_free_for(account));
+            let is_full = |taken: &mut Taken| !taken.is_free_for(account, limits);
+            let waited = self.given_back.wait_timeout_while(taken, PATIENCE, is_full);
             (taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
             taken.waiting -= 1;
-            if !taken.is_free_for(account) {
+            if !taken.is_free_for(account, limits) {
                 return Err(busy());
             }
         }
@@ -85,12 +102,12 @@ mod tests {
 
     #[test]
     fn few_have_a_turn_fewer_of_one_account_and_the_rest_is_told_to_come_again() {
-        let turns = Turns::default();
+        let turns = Turns::new(OWNERS);
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let kind = |outcome: Result<Turn<'_>>| outcome.map(drop).map_err(|error| error.kind());
         let (first, second) = (turns.take(one).unwrap(), turns.take(one).unwrap());
         // As many wait as may.
-        turns.lock().waiting = WAITING;
+        turns.lock().waiting = OWNERS.waiting;
         assert_eq!(kind(turns.take(one)), Err(Kind::Busy), "two of its own");
         let third = turns.take(other).unwrap();
         assert_eq!(kind(turns.take(other)), Err(Kind::Busy), "three in all");
@@ -102,21 +119,21 @@ mod tests {
 
     #[test]
     fn who_waits_gets_the_turn_that_is_given_back_and_few_wait() {
-        let turns = Turns::default();
+        let turns = Turns::new(GUESTS);
         let one = Uuid::from_u128(1);
-        let held = (turns.take(one).unwrap(), turns.take(one).unwrap());
+        let held = turns.take(one).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            for _ in 0..WAITING {
+            for _ in 0..GUESTS.waiting {
                 let (turns, tell) = (&turns, tell.clone());
                 scope.spawn(move || tell.send(turns.take(one).is_ok()));
             }
-            while turns.lock().waiting < WAITING {
+            while turns.lock().waiting < GUESTS.waiting {
                 std::thread::yield_now();
             }
             assert!(turns.take(one).is_err(), "it does not wait as well");
             drop(held);
         });
-        assert_eq!(told.iter().take(WAITING).collect::<Vec<_>>(), [true; WAITING]);
+        assert_eq!(told.iter().take(GUESTS.waiting).collect::<Vec<_>>(), [true; GUESTS.waiting]);
     }
 }

@@ -199,6 +199,19 @@ fn tags_have_the_same_limits_wherever_they_are_given() {
         assert_eq!(site.send("PATCH", &path, &json!({"tags": [wrong]})).status, 422, "{wrong}");
     }
     assert_eq!(bulk(json!("ж".repeat(50))).json()["done"], 1);
+    // What a client of the first contract gave it is kept, and can be taken away.
+    let other = format!("/api/v1/sessions/{}", ids[2]);
+    assert_eq!(site.send("PATCH", &other, &json!({"tags": ["a\tb", " c"]})).status, 200);
+    let path = format!("/api/web/sessions/{}", ids[2]);
+    assert_eq!(
+        site.send("PATCH", &path, &json!({"tags": ["a\tb", " c", " d "]})).json()["tags"],
+        json!([" c", "a\tb", "d"])
+    );
+    assert_eq!(site.send("PATCH", &path, &json!({"tags": [" c", "d"]})).json()["tags"], json!([" c", "d"]));
+    let untag = json!({"ids": [ids[2]], "action": "untag", "tag": " c"});
+    assert_eq!(site.send("POST", "/api/web/sessions/bulk", &untag).json()["done"], 1);
+    assert_eq!(site.json(&path)["session"]["tags"], json!(["d"]));
+    let path = format!("/api/web/sessions/{}", ids[0]);
     assert_eq!(site.send("PATCH", &path, &json!({"title": "a\nb"})).status, 422);
 }
 

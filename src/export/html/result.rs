@@ -22,6 +22,7 @@ const DONE: &[(&str, &str)] = &[
 
 /// The result of a command that an old client of Codex wrapped into JSON.
 #[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unwrapped {
     /// What the command wrote.
     pub output: String,
@@ -32,7 +33,7 @@ pub struct Unwrapped {
 
 /// How a command ended.
 #[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct End {
     /// What it returned.
     pub exit_code: Option<i64>,
@@ -88,14 +89,14 @@ fn note(is_error: bool, exit_code: Option<i64>, duration_ms: Option<u64>) -> Str
 pub(super) fn block(text: &str, class: &str) -> String {
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
     let (head, rest) = text.split_at(end_of_head(text));
-    let rest = rest.strip_prefix('\n').unwrap_or(rest);
+    let (kind, rest) = rest.strip_prefix('\n').map_or(("more of-line", rest), |rest| ("more", rest));
     let head = format!("<pre{class}>{}</pre>\n", escape(head));
     if rest.is_empty() {
         return head;
     }
-    let (kind, more) = match rest.lines().count() {
-        0 | 1 => ("more of-line", format!("{} more characters", rest.chars().count())),
-        lines => ("more", format!("{lines} more lines")),
+    let more = match rest.lines().count() {
+        0 | 1 => format!("{} more characters", rest.chars().count()),
+        lines => format!("{lines} more lines"),
     };
     format!(
         "{head}<details class=\"{kind}\"><summary>{more}</summary>\n<pre{class}>{}</pre>\n</details>\n",
@@ -157,7 +158,12 @@ mod tests {
         <pre class="result error">a &quot;b&quot;
         c</pre>
         "#);
-        for other in [r#"{"output":"a"}"#, r#"{"output":1,"metadata":{}}"#, r#"{"output":"a","metadata":{}} b}"#] {
+        for other in [
+            r#"{"output":"a"}"#,
+            r#"{"output":1,"metadata":{}}"#,
+            r#"{"output":"a","metadata":{},"more":1}"#,
+            r#"{"output":"a","metadata":{}} b}"#,
+        ] {
             assert!(result(other, false, None, None).contains("{&quot;output&quot;"), "{other}");
         }
     }

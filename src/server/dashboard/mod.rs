@@ -15,6 +15,7 @@ pub(super) use account::{sign_in, sign_in_link, sign_out};
 
 use super::accounts::Caller;
 use super::api::Api;
+use super::archives::Reader;
 use super::audit::{Entry, Event};
 use super::exchange::Request;
 use super::reply::{Answer, Refusal};
@@ -165,7 +166,7 @@ impl Visit<'_> {
     /// The same for what takes long and only reads: whoever else works on the archive goes on meanwhile.
     fn read<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, Refusal>) -> Result<T, Refusal> {
         match &self.archive {
-            Archive::Account { api, caller } => api.archives.read(caller.account.id, work),
+            Archive::Account { api, caller } => api.archives.read(caller.account.id, Reader::Owner, work),
             Archive::Local(local) => local.with(work),
         }
     }

@@ -176,10 +176,14 @@ pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
     let title = text(&body, "title")?.or(body.contains_key("title").then_some(""));
     let title = title.map(self::title).transpose()?;
     let tags = body.get("tags").filter(|tags| !tags.is_null()).map(|list| tags(list, &["body", "tags"])).transpose()?;
-    let tags = tags.map(|list| list.iter().map(|word| tag(word, "tags")).collect()).transpose()?;
-    let edit = Edit { title, tags };
+    let mut edit = Edit { title, tags };
     let mut session = visit.with(|store| {
         let row = visible(store, id)?;
+        let known = store.tags(row.id)?;
+        // One that it has stays as it is, however it came there.
+        for word in edit.tags.iter_mut().flatten().filter(|word| !known.contains(word)) {
+            *word = tag(word, "tags")?;
+        }
         detail::edit(store, &row, &edit)?;
         Ok(Listed::of(store, store.session(row.id)?)?)
     })?;
@@ -272,7 +276,10 @@ pub(super) fn bulk(visit: &mut Visit<'_>) -> Answer {
         }
     };
     let tag = match deed {
-        Deed::Tagged => tag(text(&body, "tag")?.ok_or_else(|| Refusal::missing(&["body", "tag"]))?, "tag")?,
+        Deed::Tagged => {
+            let word = text(&body, "tag")?.ok_or_else(|| Refusal::missing(&["body", "tag"]))?;
+            if action == "tag" { tag(word, "tag")? } else { word.to_owned() }
+        }
         _ => String::new(),
     };
     let (mut done, mut failed) = (0, Vec::new());
