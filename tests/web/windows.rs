@@ -3,7 +3,7 @@
 use super::{Site, cases};
 use crate::support::home::TestHome;
 use crate::support::written::{append, claude_file, claude_line, id, write};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sessionfs::export::{self, ArchivedSession};
 use sessionfs::id::SessionId;
 use std::ops::ControlFlow;
@@ -129,11 +129,33 @@ fn a_large_session_is_the_same_by_the_index_and_by_reading_it() {
     }
 }
 
+/// A session in which a call was answered twice: the second answer stands beside the branch that goes on.
+fn answered_twice() -> TestHome {
+    let home = TestHome::new();
+    let call = json!([{"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "ls"}}]);
+    let result = |text: &str| json!([{"type": "tool_result", "tool_use_id": "t1", "content": text}]);
+    let line = |number: u32, role: &str, parent: u32, content: &Value| {
+        let mut line = claude_line(&id(1), number, role, "");
+        line["message"]["content"] = content.clone();
+        line["parentUuid"] = claude_line(&id(1), parent, role, "")["uuid"].clone();
+        format!("{line}\n")
+    };
+    let question = format!("{}\n", claude_line(&id(1), 0, "user", "Which files?"));
+    let rest = [
+        line(1, "assistant", 0, &call),
+        line(2, "user", 1, &result("a")),
+        line(3, "user", 1, &result("b")),
+        line(4, "assistant", 2, &json!([{"type": "text", "text": "a"}])),
+    ];
+    write(&claude_file(&home, &id(1)), question + &rest.concat());
+    home
+}
+
 /// Which messages the model still sees is found without reading the conversation once more; it is what reading it says.
 #[test]
 fn what_is_live_is_what_the_conversation_holds() {
     let mut past = 0;
-    for (name, home) in cases() {
+    for (name, home) in cases().into_iter().chain([("answered twice".to_owned(), answered_twice())]) {
         let site = Site::of(&home);
         for session in site.ids() {
             let id = SessionId::parse(&session).unwrap();
