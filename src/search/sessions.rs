@@ -68,23 +68,17 @@ pub fn sessions(
 
 fn by_index(store: &Store, query: &Query, filter: &SearchFilter, most: usize) -> Result<SessionsFound> {
     let now = Timestamp::now().as_millisecond();
+    // All at once: for the ranks the index reads everything that it has of the words, each time that it is asked.
+    let batch = store.search_index(query, filter, i64::MAX, most)?.unwrap_or_default();
+    let is_whole = batch.looked_at < most;
     let mut best: HashMap<i64, Candidate> = HashMap::new();
-    let (mut before, mut seen) = (i64::MAX, 0);
-    let is_whole = loop {
-        let batch = store.search_index(query, filter, before)?.unwrap_or_default();
-        let Some(last) = batch.before else { break true };
-        if seen >= most {
-            break false;
+    for mut candidate in batch.candidates {
+        candidate.rank = worth(&candidate, now);
+        let session = candidate.session;
+        if best.get(&session).is_none_or(|known| candidate.rank < known.rank) {
+            best.insert(session, candidate);
         }
-        (before, seen) = (last, seen + batch.looked_at);
-        for mut candidate in batch.candidates {
-            candidate.rank = worth(&candidate, now);
-            let session = candidate.session;
-            if best.get(&session).is_none_or(|known| candidate.rank < known.rank) {
-                best.insert(session, candidate);
-            }
-        }
-    };
+    }
     let mut best: Vec<Candidate> = best.into_values().collect();
     best.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(b.session.cmp(&a.session)));
     let hits = best.into_iter().map(|best| InSession { session: best.session, best: Best::Stands(best) });

@@ -10,10 +10,6 @@ use crate::model::voice::Voice;
 use crate::model::words;
 use rusqlite::params_from_iter;
 
-/// So many candidates are ranked together, the most recently captured ones first. A word that stands in more messages
-/// than that says little, and ranking all of them would take its time.
-const BATCH: i64 = 2_000;
-
 /// Where to search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchFilter {
@@ -93,9 +89,15 @@ impl SearchFilter {
 
 impl Store {
     /// Messages in which the index finds the query's words, those before row `before`, the most recently captured first:
-    /// a batch of them, which costs the same whatever the filter leaves of it. `None` where the query has no words that the
-    /// index could look for.
-    pub fn search_index(&self, query: &Query, filter: &SearchFilter, before: i64) -> Result<Option<Batch>> {
+    /// `most` of them, fewer at the end, which costs the same whatever the filter leaves. `None` where the query has no words
+    /// that the index could look for.
+    pub fn search_index(
+        &self,
+        query: &Query,
+        filter: &SearchFilter,
+        before: i64,
+        most: usize,
+    ) -> Result<Option<Batch>> {
         let Some(expression) = expression(query) else { return Ok(None) };
         let mut conditions = filter.conditions();
         conditions.values.extend([expression.into(), before.into()]);
@@ -109,7 +111,7 @@ impl Store {
         let sql = format!(
             "SELECT {COLUMNS}, t.rank, {} AND {} FROM (
                  SELECT rowid AS id, bm25(message_text) AS rank FROM message_text
-                 WHERE message_text MATCH ? AND rowid < ?{rows} ORDER BY rowid DESC LIMIT {BATCH}) t
+                 WHERE message_text MATCH ? AND rowid < ?{rows} ORDER BY rowid DESC LIMIT {most}) t
                CROSS JOIN message g ON g.id = t.id
                CROSS JOIN session s ON s.id = g.session
                LEFT JOIN summary m ON m.session = g.session

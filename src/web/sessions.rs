@@ -14,9 +14,9 @@ use std::collections::HashMap;
 const COLUMNS: usize = 180;
 
 /// For somebody who types, and waits. Bytes are looked through where no whole word is found, for what stands inside of words.
-const UNASKED: Effort = Effort { messages: 16_000, bytes: 16 << 20 };
+const UNASKED: Effort = Effort { messages: 8_000, bytes: 12 << 20 };
 /// For somebody who asks to look further.
-const ASKED: Effort = Effort { messages: 1_000_000, bytes: 1 << 30 };
+const ASKED: Effort = Effort { messages: 200_000, bytes: 1 << 30 };
 
 /// A session as `sfs list --json` has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]

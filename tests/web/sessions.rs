@@ -265,7 +265,7 @@ fn a_first_answer_has_its_limits_and_says_so() {
     text += &claude_line(&id(1), 20, "user", "prefixneedlesuffix").to_string();
     text.push('\n');
     write(&claude_file(&home, &id(1)), text);
-    let common = (0..4_100).map(|n| claude_line(&id(2), n, "user", "common").to_string() + "\n");
+    let common = (0..300).map(|n| claude_line(&id(2), n, "user", "common").to_string() + "\n");
     write(&claude_file(&home, &id(2)), common.collect::<String>());
     let site = Site::of(&home);
     let first = site.json("/api/web/sessions?q=needle&model=none");
