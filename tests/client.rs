@@ -188,6 +188,11 @@ fn what_goes_wrong_says_what_to_do() {
 
     server.sign_up(&home);
     let key = home.json(&["auth", "keys", "--json"])[0]["key_id"].as_str().unwrap().to_owned();
+    good(&home, &["auth", "keys", "rename", &key, "the old laptop"]);
+    assert_eq!(home.json(&["auth", "keys", "--json"])[0]["name"], "the old laptop");
+    assert_eq!(home.sfs(&["auth", "keys", "rename", "../me", "x"]).code, Some(2));
+    assert_eq!(home.sfs(&["auth", "keys", "rename", "nobodys", "x"]).code, Some(3));
+    assert_ne!(home.sfs(&["auth", "keys", "rename", &key, " "]).code, Some(0));
     good(&home, &["auth", "keys", "revoke", &key]);
     let run = home.sfs(&["push"]);
     assert_eq!((run.code, run.stderr.contains("hint: sfs auth login")), (Some(5), true), "{run}");

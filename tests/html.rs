@@ -159,17 +159,21 @@ fn a_page_shows_commands_edits_and_their_results() {
     </article>
     <article class="assistant">
     <h2>Assistant · claude-opus-5-5 · <time datetime="2026-11-22T08:55:13.415Z">2026-11-22 08:55</time></h2>
+    <section class="call">
     <p class="tool"><b>Read</b> <code>/home/dev/work/readedit/hello.py</code></p>
     <pre class="result">1	def main():
     2	    print(&#39;hello&#39;)
     3	
     4	main()
     5</pre>
+    </section>
+    <section class="call">
     <p class="tool"><b>Edit</b> <code>/home/dev/work/readedit/hello.py</code></p>
     <pre class="diff"><del>-print(&#39;hello&#39;)</del>
     <ins>+print(&#39;hello, world&#39;)</ins>
     </pre>
-    <pre class="result">The file /home/dev/work/readedit/hello.py has been updated successfully. (file state is current in your context — no need to Read it back)</pre>
+    <p class="note done">The file /home/dev/work/readedit/hello.py has been updated successfully. (file state is current in your context — no need to Read it back)</p>
+    </section>
     <p>Edited hello.py</p>
     </article>
     </main>
@@ -211,6 +215,13 @@ fn a_hostile_session_is_shown_and_not_obeyed() {
         page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("\\u{202e}") && page.contains(&long)
     );
     assert!(page.contains("Picture (image/svg+xml), not shown"));
+}
+
+#[test]
+fn what_old_clients_of_codex_wrapped_is_shown_as_it_was() {
+    let page = page(&TestHome::with(&["codex/v020"]));
+    assert!(!page.contains("{&quot;output&quot;"), "{page}");
+    assert!(page.contains("<p class=\"note\">exit code 0 · "), "{page}");
 }
 
 #[test]

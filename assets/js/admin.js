@@ -4,7 +4,7 @@ import { get, patch, post, remove } from "./api.js";
 import { command } from "./copy.js";
 import { ask, field, show } from "./dialog.js";
 import { foreign, h, hidden, printable } from "./dom.js";
-import { count, moment, relative } from "./format.js";
+import { bytes, count, moment, relative } from "./format.js";
 import { attempt, empty } from "./notice.js";
 
 const EVENTS = 50;
@@ -42,10 +42,17 @@ function userTable(users, { me, again }) {
     ];
     return h("tr", {}, h("th", { scope: "row" }, foreign(user.email)),
       h("td", {}, user.is_admin ? "admin" : "user", user.disabled_at ? h("span", { class: "mark bad" }, "disabled") : null),
+      h("td", {}, stored(user)),
       h("td", {}, count(user.keys)), h("td", {}, when(user.created_at)),
       h("td", { class: "row end" }, actions));
   });
-  return table("Users", ["Email", "Role", "Keys", "Since", "Actions"], rows);
+  return table("Users", ["Email", "Role", "Storage", "Keys", "Since", "Actions"], rows);
+}
+
+/** What the account's archive takes, of what it may. */
+function stored({ storage_bytes: used, quota }) {
+  if (used === null || used === undefined) return "unknown";
+  return quota ? `${bytes(used)} of ${bytes(quota)}` : bytes(used);
 }
 
 function inviteTable(invites, again) {

@@ -55,7 +55,8 @@ async function send(method, path, body, signal) {
 
 async function refusal(answer) {
   const told = await answer.json().catch(() => ({}));
-  const message = told.error?.message ?? `The server answered ${answer.status} ${answer.statusText}`.trim();
+  const wrong = told.error?.details?.errors?.[0];
+  const message = wrong ? `${wrong.loc?.at(-1)}: ${wrong.msg}` : told.error?.message ?? `The server answered ${answer.status} ${answer.statusText}`.trim();
   const error = new ApiError(answer.status, told.error?.code ?? "", message);
   if (answer.status === 401) window.dispatchEvent(new CustomEvent("signed-out", { detail: error }));
   return error;

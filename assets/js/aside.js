@@ -11,8 +11,8 @@ import { titleOf, toolMark } from "./row.js";
 import { shareList } from "./share.js";
 import { transcriptDialog } from "./agent.js";
 
-/** Prompts that the table of contents shows around the one that is read. */
-const SHOWN = 200;
+/** Prompts between the one that is read and an end of those that were told, before others are asked for. */
+const MARGIN = 20;
 /** From so many messages on a session is long, and its table of contents is renewed this often, in milliseconds. */
 const LONG = 1000;
 const PACE = 30_000;
@@ -22,12 +22,14 @@ export class Aside {
   constructor(session) {
     this.session = session;
     this.contents = h("ol", { class: "contents" });
+    this.edges = [h("p"), h("p")];
+    session.turns = new Map();
     this.branches = h("ul", { class: "contents" });
     this.details = h("div");
     this.shares = h("div");
     const wide = window.matchMedia("(min-width: 72rem)");
     this.fold = h("details", { open: wide.matches }, h("summary", { class: "button" }, icon("list"), "Contents and details"), h("div", { class: "aside-body" },
-      this.contentsPart = part("Prompts", this.contents), this.branchesPart = part("Branches and compactions", this.branches), this.details, this.shares));
+      this.contentsPart = part("Prompts", this.edges[0], this.contents, this.edges[1]), this.branchesPart = part("Branches and compactions", this.branches), this.details, this.shares));
     wide.addEventListener("change", () => (this.fold.open = wide.matches), { signal: session.context.signal });
     this.node = h("aside", { class: "aside", "aria-label": "About this session" }, this.fold);
     this.contentsPart.hidden = this.branchesPart.hidden = true;
@@ -41,21 +43,34 @@ export class Aside {
   }
 
   /** The table of contents, after the first messages are there. */
-  async load() {
+  async load(around = this.at ?? 0) {
     this.loaded = Date.now();
-    this.asked = get(`${this.session.path}/outline`, {}, this.session.context.signal);
+    const asked = (this.asked = get(`${this.session.path}/outline`, { around }, this.session.context.signal));
     try {
-      this.told = await this.asked;
-    } catch {
+      const told = await asked;
+      // Somebody asked for another part meanwhile.
+      if (asked !== this.asked) return;
+      this.told = told;
+    } catch (error) {
+      if (asked === this.asked && error.name !== "AbortError") this.fail(error, around);
       return;
+    } finally {
+      if (asked === this.asked) this.asked = null;
     }
-    this.session.turns = new Map(this.told.prompts.filter((prompt) => prompt.usage).map(({ number, usage: sum }) => [number, sum]));
-    for (const [number, sum] of this.session.turns) {
+    const turns = this.told.prompts.filter((prompt) => prompt.usage);
+    for (const { number, usage: sum } of turns) {
+      this.session.turns.set(number, sum);
       const node = document.querySelector(`.messages > .block > .message[data-number="${number}"] > header .tools`);
       if (node && !node.parentElement.querySelector(".usage")) node.before(h("span", { class: "dim usage" }, `turn: ${usage(sum)}`));
     }
-    this.drawContents(this.at ?? 0);
+    this.drawContents();
     this.drawBranches();
+  }
+
+  fail(error, around) {
+    const again = h("button", { type: "button", class: "button small", onclick: () => this.load(around) }, "Try again");
+    this.contentsPart.hidden = this.edges[0].hidden = false;
+    this.edges[0].replaceChildren(h("span", { class: "error" }, error.message), " ", again);
   }
 
   /** The session grew: the table of contents of a long one is not asked for at every line. */
@@ -68,18 +83,28 @@ export class Aside {
     }, wait);
   }
 
-  async outline() {
-    return (await this.asked) ?? { prompts: [] };
+  /** The prompts around message `number`. */
+  async around(number) {
+    if (!this.told || !this.holds(number)) await this.load(number);
+    return this.told?.prompts ?? [];
+  }
+
+  /** Whether enough of the prompts before and after message `number` was told. */
+  holds(number) {
+    const { first, prompts, prompt_count: all } = this.told;
+    const at = this.before(number);
+    const isBehind = prompts.length > 0 && prompts[0].number <= number;
+    return (first === 0 || (isBehind && at >= MARGIN)) && (first + prompts.length >= all || at < prompts.length - MARGIN);
   }
 
   /** Message `number` is being read. */
   mark(number) {
     this.at = number;
     if (!this.told?.prompts.length) return;
-    const at = this.before(number);
-    if (at < this.from || at >= this.from + SHOWN) this.drawContents(number);
+    if (!this.asked && !this.holds(number)) this.load(number);
     const old = this.contents.querySelector("[aria-current]");
-    const next = this.contents.children[at - this.from]?.querySelector("a");
+    const isTold = this.told.first === 0 || this.told.prompts[0].number <= number;
+    const next = isTold ? this.contents.children[this.before(number)]?.querySelector("a") : null;
     if (old === next) return;
     old?.removeAttribute("aria-current");
     next?.setAttribute("aria-current", "true");
@@ -91,26 +116,42 @@ export class Aside {
     return Math.max(0, this.told.prompts.findLastIndex((prompt) => prompt.number <= number));
   }
 
-  drawContents(number) {
-    const { prompts } = this.told;
-    const at = this.before(number);
-    this.from = Math.max(0, Math.min(at - SHOWN / 2, prompts.length - SHOWN));
-    const shown = prompts.slice(this.from, this.from + SHOWN);
-    this.contents.start = this.from + 1;
-    this.contents.replaceChildren(...shown.map((prompt) => h("li", {}, this.jump(prompt, foreign(prompt.text || "(no text)")))));
-    this.contentsPart.hidden = prompts.length === 0;
-    this.contentsPart.firstChild.textContent = `Prompts (${count(prompts.length)})`;
-    this.mark(number);
+  drawContents() {
+    const { prompts, first, prompt_count: all } = this.told;
+    this.contents.start = first + 1;
+    this.contents.replaceChildren(...prompts.map((prompt) => h("li", {}, this.jump(prompt, foreign(prompt.text || "(no text)")))));
+    this.contentsPart.hidden = all === 0;
+    this.contentsPart.firstChild.textContent = `Prompts (${count(all)})`;
+    this.edge(0, first, "earlier", prompts[0]?.number);
+    this.edge(1, all - first - prompts.length, "later", prompts.at(-1)?.number);
+    // Whoever looks at another part of the contents than of the conversation is left there.
+    if (this.holds(this.at ?? 0)) this.mark(this.at ?? 0);
+  }
+
+  /** Leads on from an end of the prompts that are shown. */
+  edge(end, missing, word, around) {
+    const button = h("button", { type: "button", class: "link", onclick: () => this.turn(end, around) }, `${many(missing, `${word} prompt`)}…`);
+    this.edges[end].replaceChildren(...(missing > 0 ? [button] : []));
+    this.edges[end].hidden = missing <= 0;
+  }
+
+  async turn(end, around) {
+    await this.load(around);
+    const links = [...this.contents.querySelectorAll("a")];
+    const reached = this.told.prompts.findIndex(({ number }) => number >= around);
+    links[Math.max(0, reached)]?.focus();
   }
 
   drawBranches() {
-    const { branches = [], compactions = [] } = this.told;
+    const { branches = [], compactions = [], branch_count: branchCount, compaction_count: compactionCount } = this.told;
     const items = [
       ...branches.map((branch) => ({ ...branch, text: `Abandoned branch, ${many(branch.to - branch.number, "message")}` })),
       ...compactions.map((compaction) => ({ ...compaction, text: "Compaction" })),
     ].sort((a, b) => a.number - b.number);
     this.branchesPart.hidden = items.length === 0;
-    this.branches.replaceChildren(...items.map((item) => h("li", {}, this.jump(item, `${item.text} at #${item.number + 1}`))));
+    const missing = branchCount + compactionCount - items.length;
+    this.branches.replaceChildren(...items.map((item) => h("li", {}, this.jump(item, `${item.text} at #${item.number + 1}`))),
+      ...(missing > 0 ? [h("li", { class: "dim" }, `${count(missing)} others are farther away: they appear as you read on.`)] : []));
   }
 
   jump({ number, id }, ...label) {
@@ -137,10 +178,11 @@ export class Aside {
 
   usage({ usage: models }) {
     if (!models.length) return null;
-    const rows = models.map((model) => h("tr", {}, h("th", { scope: "row" }, printable(model.model ?? "unknown")),
-      h("td", {}, short(model.input_tokens)), h("td", {}, short(model.cache_read_tokens)), h("td", {}, short(model.output_tokens)), h("td", {}, cost(model.cost_usd))));
-    const head = ["Model", "In", "Cached", "Out", "Cost"].map((name) => h("th", { scope: "col" }, name));
-    return part("Tokens and cost", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Tokens and cost" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))));
+    // A model's name has a line of its own: beside it, the figures would not have room.
+    const groups = models.map((model) => h("tbody", {}, h("tr", {}, h("th", { scope: "rowgroup", colspan: 4 }, printable(model.model ?? "unknown"))),
+      h("tr", {}, [short(model.input_tokens), short(model.cache_read_tokens), short(model.output_tokens), cost(model.cost_usd)].map((figure) => h("td", {}, figure)))));
+    const head = ["In", "Cached", "Out", "Cost"].map((name) => h("th", { scope: "col" }, name));
+    return part("Tokens and cost", h("table", { class: "numbers by-model" }, h("thead", {}, h("tr", {}, head)), groups));
   }
 
   facts({ session, native_id: native, tool_name: tool, git, notes = [] }) {

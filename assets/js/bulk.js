@@ -20,7 +20,7 @@ export function bulkBar(chosen, { isDeleted, done, clear }) {
   const tagging = (action, title, verb) => () => ask({
     title,
     action: verb,
-    body: field("Tag", h("input", { name: "tag", required: true, maxlength: 64, autocomplete: "off" })),
+    body: field("Tag", h("input", { name: "tag", required: true, maxlength: 50, autocomplete: "off" })),
     submit: (data) => act(action, data.get("tag").trim()),
   });
   const removing = () => ask({

@@ -10,7 +10,7 @@ const LINES = 8;
 
 /** One column for each day. */
 export function days({ label, measure, days: all }) {
-  const top = nice(Math.max(...all.map(measure.of), 0));
+  const top = nice(Math.max(...all.map(measure.of), 0), measure.isWhole);
   const step = WIDTH / all.length;
   const columns = all.map((day, n) => {
     const value = measure.of(day);
@@ -80,11 +80,12 @@ const numbers = (name, rows, measure) => h("div", { class: "scroll tall", tabind
 
 const dayName = (date) => new Date(`${date}T12:00:00Z`).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
 
-/** The next round number. */
-function nice(value) {
+/** The next round number: `value` itself, or at most a third more. */
+function nice(value, isWhole = false) {
   if (value <= 0) return 0;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value);
+  const steps = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((step) => step * power);
+  return steps.find((step) => step >= value && (!isWhole || Number.isInteger(step)));
 }
 
 function quarters(values) {

@@ -67,11 +67,11 @@ class Conversation {
     }
     if (first) this.window.offer(first);
     const hit = target && first?.messages.find(({ id }) => id === target);
-    if (hit) await this.window.show(hit.number, { focus: true });
+    if (hit) this.unfold(await this.window.show(hit.number, { focus: true }));
     else if (this.context.state.at) await this.window.show(this.context.state.at);
     else await this.window.begin();
     if (target && !hit) toast(NOT_HERE, "bad");
-    this.aside.load();
+    this.aside.load(this.window.number());
   }
 
   /** `quietly`: whoever has a menu open or is about to press a button is left alone. */
@@ -128,7 +128,7 @@ class Conversation {
 
   async prompt(by) {
     const at = this.window.number();
-    const prompts = (await this.aside.outline()).prompts.map(({ number }) => number);
+    const prompts = (await this.aside.around(at)).map(({ number }) => number);
     const next = by > 0 ? prompts.find((number) => number > at) : prompts.findLast((number) => number < at);
     if (next !== undefined) await this.window.show(next, { focus: true });
   }
@@ -172,7 +172,14 @@ class Conversation {
       if (error.status !== 404) return error.name === "AbortError" ? null : toast(error.message, "bad");
     }
     if (!hit) return toast(NOT_HERE, "bad");
-    return this.window.show(hit.number, { focus: true });
+    return this.unfold(await this.window.show(hit.number, { focus: true }));
+  }
+
+  /** Shows what an address leads to, also where it is folded away: the words of a search, or all of the message. */
+  unfold(node) {
+    const words = this.context.query.get("find");
+    if (node && !(words && this.find.mark(node, words))) for (const fold of node.querySelectorAll("details:is(.more, .long)")) fold.open = true;
+    return node;
   }
 }
 

@@ -5,7 +5,9 @@ import { count, place } from "./format.js";
 import { icon } from "./icons.js";
 import { rewrite } from "./router.js";
 
-const NAMES = ["q", "tool", "project", "model", "tag", "since", "until", "deleted", "sort", "page"];
+const NAMES = ["q", "tool", "project", "model", "tag", "since", "until", "deleted", "sort", "page", "further"];
+/** What is no filter: how the list is shown, and how long is looked for. */
+const MANNERS = ["sort", "page", "further"];
 const SORTS = [["updated", "Last active"], ["created", "Newest"], ["messages", "Most messages"], ["tokens", "Most tokens"], ["cost", "Highest cost"]];
 /** A person who types is not interrupted. */
 const QUIET = 250;
@@ -78,8 +80,13 @@ export class Filters {
     return (this.state.get("sort") ?? "updated") === "updated" && !this.state.has("q");
   }
 
+  /** Whether everything is looked through, however long that takes. */
+  isThorough() {
+    return this.state.has("further");
+  }
+
   isSet() {
-    return NAMES.some((name) => name !== "sort" && name !== "page" && this.state.has(name));
+    return NAMES.some((name) => !MANNERS.includes(name) && this.state.has(name));
   }
 
   typed() {
@@ -91,6 +98,7 @@ export class Filters {
     if (value) this.state.set(name, value);
     else this.state.delete(name);
     if (name !== "page") this.state.delete("page");
+    if (!MANNERS.includes(name)) this.state.delete("further");
     this.keep();
     this.changed();
   }
@@ -120,7 +128,7 @@ export class Filters {
   }
 
   show() {
-    const set = [...this.state.keys()].filter((name) => !["q", "sort", "page"].includes(name)).length;
+    const set = [...this.state.keys()].filter((name) => name !== "q" && !MANNERS.includes(name)).length;
     this.badge.textContent = set ? String(set) : "";
     this.reset.classList.toggle("unseen", !this.isSet());
     for (const { control } of [...this.selects, ...this.dates]) control.classList.toggle("set", Boolean(control.value));

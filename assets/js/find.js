@@ -84,9 +84,9 @@ export class Find {
     if (node) this.mark(node);
   }
 
-  /** Opens what hides the match, and marks it. */
-  mark(node) {
-    const ranges = nearest(node, this.asked);
+  /** Opens what hides the match, and marks it; whether there is one. */
+  mark(node, text = this.asked) {
+    const ranges = nearest(node, text);
     for (const range of ranges) {
       for (let fold = range.startContainer.parentElement.closest("details:not([open])"); fold; fold = fold.parentElement.closest("details:not([open])")) fold.open = true;
     }
@@ -95,6 +95,7 @@ export class Find {
     const line = this.session.window.line();
     if (place && (place.top < line || place.bottom > window.innerHeight)) window.scrollBy({ top: place.top - window.innerHeight / 3, behavior: "instant" });
     this.session.window.hold();
+    return ranges.length > 0;
   }
 
   say(text) {

@@ -42,7 +42,7 @@ function tags(session) {
   const add = () => ask({
     title: "Add a tag",
     action: "Add",
-    body: field("Tag", h("input", { name: "tag", required: true, maxlength: 64, autocomplete: "off" })),
+    body: field("Tag", h("input", { name: "tag", required: true, maxlength: 50, autocomplete: "off" })),
     submit: async (data) => {
       await patch(address(session), { tags: [...new Set([...all, data.get("tag").trim()])] });
       await session.renew();

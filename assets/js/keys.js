@@ -1,6 +1,6 @@
 // The account: its API keys, and how much it stores.
 
-import { get, post, remove } from "./api.js";
+import { get, patch, post, remove } from "./api.js";
 import { command } from "./copy.js";
 import { ask, field, show } from "./dialog.js";
 import { foreign, h, hidden } from "./dom.js";
@@ -31,6 +31,7 @@ function table(keys, again) {
     h("td", {}, h("time", { datetime: key.created_at, title: moment(key.created_at) }, relative(key.created_at))),
     h("td", {}, key.last_used_at ? h("time", { datetime: key.last_used_at, title: moment(key.last_used_at) }, relative(key.last_used_at)) : "never"),
     h("td", { class: "row end" },
+      h("button", { type: "button", class: "button small", onclick: () => rename(key, again) }, "Rename", hidden(` ${key.name ?? key.key_id}`)),
       h("button", { type: "button", class: "button small danger", onclick: () => revoke(key, again) }, "Revoke", hidden(` ${key.name ?? key.key_id}`)))));
   const head = ["Name", "Id", "Created", "Last used"].map((name) => h("th", { scope: "col" }, name));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "API keys" },
@@ -46,6 +47,18 @@ function create(again) {
       const key = await post("/api/v1/auth/keys", { name: data.get("name").trim() });
       await again();
       show("Your new key", h("p", {}, "It is shown this once: only its hash is kept."), command(key.raw_key));
+    },
+  });
+}
+
+function rename(key, again) {
+  ask({
+    title: "Rename this key",
+    action: "Rename",
+    body: field("Name", h("input", { name: "name", value: key.name ?? "", required: true, maxlength: 100, autocomplete: "off" }), "The machine that uses it goes on as before."),
+    submit: async (data) => {
+      await patch(`/api/v1/auth/keys/${encodeURIComponent(key.key_id)}`, { name: data.get("name").trim() });
+      await again();
     },
   });
 }

@@ -63,10 +63,20 @@ async function draw(context, load) {
     drawBar(context.path);
     main.replaceChildren(failed(error, () => draw(context, load)));
     document.title = "Error · sessionfs";
+    if (error.status === 0) reachable(context.signal).then((is) => is && draw(context, load));
     if (error.status === undefined) throw error;
   } finally {
     if (!context.signal.aborted) main.removeAttribute("aria-busy");
   }
+}
+
+/** Waits until somebody answers; false where the reader went elsewhere meanwhile. */
+async function reachable(signal) {
+  while (!signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    if (await fetch("/health").then(() => true, () => false)) break;
+  }
+  return !signal.aborted;
 }
 
 async function whoIsIt() {

@@ -55,7 +55,7 @@ function header(message, body, id, session) {
 
 function content(message, session) {
   const body = setRendered(h("div", { class: "rendered" }), message.html);
-  for (const block of body.querySelectorAll("pre")) withCopy(block);
+  for (const block of body.querySelectorAll("pre:not(details.more > pre)")) withCopy(block);
   for (const table of body.querySelectorAll("table")) table.replaceWith(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, table.cloneNode(true)));
   if (message.html.length > LONG) fold(body, `A long message: ${bytes(message.text_length)}`, "long");
   else if (message.kind === "system") fold(body, body.textContent.trim().slice(0, 90) || "Nothing to see", "other");
@@ -64,9 +64,12 @@ function content(message, session) {
 }
 
 function withCopy(block) {
+  // What is folded below it is the rest of the same text.
+  const more = block.nextElementSibling?.matches("details.more") ? block.nextElementSibling : null;
+  const rest = more ? `${more.matches(".of-line") ? "" : "\n"}${more.querySelector("pre").textContent}` : "";
   const frame = h("div", { class: "code" });
   block.replaceWith(frame);
-  frame.append(block, copyButton(() => block.innerText, "Copy", undefined));
+  frame.append(block, copyButton(() => block.innerText + rest, "Copy", undefined));
 }
 
 function fold(body, summary, kind) {

@@ -30,13 +30,16 @@ export const empty = (heading, ...rest) => h("div", { class: "empty" }, h("h2", 
 /** The view could not be drawn. */
 export function failed(error, again) {
   const retry = h("button", { type: "button", class: "button", onclick: again }, "Try again");
-  const lost = error.status === 404;
+  const isLost = error.status === 404;
+  // The same question gets the same answer.
+  const isWrong = error.status === 400 || error.status === 422;
   return h(
     "div",
     { class: "empty", role: "alert" },
-    h("h2", {}, lost ? "Not found" : "That did not work"),
+    h("h2", {}, isLost ? "Not found" : isWrong ? "This address can't be understood" : "That did not work"),
     h("p", {}, error.message),
-    h("p", { class: "row" }, lost ? null : retry, h("a", { class: "button", href: "/sessions" }, "All sessions")),
+    isLost || isWrong ? h("p", {}, "Look at the address, or begin with all sessions.") : null,
+    h("p", { class: "row" }, isLost || isWrong ? null : retry, h("a", { class: "button", href: "/sessions" }, "All sessions")),
   );
 }
 

@@ -31,7 +31,10 @@ export const tagMarks = (session) => session.tags.map((tag) => h("a", { class: "
 export function row(session, isChosen, day = null) {
   const title = titleOf(session);
   const address = `/sessions/${session.id}`;
-  const found = session.snippet;
+  const found = session.snippet && setRendered(h("span"), session.snippet.html);
+  // What was found may be folded away there.
+  const word = found?.querySelector("mark")?.textContent;
+  const hit = found && `${address}${word ? `?find=${encodeURIComponent(word)}` : ""}#m-${encodeURIComponent(session.snippet.message_id)}`;
   const figure = (text, unit, kind) => h("span", { class: `figure ${kind}` }, text, h("span", { class: "unit" }, ` ${unit}`));
   const tokens = (session.input_tokens ?? 0) + (session.output_tokens ?? 0);
   return h("li", { class: isChosen ? "session chosen" : "session", "data-id": session.id, "data-day": day },
@@ -40,7 +43,7 @@ export function row(session, isChosen, day = null) {
       h("p", { class: "line" }, h("a", { class: "title", href: address }, h("bdi", {}, title)), marks(session)),
       h("p", { class: "line dim" }, toolMark(session.tool), session.project ? foreign(place(session.project), { class: "place", title: printable(session.project) }) : null,
         session.model ? foreign(session.model, { class: "model" }) : null, tagMarks(session)),
-      found ? h("p", { class: "snippet" }, h("a", { href: `${address}#m-${encodeURIComponent(found.message_id)}` }, hidden("Found: "), setRendered(h("span"), found.html))) : null),
+      found ? h("p", { class: "snippet" }, h("a", { href: hit }, hidden("Found: "), found)) : null),
     h("div", { class: "figures" },
       figure(count(session.message_count), session.message_count === 1 ? "message" : "messages", "messages"),
       figure(short(tokens), "tokens", "tokens"),

@@ -55,7 +55,8 @@ class SessionList {
       const answer = await get("/api/web/sessions", { ...this.filters.values(), page_size: PAGE_SIZE }, signal);
       this.draw(answer, quietly);
     } catch (error) {
-      if (error.name === "AbortError" || quietly) return;
+      if (error.name === "AbortError") return;
+      if (quietly) throw error;
       this.chosen.clear();
       if (this.answer) this.drawHead();
       this.place.replaceChildren(failed(error, () => this.load()));
@@ -85,6 +86,14 @@ class SessionList {
   }
 
   nothing() {
+    const { total, page, is_whole: isWhole } = this.answer;
+    if (total > 0) {
+      return empty(`There is no page ${count(page)}`, h("p", {}, `The list has ${many(Math.ceil(total / this.answer.page_size), "page")}.`),
+        h("p", {}, h("button", { type: "button", class: "button", onclick: () => this.filters.turn(1) }, "First page")));
+    }
+    if (isWhole === false && !this.filters.isThorough()) {
+      return empty("Nothing found so far", h("p", {}, "Not everything was looked through yet."), h("p", {}, this.further("button")));
+    }
     if (this.filters.isSet()) {
       return empty("No session fits", h("p", {}, "Take a filter away, or search for fewer words."),
         h("p", {}, h("button", { type: "button", class: "button", onclick: () => this.filters.clear() }, "Clear all filters")));
@@ -100,12 +109,17 @@ class SessionList {
     const here = this.sessions.filter((session) => this.chosen.has(session.id)).length;
     all.checked = here > 0 && here === this.sessions.length;
     all.indeterminate = here > 0 && here < this.sessions.length;
-    const partial = isWhole === false ? h("span", { class: "warn" }, " · still indexing, there may be more") : null;
+    const partial = isWhole === false ? [h("span", { class: "warn" }, " · not everything was looked through "), this.filters.isThorough() ? null : this.further("link")] : null;
     const line = this.chosen.size
       ? bulkBar(this.chosen, { isDeleted: this.filters.isDeleted(), done: () => this.finish(), clear: () => this.clear() })
       : [h("span", { class: "total", role: "status" }, many(total, "session"), partial), this.filters.sort];
     this.head.replaceChildren(h("label", { class: "check" }, all), ...[line].flat());
     this.head.classList.toggle("choosing", this.chosen.size > 0);
+  }
+
+  /** A list is there at once: what takes longer is for who asks for it. */
+  further(kind) {
+    return h("button", { type: "button", class: kind, onclick: () => this.filters.set("further", "1") }, "Look further");
   }
 
   drawPager() {

@@ -103,6 +103,7 @@ struct Keys {
 enum KeysCommand {
     List(ListKeys),
     Create(CreateKey),
+    Rename(RenameKey),
     Revoke(RevokeKey),
 }
 
@@ -127,6 +128,19 @@ struct CreateKey {
     /// print as JSON
     #[argh(switch)]
     json: bool,
+}
+
+/// Call a key otherwise
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "rename")]
+#[argh(example = "sfs auth keys rename KEY_ID laptop")]
+struct RenameKey {
+    /// the key's id, as `sfs auth keys` shows it
+    #[argh(positional)]
+    key: String,
+    /// what the key is for
+    #[argh(positional)]
+    name: String,
 }
 
 /// Revoke a key: from now on it is refused
@@ -317,18 +331,27 @@ impl Keys {
                 context.ui.note("The key, which is not shown again:");
                 context.ui.line(&ui::printable(made["raw_key"].as_str().unwrap_or_default()))
             }
+            Some(KeysCommand::Rename(command)) => {
+                let name = json!({"name": command.name});
+                client.json::<Value>("PATCH", &path_of(&command.key)?, Some(&name))?;
+                context.ui.line("Renamed.")
+            }
             Some(KeysCommand::Revoke(command)) => {
-                let is_id = command.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-                if !is_id || command.key.is_empty() {
-                    return Err(Error::usage(format!("{:?} is not a key's id", command.key)).hint("sfs auth keys"));
-                }
-                client.call("DELETE", &format!("/api/v1/auth/keys/{}", command.key), None)?;
+                client.call("DELETE", &path_of(&command.key)?, None)?;
                 let detail = json!({"url": account.url, "key": command.key});
                 context.audit(&mut store, Event::KeyRevoked, None, &detail);
                 context.ui.line("Revoked.")
             }
         }
     }
+}
+
+fn path_of(key: &str) -> Result<String> {
+    let is_id = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !is_id || key.is_empty() {
+        return Err(Error::usage(format!("{key:?} is not a key's id")).hint("sfs auth keys"));
+    }
+    Ok(format!("/api/v1/auth/keys/{key}"))
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,7 @@ pub use attachment::forget_attachments;
 pub use branch::{Branch, branches};
 pub use findings::{Finding, for_each_finding};
 pub use fork::{ForkOptions, Forked, fork};
-pub use html::{Piece, call_ids, escaped, html, live_ids, page_policy, pieces};
+pub use html::{Piece, call_ids, card, escaped, html, live_ids, page_policy, pieces, unwrapped};
 pub use log::{OnPlace, Place, for_each_message, for_each_place, log_order};
 pub use markdown::markdown;
 pub use moved::{MovePlan, Moving, has_sessions, plan_moves};

@@ -16,7 +16,7 @@ mod texts;
 
 pub use excerpt::Excerpt;
 pub use scan::Scanned;
-pub use sessions::{InSession, SessionsFound, excerpts, sessions};
+pub use sessions::{Effort, InSession, SessionsFound, excerpts, sessions};
 
 use crate::error::Result;
 use crate::export;
@@ -30,8 +30,8 @@ use texts::Texts;
 
 /// A scan that nobody asked for goes through so many bytes at most: it takes a second or two.
 const UNASKED: u64 = 1 << 30;
-/// So many candidates are ranked together, the most recently captured ones first. A word that stands in more messages
-/// than that says little, and ranking all of them would take its time.
+/// So many messages of the index are ranked together, the most recently captured ones first. A word that stands in more
+/// messages than that says little, and ranking all of them would take its time.
 const BATCH: usize = 2_000;
 /// What a message weighs that the harness wrote: instructions stand in every session.
 const HARNESS: f64 = 0.5;
@@ -125,9 +125,10 @@ fn ask_index(store: &Store, query: &Query, options: &Options, answers: &mut Answ
     let is_guess = !query.is_words_only() || options.filter.voice.is_some();
     let mut before = i64::MAX;
     loop {
-        let Some(mut batch) = store.search_index(query, &options.filter, before, BATCH)? else { return Ok(false) };
-        let Some(last) = batch.last() else { return Ok(true) };
-        before = last.row.id;
+        let Some(found) = store.search_index(query, &options.filter, before, BATCH)? else { return Ok(false) };
+        let Some(last) = found.before else { return Ok(true) };
+        before = last;
+        let mut batch = found.candidates;
         for candidate in &mut batch {
             candidate.rank = worth(candidate, now);
         }

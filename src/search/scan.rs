@@ -73,20 +73,19 @@ impl Scan<'_> {
             if self.bytes >= budget {
                 break;
             }
-            found.append(&mut self.session(session, query, options)?);
+            found.append(&mut self.session(session, query, options, budget)?);
             progress(self.bytes);
         }
         Ok(found)
     }
 
     /// The messages of a session that answer the query.
-    fn session(&mut self, session: i64, query: &Query, options: &Options) -> Result<Vec<Candidate>> {
+    fn session(&mut self, session: i64, query: &Query, options: &Options, budget: u64) -> Result<Vec<Candidate>> {
         let mut messages = Messages { store: self.store, filter: &options.filter, session, all: None };
         let mut passed = Vec::new();
         for stream in self.store.streams(session)? {
             if Format::parse(&stream.format).is_some_and(Format::has_lines) {
-                self.bytes += stream.length;
-                self.sift(&stream, &mut messages, &mut passed)?;
+                self.sift(&stream, budget, &mut messages, &mut passed)?;
             }
         }
         let mut found = Vec::new();
@@ -101,20 +100,29 @@ impl Scan<'_> {
         Ok(found)
     }
 
-    /// Adds the messages of a stream that the sieve lets through.
-    fn sift(&mut self, stream: &Stream, messages: &mut Messages<'_>, passed: &mut Vec<Candidate>) -> Result<()> {
+    /// Adds the messages of a stream that the sieve lets through, as far as the budget goes.
+    fn sift(
+        &mut self,
+        stream: &Stream,
+        budget: u64,
+        messages: &mut Messages<'_>,
+        passed: &mut Vec<Candidate>,
+    ) -> Result<()> {
         let Some(sieve) = &self.sieve else {
-            passed.extend_from_slice(messages.of(stream.id)?);
+            let begins = |candidate: &&Candidate| candidate.row.span.start < budget.saturating_sub(self.bytes);
+            passed.extend(messages.of(stream.id)?.iter().filter(begins).cloned());
+            self.bytes += stream.length;
             return Ok(());
         };
         let mut window = Vec::new();
         // The window's first byte in the stream, and the first one that is not decided.
         let (mut start, mut next) = (0, 0);
-        while start + (window.len() as u64) < stream.length {
+        while start + (window.len() as u64) < stream.length && self.bytes < budget {
             let piece = self.store.read_piece(stream, start + window.len() as u64, &mut self.cache)?;
             if piece.is_empty() {
                 break;
             }
+            self.bytes += piece.len() as u64;
             window.extend_from_slice(&piece);
             while let Some(at) = sieve.next(&window, u64::saturating_sub(next, start) as usize) {
                 next = pass(messages.of(stream.id)?, start + at as u64, passed);

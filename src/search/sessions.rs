@@ -9,10 +9,18 @@ use crate::store::{Candidate, SearchFilter, Store};
 use jiff::Timestamp;
 use std::collections::HashMap;
 
-/// So many messages are looked at, the most recently captured ones first: a word that stands in more of them says little.
-const MOST: usize = 8_000;
 /// Of messages that have to be read before they count, so many.
 const MOST_READ: usize = 400;
+
+/// How far to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// So many of the messages that the index names, the most recently captured ones first: a word that stands in more of them
+    /// says little.
+    pub messages: usize,
+    /// Where the index names none, about so many bytes are looked through.
+    pub bytes: u64,
+}
 
 /// A session that answers.
 #[derive(Clone, Debug)]
@@ -41,31 +49,30 @@ pub struct SessionsFound {
     pub is_whole: bool,
 }
 
-/// The sessions in which `query` is answered; excerpts will have so many columns. Where the index finds nothing, about `budget`
-/// bytes are looked through.
+/// The sessions in which `query` is answered; excerpts will have so many columns.
 pub fn sessions(
     store: &Store,
     query: &Query,
     filter: &SearchFilter,
     columns: usize,
-    budget: u64,
+    effort: Effort,
 ) -> Result<SessionsFound> {
     if query.is_words_only() && filter.voice.is_none() {
-        let found = by_index(store, query, filter)?;
-        if !found.hits.is_empty() {
+        let found = by_index(store, query, filter, effort.messages)?;
+        if !found.hits.is_empty() || !found.is_whole {
             return Ok(found);
         }
     }
-    by_reading(store, query, filter, columns, budget)
+    by_reading(store, query, filter, columns, effort.bytes)
 }
 
-fn by_index(store: &Store, query: &Query, filter: &SearchFilter) -> Result<SessionsFound> {
+fn by_index(store: &Store, query: &Query, filter: &SearchFilter, most: usize) -> Result<SessionsFound> {
     let now = Timestamp::now().as_millisecond();
     // All at once: for the ranks the index reads everything that it has of the words, each time that it is asked.
-    let candidates = store.search_index(query, filter, i64::MAX, MOST)?.unwrap_or_default();
-    let is_whole = candidates.len() < MOST;
+    let batch = store.search_index(query, filter, i64::MAX, most)?.unwrap_or_default();
+    let is_whole = batch.looked_at < most;
     let mut best: HashMap<i64, Candidate> = HashMap::new();
-    for mut candidate in candidates {
+    for mut candidate in batch.candidates {
         candidate.rank = worth(&candidate, now);
         let session = candidate.session;
         if best.get(&session).is_none_or(|known| candidate.rank < known.rank) {

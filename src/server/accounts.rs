@@ -248,6 +248,13 @@ impl Accounts {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Calls a key of this account otherwise; as it is then, where there is one.
+    pub fn rename_key(&self, account: Uuid, key: &str, name: &str) -> Result<Option<KeyRow>> {
+        let sql = "UPDATE api_key SET name = ?3 WHERE id = ?2 AND account = ?1 AND revoked_at IS NULL";
+        self.write(|db| Ok(db.execute(sql, params![account.to_string(), key, name])?))?;
+        Ok(self.keys(account)?.into_iter().find(|known| known.id == key))
+    }
+
     /// Revokes a key of this account; says whether there was one.
     pub fn revoke_key(&self, account: Uuid, key: &str) -> Result<bool> {
         let sql = "UPDATE api_key SET revoked_at = ?3 WHERE id = ?2 AND account = ?1 AND revoked_at IS NULL";

@@ -27,7 +27,7 @@ pub(super) fn audit(call: &Call<'_>) -> Answer {
 
 pub(super) fn users(call: &Call<'_>) -> Answer {
     only_for_admins(call)?;
-    let accounts = call.api.accounts.list()?.into_iter().map(|(account, keys)| user(&account, keys));
+    let accounts = call.api.accounts.list()?.into_iter().map(|(account, keys)| user(call, &account, keys));
     Ok(json(200, &json!({"users": accounts.collect::<Vec<_>>()})))
 }
 
@@ -64,12 +64,15 @@ pub(super) fn change_user(call: &mut Call<'_>, id: &str) -> Answer {
         return Err(Refusal::new(409, "Nobody can lock himself out").code("own_account"));
     }
     let account = accounts.change(&account.email, is_admin, is_disabled)?;
-    Ok(json(200, &user(&account, keys)))
+    Ok(json(200, &user(call, &account, keys)))
 }
 
-fn user(account: &Account, keys: u64) -> Value {
+fn user(call: &Call<'_>, account: &Account, keys: u64) -> Value {
+    // One archive that can't be read does not hide the accounts.
+    let bytes = call.api.archives.size(account.id).ok();
     json!({"user_id": account.id.to_string(), "email": account.email, "is_admin": account.is_admin, "keys": keys,
-        "created_at": time(account.created_at), "disabled_at": account.disabled_at.map(time)})
+        "created_at": time(account.created_at), "disabled_at": account.disabled_at.map(time),
+        "storage_bytes": bytes, "quota": call.api.policy.quota})
 }
 
 pub(super) fn invites(call: &Call<'_>) -> Answer {

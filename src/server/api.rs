@@ -426,7 +426,8 @@ impl<'p> Route<'p> {
             | Route::Claim
             | Route::Accept(_) => &["POST"],
             Route::Keys | Route::Sessions | Route::SharesOf(_) | Route::Invites => &["GET", "POST"],
-            Route::Key(_) | Route::Share(_) | Route::Item(_) | Route::Invite(_) => &["DELETE"],
+            Route::Key(_) => &["PATCH", "DELETE"],
+            Route::Share(_) | Route::Item(_) | Route::Invite(_) => &["DELETE"],
             Route::Session(_) => &["GET", "PATCH", "DELETE"],
             Route::User(_) => &["PATCH"],
             Route::Sync(_) => &["GET", "PUT"],
@@ -469,6 +470,7 @@ impl Call<'_> {
             Route::Me => Ok(keys::me(self)),
             Route::Keys if is_read => keys::list(self),
             Route::Keys => keys::create(self),
+            Route::Key(key) if self.request.method == "PATCH" => keys::rename(self, key),
             Route::Key(key) => keys::revoke(self, key),
             Route::Sessions if is_read => sessions::list(self),
             Route::Sessions => transfer::post(self),

@@ -1,6 +1,7 @@
 //! The accounts' archives: one database each, the same as a person's own. What one account holds, no query of another can
 //! reach.
 
+use super::turns::{GUESTS, OWNERS, Turns};
 use crate::error::{Error, Kind, Result};
 use crate::home::Home;
 use crate::store::Store;
@@ -24,12 +25,24 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 pub struct Archives {
     folder: PathBuf,
     open: Mutex<VecDeque<(Uuid, Arc<Mutex<Store>>)>>,
+    owners: Turns,
+    guests: Turns,
+}
+
+/// Who reads an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Its account.
+    Owner,
+    /// Whoever has a link into it.
+    Guest,
 }
 
 impl Archives {
     /// Those below `folder`.
     pub fn new(folder: &Path) -> Archives {
-        Archives { folder: folder.to_owned(), open: Mutex::default() }
+        let (owners, guests) = (Turns::new(OWNERS), Turns::new(GUESTS));
+        Archives { folder: folder.to_owned(), open: Mutex::default(), owners, guests }
     }
 
     /// Where an account's archive is.
@@ -56,6 +69,24 @@ impl Archives {
         // A request that panicked may have left it in the middle of something: the next one opens it anew.
         self.list().retain(|(id, _)| *id != account);
         Err(Error::failed(format!("the archive of account {account} was left in disorder")).into())
+    }
+
+    /// Reads an account's archive beside whoever works on it: with a connection of its own, and a turn, since this is for what
+    /// takes long. Nobody waits for it, and it waits for nobody who writes.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        account: Uuid,
+        reader: Reader,
+        work: impl FnOnce(&mut Store) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let turns = if reader == Reader::Owner { &self.owners } else { &self.guests };
+        let _turn = turns.take(account)?;
+        work(&mut self.open_store(account)?)
+    }
+
+    /// Bytes in use by an account's archive; none where it has none yet.
+    pub fn size(&self, account: Uuid) -> Result<u64> {
+        if self.exists(account) { Store::size_of(&self.home(account)) } else { Ok(0) }
     }
 
     fn list(&self) -> MutexGuard<'_, VecDeque<(Uuid, Arc<Mutex<Store>>)>> {

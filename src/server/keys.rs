@@ -1,12 +1,12 @@
 //! `/api/v1/auth`: signing up, and the caller's own keys.
 
-use super::accounts::{SignedUp, normal_email};
+use super::accounts::{KeyRow, SignedUp, normal_email};
 use super::api::{Api, Call};
 use super::audit::Event;
 use super::exchange::{Request, Response};
 use super::query::{object, text, within};
 use super::reply::{Answer, Refusal, json, time};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) fn sign_up(api: &Api, request: &mut Request) -> Answer {
     let body = object(request)?;
@@ -41,14 +41,7 @@ pub(super) fn me(call: &Call<'_>) -> Response {
 
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let keys = call.api.accounts.keys(call.caller.account.id)?;
-    let keys: Vec<_> = keys
-        .into_iter()
-        .map(|key| {
-            json!({"key_id": key.id, "name": key.name, "created_at": time(key.created_at),
-                "last_used_at": key.last_used_at.map(time)})
-        })
-        .collect();
-    Ok(json(200, &keys))
+    Ok(json(200, &keys.iter().map(shown).collect::<Vec<_>>()))
 }
 
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
@@ -60,9 +53,32 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     Ok(json(201, &json!({"key_id": key.id, "raw_key": key.raw, "name": key.name, "created_at": time(key.created_at)})))
 }
 
+pub(super) fn rename(call: &mut Call<'_>, key: &str) -> Answer {
+    let body = object(call.request)?;
+    let name = text(&body, "name")?.ok_or_else(|| Refusal::missing(&["body", "name"]))?.trim();
+    let name = within(name, 100, &["body", "name"])?;
+    if name.is_empty() || name.contains(char::is_control) {
+        let message = "Name should be one line of 1 to 100 characters";
+        return Err(Refusal::invalid("value_error", &["body", "name"], message, &name.into()));
+    }
+    let renamed = call.api.accounts.rename_key(call.caller.account.id, key, &name)?;
+    let renamed = renamed.ok_or_else(unknown_key)?;
+    call.note(Event::KeyRenamed, None, key);
+    Ok(json(200, &shown(&renamed)))
+}
+
+fn shown(key: &KeyRow) -> Value {
+    json!({"key_id": key.id, "name": key.name, "created_at": time(key.created_at),
+        "last_used_at": key.last_used_at.map(time)})
+}
+
+fn unknown_key() -> Refusal {
+    Refusal::new(404, "API key not found")
+}
+
 pub(super) fn revoke(call: &Call<'_>, key: &str) -> Answer {
     if !call.api.accounts.revoke_key(call.caller.account.id, key)? {
-        return Err(Refusal::new(404, "API key not found"));
+        return Err(unknown_key());
     }
     call.note(Event::KeyRevoked, None, key);
     Ok(Response::empty(204))

@@ -1,6 +1,7 @@
 //! `GET /s/TOKEN`: a session as a page, for whoever has its link. No script, nothing loaded from elsewhere, no secrets.
 
 use super::api::Api;
+use super::archives::Reader;
 use super::audit::{Entry, Event};
 use super::exchange::{Body, Request, Response};
 use super::reply::Refusal;
@@ -15,7 +16,10 @@ const PAGE: &str = "text/html; charset=utf-8";
 pub(super) fn open(api: &Api, request: &Request, token: &str) -> Result<Response, Refusal> {
     let is_token = token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit());
     let share = if is_token { api.accounts.link(token)? } else { None };
-    let page = share.as_ref().map(|share| page(api, share)).transpose()?.flatten();
+    let page = match share.as_ref().map(|share| page(api, share)).transpose() {
+        Err(refusal) if refusal.status == 503 => return Ok(busy()),
+        page => page?.flatten(),
+    };
     let (Some(share), Some(page)) = (share, page) else { return Ok(not_found()) };
     // The page is made: where it can't be recorded, on a full disk, it is read all the same.
     let _ = api.accounts.share_was_opened(&share.id);
@@ -32,7 +36,7 @@ pub(super) fn open(api: &Api, request: &Request, token: &str) -> Result<Response
 /// The session on a page, by way of a file: it may be large. None where it is gone.
 fn page(api: &Api, share: &Share) -> Result<Option<Body>, Refusal> {
     let unwritable = || "the page can't be made";
-    api.archives.with(share.owner, |store| {
+    api.archives.read(share.owner, Reader::Guest, |store| {
         let Some(row) = store.find_public(&share.session)?.filter(|row| row.deleted_at.is_none()) else {
             return Ok(None);
         };
@@ -45,6 +49,14 @@ fn page(api: &Api, share: &Share) -> Result<Option<Body>, Refusal> {
         file.rewind().context(unwritable)?;
         Ok(Some(Body::File(file, length)))
     })
+}
+
+/// Many read at this moment; the page's reader presses reload.
+fn busy() -> Response {
+    let page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Busy</title></head>\n\
+        <body><h1>One moment</h1>\n<p>Too many sessions are being opened just now. Load this page again in a few seconds.</p>\
+        </body>\n</html>\n";
+    guarded(Response::bytes(503, PAGE, page.into())).with("Retry-After", "2")
 }
 
 fn not_found() -> Response {

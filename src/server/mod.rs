@@ -45,6 +45,7 @@ pub mod shares;
 mod sharing;
 mod sign_ins;
 mod transfer;
+mod turns;
 mod view;
 pub mod webhook;
 

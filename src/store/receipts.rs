@@ -3,8 +3,9 @@
 use super::sessions::LOCAL;
 use super::{SessionRow, Store};
 use crate::error::{Context, Result};
+use crate::home::Home;
 use crate::id::{Hash, SessionId};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -44,12 +45,15 @@ impl Store {
 
     /// Bytes in use.
     pub fn size(&self) -> Result<u64> {
-        Ok(self.connection.query_row(
-            "SELECT (c.page_count - f.freelist_count) * s.page_size
-             FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s",
-            [],
-            |row| row.get(0),
-        )?)
+        size(&self.connection)
+    }
+
+    /// The same of an archive that is there, without opening it for anything else.
+    pub fn size_of(home: &Home) -> Result<u64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(home.database(), flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(2))?;
+        size(&connection)
     }
 
     /// Writes a copy of the archive as it is at one moment, while others go on writing, to `path`, which is empty or not
@@ -136,4 +140,13 @@ impl Store {
             .execute(params![session, at])?;
         Ok(())
     }
+}
+
+fn size(connection: &Connection) -> Result<u64> {
+    Ok(connection.query_row(
+        "SELECT (c.page_count - f.freelist_count) * s.page_size
+         FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s",
+        [],
+        |row| row.get(0),
+    )?)
 }

@@ -40,6 +40,17 @@ pub struct Candidate {
     pub rank: f64,
 }
 
+/// Messages that the index names, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Those that pass the filter.
+    pub candidates: Vec<Candidate>,
+    /// How many the index named, whether they pass the filter or not.
+    pub looked_at: usize,
+    /// The row before which to go on; `None` at the end.
+    pub before: Option<i64>,
+}
+
 const COLUMNS: &str = "g.id, g.stream, g.start, g.length, g.line, g.part, g.role, g.flags, g.session,
     coalesce(g.at, m.updated_at), s.parent IS NOT NULL OR m.forked_from IS NOT NULL";
 
@@ -78,38 +89,48 @@ impl SearchFilter {
 
 impl Store {
     /// Messages in which the index finds the query's words, those before row `before`, the most recently captured first:
-    /// `most` of them, fewer at the end. `None` where the query has no words that the index could look for.
+    /// `most` of them, fewer at the end, which costs the same whatever the filter leaves. `None` where the query has no words
+    /// that the index could look for.
     pub fn search_index(
         &self,
         query: &Query,
         filter: &SearchFilter,
         before: i64,
         most: usize,
-    ) -> Result<Option<Vec<Candidate>>> {
+    ) -> Result<Option<Batch>> {
         let Some(expression) = expression(query) else { return Ok(None) };
         let mut conditions = filter.conditions();
-        conditions.values.insert(0, expression.into());
-        conditions.values.insert(1, before.into());
+        conditions.values.extend([expression.into(), before.into()]);
         // A session's messages lie close together.
         let rows = filter.session.map_or(String::new(), |session| {
             format!(
-                " AND message_text.rowid BETWEEN (SELECT min(id) FROM message WHERE session = {session})
+                " AND rowid BETWEEN (SELECT min(id) FROM message WHERE session = {session})
                     AND (SELECT max(id) FROM message WHERE session = {session})"
             )
         });
         let sql = format!(
-            "SELECT {COLUMNS}, bm25(message_text) FROM message_text
-               CROSS JOIN message g ON g.id = message_text.rowid
+            "SELECT {COLUMNS}, t.rank, {} AND {} FROM (
+                 SELECT rowid AS id, bm25(message_text) AS rank FROM message_text
+                 WHERE message_text MATCH ? AND rowid < ?{rows} ORDER BY rowid DESC LIMIT {most}) t
+               CROSS JOIN message g ON g.id = t.id
                CROSS JOIN session s ON s.id = g.session
                LEFT JOIN summary m ON m.session = g.session
-             WHERE message_text MATCH ? AND message_text.rowid < ?{rows} AND {} AND {}
-             ORDER BY message_text.rowid DESC LIMIT {most}",
+             ORDER BY t.id DESC",
             conditions.sql(),
             filter.roles()
         );
         let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(&conditions.values), candidate_from)?;
-        Ok(Some(rows.collect::<rusqlite::Result<_>>()?))
+        let mut rows = statement.query(params_from_iter(&conditions.values))?;
+        let mut batch = Batch::default();
+        while let Some(row) = rows.next()? {
+            let candidate = candidate_from(row)?;
+            batch.looked_at += 1;
+            batch.before = Some(candidate.row.id);
+            if row.get::<_, Option<bool>>(12)? == Some(true) {
+                batch.candidates.push(candidate);
+            }
+        }
+        Ok(Some(batch))
     }
 
     /// The sessions to scan, the most recently active first.

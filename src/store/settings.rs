@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::OnceLock;
 
+const REDACTION_KEY: &str = "redaction_key";
+
 impl Store {
     /// A setting's value.
     pub fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
@@ -36,13 +38,17 @@ impl Store {
     /// The key with which this archive marks redacted secrets, minted at first use; never shown and never sent. Inside
     /// [`Store::write`]: two processes must not mint two.
     pub fn redaction_key(&mut self) -> Result<String> {
-        const KEY: &str = "redaction_key";
-        if let Some(key) = self.setting(KEY)? {
+        if let Some(key) = self.known_redaction_key()? {
             return Ok(key);
         }
         let key = [(); 2].map(|()| uuid::Uuid::new_v4().simple().to_string()).concat();
-        self.set_setting(KEY, &key)?;
+        self.set_setting(REDACTION_KEY, &key)?;
         Ok(key)
+    }
+
+    /// The same, where it was minted already.
+    pub fn known_redaction_key(&self) -> Result<Option<String>> {
+        self.setting(REDACTION_KEY)
     }
 
     /// This device's origin, minted at first use. A database that was copied to another machine mints a new one there,

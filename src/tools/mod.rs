@@ -23,6 +23,7 @@ use crate::model::message::Message;
 use crate::model::observation::Observation;
 use crate::model::usage::UsageRecord;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,15 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
             Err(Error::not_found(format!("session {} has no transcript", source.native_id()))
                 .hint("its files are archived all the same: sfs export ID --format sfs"))
         }
+    }
+}
+
+/// Where the lines of the live conversation begin, and in which stream: of a format that tells so without reading all of them
+/// again. `None` of any other.
+pub fn live_lines(source: &dyn Source) -> Result<Option<(&StreamInfo, HashSet<u64>)>> {
+    match source.newest("main").map(|stream| stream.format) {
+        Some(Format::ClaudeCodeJsonl) => claude_code::live_lines(source),
+        _ => Ok(None),
     }
 }
 

@@ -151,6 +151,57 @@ impl Signature {
     }
 }
 
+/// What the model still sees: a message of one of these ids, or with a call of one of them.
+enum Live {
+    /// What has no conversation has no branches.
+    All,
+    Ids(HashSet<String>),
+    /// The format tells where the live lines begin, which saves reading the conversation once more.
+    Lines {
+        stream: (String, u32),
+        starts: HashSet<u64>,
+        calls: HashSet<String>,
+        unsure: Vec<Unsure>,
+    },
+}
+
+/// A message on no live line. Another one with its id, or with one of its calls, may be.
+struct Unsure {
+    number: u32,
+    id: String,
+    calls: Vec<String>,
+}
+
+impl Live {
+    fn of(session: &ArchivedSession<'_>) -> Live {
+        if let Ok(Some((stream, starts))) = tools::live_lines(session) {
+            let stream = (stream.name.clone(), stream.generation);
+            return Live::Lines { stream, starts, calls: HashSet::new(), unsure: Vec::new() };
+        }
+        export::live_ids(session).map_or(Live::All, Live::Ids)
+    }
+
+    /// Whether a message is live, as far as its own line tells.
+    fn has(&mut self, number: u64, place: &Place<'_>, message: &Message) -> bool {
+        let mut own_calls = export::call_ids(message);
+        match self {
+            Live::All => true,
+            Live::Ids(ids) => ids.contains(&message.id) || own_calls.any(|id| ids.contains(id)),
+            Live::Lines { stream, starts, calls, unsure } => {
+                let is_main = (place.stream.name.as_str(), place.stream.generation) == (stream.0.as_str(), stream.1);
+                let is_live = is_main && starts.contains(&place.offset);
+                let own_calls = own_calls.map(str::to_owned);
+                if is_live {
+                    calls.extend(own_calls);
+                } else {
+                    unsure.push(Unsure { number: number as u32, id: message.id.clone(), calls: own_calls.collect() });
+                }
+                is_live
+            }
+        }
+    }
+}
+
 impl Log {
     fn empty(signature: Signature, depth: Depth, session: &ArchivedSession<'_>) -> Log {
         Log {
@@ -169,8 +220,7 @@ impl Log {
 
     /// Reads the session from its beginning to its end.
     fn whole(session: &ArchivedSession<'_>, signature: Signature) -> Result<Log> {
-        // What has no conversation has no branches.
-        let in_view = export::live_ids(session).ok();
+        let mut in_view = Live::of(session);
         let mut log = Log::empty(signature, Depth::Whole, session);
         let (mut marks, mut since_mark) = (Vec::new(), 0);
         export::for_each_place(session, true, &mut |place, reader, message| {
@@ -182,10 +232,11 @@ impl Log {
                 marks.push(Mark { stream, offset, line, state: reader.state() });
             }
             let (part, offset, length, line) = (place.part as u32, place.offset, place.length, place.line);
-            log.take(Entry { stream, part, offset, length, line }, &message, in_view.as_ref());
+            log.take(Entry { stream, part, offset, length, line }, place, &message, &mut in_view);
             Ok(ControlFlow::Continue(()))
         })?;
         log.marks = Arc::new(marks);
+        log.reconsider(in_view);
         Ok(log)
     }
 
@@ -301,17 +352,18 @@ impl Log {
         agent
     }
 
-    fn take(&mut self, entry: Entry, message: &Message, live: Option<&HashSet<String>>) {
+    fn take(&mut self, entry: Entry, place: &Place<'_>, message: &Message, live: &mut Live) {
         if message.is_sidechain {
             self.agent(message).thread.push(entry, message);
             return;
         }
         let number = self.main.entries.len() as u64;
         self.main.push(entry, message);
-        self.describe(number, message, live);
+        let is_live = live.has(number, place, message);
+        self.describe(number, message, is_live);
     }
 
-    fn describe(&mut self, number: u64, message: &Message, live: Option<&HashSet<String>>) {
+    fn describe(&mut self, number: u64, message: &Message, is_live: bool) {
         if message.has_summary() {
             self.compactions.push(number);
         } else if message.is_prompt() {
@@ -324,14 +376,30 @@ impl Log {
                 none => *none = Some(reply),
             }
         }
-        let is_live =
-            live.is_none_or(|live| live.contains(&message.id) || export::call_ids(message).any(|id| live.contains(id)));
         if !is_live {
             self.past.insert(number as u32);
             let is_said = |block: &Block| matches!(block, Block::Text(_));
             if message.is_prompt() || (message.role == Role::Assistant && message.content.iter().any(is_said)) {
                 self.past_words.insert(number as u32);
             }
+        }
+    }
+
+    /// Takes back what was said of messages that are live by another's line.
+    fn reconsider(&mut self, live: Live) {
+        let Live::Lines { calls, unsure, .. } = live else { return };
+        if unsure.is_empty() {
+            return;
+        }
+        let ids = (0u32..).zip(&self.main.ids).filter(|(number, _)| !self.past.contains(number));
+        let ids: HashSet<&str> = ids.map(|(_, id)| &**id).collect();
+        let is_live = |Unsure { id, calls: own, .. }: &&Unsure| {
+            ids.contains(id.as_str()) || own.iter().any(|call| calls.contains(call))
+        };
+        let numbers: Vec<u32> = unsure.iter().filter(is_live).map(|unsure| unsure.number).collect();
+        for number in numbers {
+            self.past.remove(&number);
+            self.past_words.remove(&number);
         }
     }
 
@@ -380,7 +448,7 @@ impl Log {
         is_same &= main.len() == self.main.entries.len() - begin;
         for (number, message) in main {
             self.main.ids.push(message.id.as_str().into());
-            self.describe(number, &message, None);
+            self.describe(number, &message, true);
         }
         for at in 0..self.agents.len() {
             let thread = &self.agents[at].thread;

@@ -4,7 +4,7 @@ use super::{dollars, time};
 use crate::error::Result;
 use crate::export;
 use crate::model::query::{Case, Query};
-use crate::search::{self, Excerpt};
+use crate::search::{self, Effort, Excerpt};
 use crate::store::{Filter, SearchFilter, SessionRow, Store, Summary};
 use crate::tools;
 use serde::Serialize;
@@ -13,10 +13,10 @@ use std::collections::HashMap;
 /// Columns of an excerpt.
 const COLUMNS: usize = 180;
 
-/// Where no whole word is found, so many bytes are looked through for what stands inside of words: somebody types, and waits.
-const UNASKED: u64 = 12 << 20;
-/// And so many for somebody who asks for it.
-const ASKED: u64 = 1 << 30;
+/// For somebody who types, and waits. Bytes are looked through where no whole word is found, for what stands inside of words.
+const UNASKED: Effort = Effort { messages: 8_000, bytes: 12 << 20 };
+/// For somebody who asks to look further.
+const ASKED: Effort = Effort { messages: 200_000, bytes: 1 << 30 };
 
 /// A session as `sfs list --json` has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,8 +141,8 @@ pub struct Listing {
     pub filter: Filter,
     /// In which this is said.
     pub text: Option<String>,
-    /// Also inside of words, however long that takes.
-    pub inside: bool,
+    /// Also where it takes its time.
+    pub further: bool,
     /// The order is by how well they answer `text`.
     pub by_worth: bool,
     /// From 1.
@@ -182,7 +182,7 @@ pub fn page(store: &Store, listing: &Listing) -> Result<Page> {
 fn found(store: &Store, query: &Query, listing: &Listing, skip: usize) -> Result<Page> {
     let (since, until) = (listing.filter.since, listing.filter.until);
     let filter = SearchFilter { sessions: listing.filter.clone(), since, until, ..SearchFilter::default() };
-    let found = search::sessions(store, query, &filter, COLUMNS, if listing.inside { ASKED } else { UNASKED })?;
+    let found = search::sessions(store, query, &filter, COLUMNS, if listing.further { ASKED } else { UNASKED })?;
     let mut hits = found.hits;
     if !listing.by_worth {
         let ids: Vec<i64> = hits.iter().map(|hit| hit.session).collect();

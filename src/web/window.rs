@@ -273,26 +273,30 @@ fn kind(message: &Message) -> &'static str {
 
 /// Each result stands behind its call, where both are here.
 fn put_together(parts: &[Part], shown: &mut [Shown]) {
-    let mut pieces: Vec<Vec<(Option<String>, String)>> = Vec::new();
+    let mut pieces: Vec<Vec<(String, Option<String>)>> = Vec::new();
     let mut calls: HashMap<String, (usize, usize)> = HashMap::new();
     for (at, part) in parts.iter().enumerate() {
         pieces.push(Vec::new());
         for piece in export::pieces(&part.message) {
             match piece {
-                Piece::Html(html) => pieces[at].push((None, html)),
+                Piece::Html(html) => pieces[at].push((html, None)),
                 Piece::Call { id, html } => {
-                    calls.insert(id.clone(), (at, pieces[at].len()));
-                    pieces[at].push((Some(id), html));
+                    calls.insert(id, (at, pieces[at].len()));
+                    pieces[at].push((html, Some(String::new())));
                 }
                 Piece::Result { id, html } => match calls.remove(&id) {
-                    Some((call, place)) => pieces[call][place].1.push_str(&html),
-                    None => pieces[at].push((None, html)),
+                    Some((call, place)) => pieces[call][place].1 = Some(html),
+                    None => pieces[at].push((html, None)),
                 },
             }
         }
     }
     for (shown, pieces) in shown.iter_mut().zip(pieces) {
-        shown.html = pieces.into_iter().map(|(_, html)| html).collect();
+        let html = pieces.into_iter().map(|(html, result)| match result {
+            Some(result) => export::card(&html, &result),
+            None => html,
+        });
+        shown.html = html.collect();
     }
 }
 
@@ -322,7 +326,18 @@ fn length(block: &Block) -> usize {
 /// Shortens a block that is longer than a window has room for; true where it did.
 fn cut(block: &mut Block) -> bool {
     match block {
-        Block::Text(text) | Block::Summary { text, .. } | Block::ToolResult { content: text, .. } => shorten(text),
+        Block::ToolResult { content, exit_code, duration_ms, .. } => {
+            // Afterwards it would be no JSON any more.
+            if content.len() > LONGEST_TEXT
+                && let Some(inside) = export::unwrapped(content)
+            {
+                *content = inside.output;
+                *exit_code = exit_code.or(inside.end.exit_code);
+                *duration_ms = duration_ms.or(inside.end.duration_seconds.map(|seconds| (seconds * 1000.0) as u64));
+            }
+            shorten(content)
+        }
+        Block::Text(text) | Block::Summary { text, .. } => shorten(text),
         Block::Thinking { text, summary, .. } => {
             let is_cut = shorten(text);
             summary.as_mut().is_some_and(shorten) || is_cut

@@ -31,6 +31,46 @@ fn accounts_are_disabled_and_enabled_but_not_ones_own() {
 }
 
 #[test]
+fn users_are_listed_with_what_they_store() {
+    let site = Site::of(&TestHome::with(&["claude/readedit"]));
+    let bob = site.server.sign_up("bob@example.com");
+    let users = site.json("/api/v1/admin/users")["users"].clone();
+    assert_eq!(users[1]["storage_bytes"], 0, "nothing was stored yet: {users}");
+    // The same numbers as each is told himself.
+    let stored = |cookie: &str| {
+        let me = site.server.ask(Ask::new("GET", "/api/web/me", "").header("cookie", cookie)).json();
+        me["storage"]["bytes"].as_u64().unwrap()
+    };
+    let own = [stored(&site.cookie), stored(&sign_in(&site.server, &bob))];
+    assert!(own[0] > own[1], "{own:?}");
+    let users = site.json("/api/v1/admin/users")["users"].clone();
+    assert_eq!(json!(own), json!([users[0]["storage_bytes"], users[1]["storage_bytes"]]));
+    assert_eq!(users[0]["quota"], Value::Null);
+}
+
+#[test]
+fn a_key_is_renamed_and_goes_on_being_the_same() {
+    let site = Site::of(&TestHome::new());
+    let keys = site.json("/api/v1/auth/keys");
+    let path = format!("/api/v1/auth/keys/{}", keys[0]["key_id"].as_str().unwrap());
+    let renamed = site.send("PATCH", &path, &json!({"name": "  laptop <b> "})).json();
+    assert_eq!((&renamed["name"], &renamed["key_id"]), (&json!("laptop <b>"), &keys[0]["key_id"]));
+    assert_eq!(site.json("/api/v1/auth/keys")[0]["name"], "laptop <b>");
+    assert_eq!(site.server.get("/api/v1/auth/me", &site.key).status, 200, "the key itself is the same");
+    for wrong in
+        [json!({}), json!({"name": " "}), json!({"name": 1}), json!({"name": "a\nb"}), json!({"name": "x".repeat(101)})]
+    {
+        assert_eq!(site.send("PATCH", &path, &wrong).status, 422, "{wrong}");
+    }
+    assert_eq!(site.send("PATCH", "/api/v1/auth/keys/nobodys", &json!({"name": "a"})).status, 404);
+    assert_eq!(site.send("DELETE", &path, &Value::Null).status, 204);
+    assert_eq!(site.server.get("/api/v1/auth/me", &site.key).status, 401);
+    let events =
+        site.server.api.accounts().events(&sessionfs::server::audit::Query { limit: 10, ..Default::default() });
+    assert!(events.unwrap().iter().any(|event| event.event == "key_renamed"));
+}
+
+#[test]
 fn invitations_are_listed_and_taken_back() {
     let site = Site::of(&TestHome::new());
     let made = site.send("POST", "/api/v1/admin/invites", &json!({"email": "bob@example.com", "days": 3})).json();

@@ -2,6 +2,7 @@
 //! local one (`sfs web`) as a process of its own.
 
 mod admin;
+mod beside;
 mod hostile;
 mod local;
 mod pages;

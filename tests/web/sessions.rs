@@ -4,6 +4,9 @@ use super::{Site, cases};
 use crate::server::{Ask, files_of};
 use crate::support::home::TestHome;
 use serde_json::{Value, json};
+use sessionfs::model::query::{Case, Query};
+use sessionfs::search;
+use sessionfs::store::{Filter, SearchFilter};
 use std::io::Read;
 
 fn site() -> (TestHome, Site) {
@@ -171,6 +174,124 @@ fn a_session_is_renamed_tagged_deleted_and_brought_back() {
     let events = site.json("/api/v1/admin/audit");
     let events: Vec<&str> = events["events"].as_array().unwrap().iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert!(["edited", "deleted", "restored", "signed_in"].iter().all(|event| events.contains(event)), "{events:?}");
+}
+
+#[test]
+fn tags_have_the_same_limits_wherever_they_are_given() {
+    let (_home, site) = site();
+    let ids = site.ids();
+    let full: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
+    let path = format!("/api/web/sessions/{}", ids[0]);
+    assert_eq!(site.send("PATCH", &path, &json!({"tags": full})).status, 200);
+    let bulk = |tag: Value| {
+        site.send("POST", "/api/web/sessions/bulk", &json!({"ids": ids[..2], "action": "tag", "tag": tag}))
+    };
+    let answer = bulk(json!(" one more ")).json();
+    let failed = json!([{"id": ids[0], "message": "A session has at most 20 tags: take one away first"}]);
+    assert_eq!(answer, json!({"done": 1, "failed": failed}));
+    assert_eq!(site.json(&path)["session"]["tags"].as_array().unwrap().len(), 20);
+    assert_eq!(site.json(&format!("/api/web/sessions/{}", ids[1]))["session"]["tags"], json!(["one more"]));
+    assert_eq!(bulk(json!("t3")).json()["done"], 2, "one that it has is none more");
+    for wrong in
+        [json!(""), json!(" "), json!("a\nb"), json!("a\u{1b}[31m"), json!("x".repeat(51)), json!(1), json!(null)]
+    {
+        assert_eq!(bulk(wrong.clone()).status, 422, "{wrong}");
+        assert_eq!(site.send("PATCH", &path, &json!({"tags": [wrong]})).status, 422, "{wrong}");
+    }
+    assert_eq!(bulk(json!("ж".repeat(50))).json()["done"], 1);
+    // What a client of the first contract gave it is kept, and can be taken away.
+    let other = format!("/api/v1/sessions/{}", ids[2]);
+    assert_eq!(site.send("PATCH", &other, &json!({"tags": ["a\tb", " c"]})).status, 200);
+    let path = format!("/api/web/sessions/{}", ids[2]);
+    assert_eq!(
+        site.send("PATCH", &path, &json!({"tags": ["a\tb", " c", " d "]})).json()["tags"],
+        json!([" c", "a\tb", "d"])
+    );
+    assert_eq!(site.send("PATCH", &path, &json!({"tags": [" c", "d"]})).json()["tags"], json!([" c", "d"]));
+    let untag = json!({"ids": [ids[2]], "action": "untag", "tag": " c"});
+    assert_eq!(site.send("POST", "/api/web/sessions/bulk", &untag).json()["done"], 1);
+    assert_eq!(site.json(&path)["session"]["tags"], json!(["d"]));
+    let path = format!("/api/web/sessions/{}", ids[0]);
+    assert_eq!(site.send("PATCH", &path, &json!({"title": "a\nb"})).status, 422);
+}
+
+#[test]
+fn what_is_no_address_is_told_so() {
+    let (_home, site) = site();
+    for (query, field) in [
+        ("page=-1", "page"),
+        ("page=99999999999999999999999999999999999999999999", "page"),
+        ("page=x", "page"),
+        ("page_size=0", "page_size"),
+        ("sort=up", "sort"),
+        ("since=yesterday", "since"),
+        ("until=2026-13-40", "until"),
+    ] {
+        let reply = site.get(&format!("/api/web/sessions?{query}"));
+        assert_eq!(reply.refusal(), "422 422 Validation error", "{query}");
+        assert_eq!(reply.json()["error"]["details"]["errors"][0]["loc"], json!(["query", field]), "{query}");
+    }
+    let beyond = site.json("/api/web/sessions?page=1000000000");
+    assert_eq!((&beyond["total"], &beyond["sessions"]), (&json!(6), &json!([])));
+    let id = &site.ids()[0];
+    for path in ["not-an-id", "%ff", "ses_", "ses_0000000000000000"] {
+        assert_eq!(site.get(&format!("/api/web/sessions/{path}")).refusal(), "404 404 Session not found", "{path}");
+    }
+    for (path, status) in [
+        ("messages?from=-1", 422),
+        ("messages?from=99999999999", 422),
+        ("messages?around=%ff", 400),
+        ("messages?around=nonsense", 404),
+        ("messages/-1", 404),
+        ("messages/99999999999999999999", 404),
+        ("outline?around=-1", 422),
+    ] {
+        let reply = site.get(&format!("/api/web/sessions/{id}/{path}"));
+        assert_eq!(reply.status, status, "{path}: {}", reply.refusal());
+    }
+    assert_eq!(site.json(&format!("/api/web/sessions/{id}/messages?from=4294967295"))["messages"], json!([]));
+}
+
+/// Of what is very large, or very common, a first answer looks at a part, and says so.
+#[test]
+fn a_first_answer_has_its_limits_and_says_so() {
+    use crate::support::written::{claude_file, claude_line, id, write};
+    let home = TestHome::new();
+    let mut text = String::new();
+    for n in 0..20 {
+        text += &claude_line(&id(1), n, "user", &"x".repeat(1 << 20)).to_string();
+        text.push('\n');
+    }
+    text += &claude_line(&id(1), 20, "user", "prefixneedlesuffix").to_string();
+    text.push('\n');
+    write(&claude_file(&home, &id(1)), text);
+    let common = (0..300).map(|n| claude_line(&id(2), n, "user", "common").to_string() + "\n");
+    write(&claude_file(&home, &id(2)), common.collect::<String>());
+    let site = Site::of(&home);
+    let first = site.json("/api/web/sessions?q=needle&model=none");
+    assert_eq!((&first["total"], &first["is_whole"]), (&json!(0), &json!(true)), "{first}");
+    let project = "project=%2Fhome%2Fdev%2Fwork%2Fproject";
+    let first = site.json(&format!("/api/web/sessions?q=needle&{project}"));
+    assert_eq!((&first["total"], &first["is_whole"]), (&json!(0), &json!(false)), "{first}");
+    let further = site.json(&format!("/api/web/sessions?q=needle&{project}&further=1"));
+    assert_eq!((&further["total"], &further["is_whole"]), (&json!(1), &json!(true)), "{further}");
+
+    let effort = |messages: usize| search::Effort { messages, bytes: 0 };
+    let query = Query::parse("common", Case::Ignored).unwrap();
+    let found = |tool: &str, messages: usize| {
+        let sessions = Filter { tool: Some(tool.to_owned()), ..Filter::default() };
+        let filter = SearchFilter { sessions, ..SearchFilter::default() };
+        let archives = site.server.api.archives();
+        let found = archives.with(site.account, |store| -> sessionfs::error::Result<_> {
+            search::sessions(store, &query, &filter, 80, effort(messages))
+        });
+        let found = found.unwrap();
+        (found.hits.len(), found.is_whole)
+    };
+    // What the filter leaves nothing of is looked at no longer than anything else.
+    assert_eq!(found("codex", 100), (0, false));
+    assert_eq!(found("claude-code", 100), (1, false));
+    assert_eq!(found("claude-code", 100_000), (1, true));
 }
 
 #[test]

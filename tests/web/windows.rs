@@ -3,7 +3,7 @@
 use super::{Site, cases};
 use crate::support::home::TestHome;
 use crate::support::written::{append, claude_file, claude_line, id, write};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sessionfs::export::{self, ArchivedSession};
 use sessionfs::id::SessionId;
 use std::ops::ControlFlow;
@@ -115,8 +115,71 @@ fn a_large_session_is_the_same_by_the_index_and_by_reading_it() {
     assert_eq!(ids(&walked(&site, &session, 200)), self::log(&site, &session));
     let found = site.json(&format!("/api/web/sessions/{session}/find?q=LATER%201555"));
     assert_eq!((&found["total"], &found["matches"][0]["number"]), (&Value::from(1), &Value::from(1555)));
-    let outline = site.json(&format!("/api/web/sessions/{session}/outline"));
-    assert_eq!(outline["prompts"].as_array().unwrap().len(), 800);
+    // Of many prompts, those around a message are told, and how many others there are.
+    let outline = |around: u64| site.json(&format!("/api/web/sessions/{session}/outline?around={around}"));
+    for (around, first) in [(0, 0), (199, 0), (801, 301), (1599, 600), (1_000_000, 600)] {
+        let outline = outline(around);
+        let prompts = outline["prompts"].as_array().unwrap();
+        assert_eq!((prompts.len(), &outline["prompt_count"]), (200, &Value::from(800)), "{around}");
+        assert_eq!(
+            (&outline["first"], &prompts[0]["number"]),
+            (&Value::from(first), &Value::from(2 * first)),
+            "{around}"
+        );
+    }
+}
+
+/// A session in which a call was answered twice: the second answer stands beside the branch that goes on.
+fn answered_twice() -> TestHome {
+    let home = TestHome::new();
+    let call = json!([{"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "ls"}}]);
+    let result = |text: &str| json!([{"type": "tool_result", "tool_use_id": "t1", "content": text}]);
+    let line = |number: u32, role: &str, parent: u32, content: &Value| {
+        let mut line = claude_line(&id(1), number, role, "");
+        line["message"]["content"] = content.clone();
+        line["parentUuid"] = claude_line(&id(1), parent, role, "")["uuid"].clone();
+        format!("{line}\n")
+    };
+    let question = format!("{}\n", claude_line(&id(1), 0, "user", "Which files?"));
+    let rest = [
+        line(1, "assistant", 0, &call),
+        line(2, "user", 1, &result("a")),
+        line(3, "user", 1, &result("b")),
+        line(4, "assistant", 2, &json!([{"type": "text", "text": "a"}])),
+    ];
+    write(&claude_file(&home, &id(1)), question + &rest.concat());
+    home
+}
+
+/// Which messages the model still sees is found without reading the conversation once more; it is what reading it says.
+#[test]
+fn what_is_live_is_what_the_conversation_holds() {
+    let mut past = 0;
+    for (name, home) in cases().into_iter().chain([("answered twice".to_owned(), answered_twice())]) {
+        let site = Site::of(&home);
+        for session in site.ids() {
+            let id = SessionId::parse(&session).unwrap();
+            let archives = site.server.api.archives();
+            let log = archives.with(site.account, |store| -> sessionfs::error::Result<Vec<bool>> {
+                let row = store.find_public(&id)?.unwrap();
+                let session = ArchivedSession::open(store, row)?;
+                let Ok(live) = export::live_ids(&session) else { return Ok(Vec::new()) };
+                let mut log = Vec::new();
+                export::for_each_message(&session, false, &mut |message| {
+                    let is_live = live.contains(&message.id) || export::call_ids(&message).any(|id| live.contains(id));
+                    log.push(is_live);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                Ok(log)
+            });
+            let (log, shown) = (log.unwrap(), walked(&site, &session, 200));
+            for (expected, message) in log.iter().zip(&shown) {
+                assert_eq!(message["is_live"], *expected, "{name} {session} {}", message["id"]);
+                past += usize::from(!expected);
+            }
+        }
+    }
+    assert!(past > 10, "{past}");
 }
 
 #[test]

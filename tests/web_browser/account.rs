@@ -64,11 +64,61 @@ fn keys_are_made_shown_once_and_revoked() {
             )
         };
         assert_eq!(log_in().code, Some(0));
-        browser.press("Revoke laptop <b>");
+        browser.press("Rename laptop <b>");
+        assert_eq!(browser.run("return document.querySelector('dialog input[name=name]').value"), "laptop <b>");
+        browser.fill("dialog input[name=name]", "desk <i>");
+        browser.press("Rename");
+        browser.wait("document.querySelector('main').innerText.includes('desk <i>')");
+        assert_eq!(log_in().code, Some(0), "the key is the same");
+        browser.press("Revoke desk <i>");
         browser.wait_for_text("signed out at once");
         browser.press("Revoke");
-        browser.wait("!document.querySelector('main').innerText.includes('laptop')");
+        browser.wait("!document.querySelector('main').innerText.includes('desk')");
         assert_eq!(log_in().code, Some(5));
+        server
+    });
+}
+
+#[test]
+fn a_page_says_that_nobody_answers_and_goes_on_by_itself() {
+    with_browser("a_page_says_that_nobody_answers_and_goes_on_by_itself", |browser| {
+        let mut server = SyncServer::start();
+        let home = TestHome::new();
+        let mut story = everyday(&home).write();
+        home.sfs(&["import"]);
+        server.sign_up(&home);
+        assert_eq!(home.sfs(&["push"]).code, Some(0));
+        let id = home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+        sign_in(browser, &home, &server, "/sessions");
+        for (path, place, word) in [
+            ("/sessions".to_owned(), "li.session .figures", "15 messages"),
+            (format!("/sessions/{id}"), ".log", "said while nobody listened"),
+        ] {
+            browser.open(&format!("{}{path}", server.url));
+            browser.wait_for("li.session, .message");
+            let (folder, address) = server.stop();
+            // Where what is said in passing is told to those who do not see it.
+            browser.wait("document.querySelector('[role=status][aria-live=polite]').innerText.includes('Not connected: what you see may be old.')");
+            server = SyncServer::at(folder, &address, &[]);
+            let known = story.line_count();
+            story = story.prompt("Are you there?").say("This was said while nobody listened.");
+            story.append(known);
+            assert_eq!(home.sfs(&["import"]).code, Some(0));
+            assert_eq!(home.sfs(&["push"]).code, Some(0));
+            browser.wait_for_text("Connected again.");
+            browser.wait("!document.querySelector('.toasts').innerText.includes('Not connected')");
+            browser.run("scrollTo(0, document.documentElement.scrollHeight)");
+            browser.wait(&format!("document.querySelector({place:?}).innerText.includes({word:?})"));
+        }
+
+        // A view that could not be drawn comes when there is somebody to ask.
+        let (folder, address) = server.stop();
+        browser.press("sessionfs: all sessions");
+        browser.wait_for_text("can't be reached. Is it running?");
+        server = SyncServer::at(folder, &address, &[]);
+        browser.wait_for("li.session");
+        let errors = browser.errors();
+        assert!(errors.iter().all(|error| error.contains("ERR_")), "{errors:?}");
         server
     });
 }
@@ -149,6 +199,8 @@ fn administrators_see_users_invitations_and_the_audit() {
         sign_in(browser, &alice, &server, "/admin");
         browser.wait_for_text("bob@example.org");
         check(browser, "administration");
+        let stored = browser.run("return [...document.querySelectorAll('[aria-label=Users] tbody tr')].map((row) => row.children[2].innerText)");
+        assert!(stored[0].as_str().unwrap().ends_with('B') && stored.as_array().unwrap().len() == 2, "{stored}");
         browser.press("Invite");
         browser.fill("dialog input[name=email]", "carol@example.org");
         browser.click("dialog button[type=submit]");

@@ -63,6 +63,160 @@ fn branches_compactions_and_sub_agents_are_seen_and_reached() {
     });
 }
 
+/// A session with a long result: line 40 of it is folded away.
+fn with_a_long_result(home: &TestHome) -> Story {
+    let lines: String = (1..=60)
+        .map(|n| if n == 40 { "here is the hidden needle\n".to_owned() } else { format!("line {n}\n") })
+        .collect();
+    Story::new(home, 1, "courier", 3)
+        .prompt("Look around.")
+        .call("Bash", &serde_json::json!({"command": "ls -la", "description": "List the files"}), &lines)
+        .call(
+            "Grep",
+            &serde_json::json!({"pattern": "fn main", "output_mode": "content", "-n": true}),
+            "src/main.rs:1:fn main() {",
+        )
+        .call(
+            "Edit",
+            &serde_json::json!({"file_path": "/home/dev/a.rs", "old_string": "a", "new_string": "b"}),
+            "The file /home/dev/a.rs has been updated.",
+        )
+        .say("Done.")
+}
+
+#[test]
+fn calls_are_cards_and_what_is_long_in_them_is_folded() {
+    with_browser("calls_are_cards_and_what_is_long_in_them_is_folded", |browser| {
+        let home = TestHome::new();
+        with_a_long_result(&home).write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        let id = web.home.json(&["list", "--json"])[0]["id"].as_str().unwrap().to_owned();
+        let page = web.page(&format!("/sessions/{id}"));
+        browser.open(&page);
+        browser.wait_for(".message .call");
+        let lines = browser.run("return [...document.querySelectorAll('.call > .tool')].map((line) => line.innerText)");
+        assert_eq!(
+            lines,
+            serde_json::json!([
+                "Bash List the files",
+                "Grep fn main -n true · output_mode content",
+                "Edit /home/dev/a.rs"
+            ])
+        );
+        assert_eq!(browser.run("return Math.max(...[...document.querySelectorAll('.call > .tool')].map((line) => line.offsetHeight)) < 40"), true);
+        assert_eq!(browser.text(".more > summary"), "48 more lines");
+        assert_eq!(browser.run("return document.querySelector('.result').innerText.split('\\n').length"), 12);
+        assert_eq!(browser.text(".note.done"), "The file /home/dev/a.rs has been updated.");
+        // By keyboard, and nothing above moves.
+        browser.run("document.querySelector('.more > summary').focus()");
+        let before = browser.run("return document.querySelector('.more').getBoundingClientRect().top");
+        browser.keys([ENTER]);
+        browser.wait(
+            "document.querySelector('.more').open && document.querySelector('.log').innerText.includes('line 60')",
+        );
+        assert_eq!(browser.run("return document.querySelector('.more').getBoundingClientRect().top"), before);
+        // What is copied of a result is all of it.
+        browser.protocol(
+            "Browser.grantPermissions",
+            &serde_json::json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
+        );
+        browser.run("document.querySelector('.code:has(.result) .copy').click()");
+        browser.wait_for_text("Copied");
+        let copied = browser.run_async("navigator.clipboard.readText().then(done)").as_str().unwrap().to_owned();
+        assert_eq!(copied.lines().count(), 60, "{copied}");
+
+        // The address of the result, what finds in the page, and a hit of the list unfold it.
+        let result = browser.run("return document.querySelector('.message:has(.more)').nextElementSibling.id");
+        browser.open("about:blank");
+        browser.open(&format!("{page}#{}", result.as_str().unwrap()));
+        browser.wait("document.querySelector('.more')?.open");
+        browser.open("about:blank");
+        browser.open(&page);
+        browser.wait("document.querySelector('.more')?.open === false");
+        browser.keys("/".chars());
+        browser.keys("hidden needle".chars());
+        browser.wait("document.querySelector('.find .state').innerText.endsWith(' found')");
+        browser.keys([ENTER]);
+        browser.wait("document.querySelector('.more').open");
+        browser.open(&web.page("/sessions?q=hidden"));
+        browser.wait_for(".snippet a");
+        browser.click(".snippet a");
+        browser.wait(
+            "(() => { const range = [...(CSS.highlights.get('found') ?? [])][0]; const place = range?.getBoundingClientRect();
+               return place && place.height > 0 && place.top > 40 && place.bottom < innerHeight && range.toString() === 'hidden'; })()",
+        );
+        assert!(browser.address().contains("?find=hidden#m-"), "{}", browser.address());
+        web
+    });
+}
+
+#[test]
+fn the_cost_is_seen_at_every_width() {
+    with_browser("the_cost_is_seen_at_every_width", |browser| {
+        let home = TestHome::new();
+        let mut story =
+            Story::new(&home, 1, "courier", 3).model("claude-opus-4-7-of-a-very-long-name-that-nobody-would-give-it");
+        for n in 0..40 {
+            story = story.prompt(&format!("Question {n}")).say("Answer");
+        }
+        story.model("claude-opus-4-7").prompt("And now?").say("Now.").write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for(".message");
+        for width in [1280, 1152, 720, 360] {
+            browser.size(width, 900);
+            browser.run("document.querySelector('.aside > details').open = true");
+            let inside = browser.run(
+                "const frame = document.querySelector('.aside').getBoundingClientRect();
+                 const cells = [...document.querySelectorAll('.by-model td:last-child, .by-model thead th:last-child')];
+                 return [cells.length, cells.every((cell) => { const place = cell.getBoundingClientRect(); return place.width > 0 && place.right <= frame.right + 1 && cell.scrollWidth <= cell.clientWidth + 1; }), cells.map((cell) => cell.innerText).join(' ')]",
+            );
+            assert_eq!(
+                (&inside[0], &inside[1]),
+                (&serde_json::json!(3), &serde_json::json!(true)),
+                "{width}: {inside}"
+            );
+            assert!(inside[2].as_str().unwrap().contains('$'), "{inside}");
+        }
+        web
+    });
+}
+
+#[test]
+fn the_contents_of_a_long_session_come_in_parts() {
+    with_browser("the_contents_of_a_long_session_come_in_parts", |browser| {
+        let home = TestHome::new();
+        let mut story = Story::new(&home, 1, "courier", 30);
+        for n in 0..500 {
+            story = story.prompt(&format!("Question {n}.")).say(&format!("Answer {n}."));
+        }
+        story.write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.click("li.session a.title");
+        browser.wait_for_text("Prompts (500)");
+        let first = "document.querySelector('.contents a').innerText";
+        assert_eq!(browser.count("ol.contents li"), 200);
+        assert_eq!(browser.run("return document.querySelector('ol.contents').start"), 1);
+        browser.press("300 later prompts…");
+        browser.wait(&format!("{first} === 'Question 100.' && document.querySelector('ol.contents').start === 101"));
+        browser.wait("document.activeElement.innerText === 'Question 199.'");
+        browser.press("200 later prompts…");
+        browser.wait(&format!("{first} === 'Question 200.'"));
+        browser.press("200 earlier prompts…");
+        browser.wait(&format!("{first} === 'Question 101.'"));
+        // It follows who reads, and leads him from prompt to prompt.
+        browser.keys("G".chars());
+        browser.wait(&format!("{first} === 'Question 300.'"));
+        browser.wait("document.querySelector('.contents [aria-current]')?.innerText.startsWith('Question 49')");
+        browser.keys("p".chars());
+        browser.wait(
+            "document.activeElement.matches('.message') && document.activeElement.innerText.includes('Question 49')",
+        );
+        browser.wait("[...document.querySelectorAll('.message.user .usage')].some((turn) => turn.innerText.startsWith('turn: '))");
+        web
+    });
+}
+
 #[test]
 fn every_turn_says_what_it_took() {
     with_browser("every_turn_says_what_it_took", |browser| {

@@ -44,6 +44,79 @@ fn filters_narrow_the_list_and_stay_in_the_address() {
 }
 
 #[test]
+fn an_address_that_leads_nowhere_says_what_to_do() {
+    with_browser("an_address_that_leads_nowhere_says_what_to_do", |browser| {
+        let web = recorded(browser);
+        for (path, word) in [
+            ("/sessions/%ff", "There is no such page"),
+            ("/sessions/a/b", "There is no such page"),
+            ("/sessions/not-an-id", "Session not found"),
+            ("/sessions/ses_0000000000000000", "Session not found"),
+            ("/sessions?page=-1", "page: Input should be greater than or equal to 1"),
+            ("/sessions?page=99999999999999999999", "page: Input should be less than or equal to"),
+            ("/sessions?since=yesterday", "since: Input should be a date such as"),
+        ] {
+            browser.open(&web.page(path));
+            browser.wait_for_text(word);
+            browser.press("All sessions");
+            browser.wait(&format!("{ROWS} > 5"));
+            assert_eq!(browser.run("return location.search"), "", "{path}");
+        }
+        browser.open(&web.page("/sessions?page=1000"));
+        browser.wait_for_text("There is no page 1,000");
+        browser.press("First page");
+        browser.wait(&format!("{ROWS} > 5"));
+        // What the browser itself notes of an answer; no script failed.
+        let errors = browser.errors();
+        assert!(errors.iter().all(|error| error.contains("404") || error.contains("422")), "{errors:?}");
+        web
+    });
+}
+
+#[test]
+fn a_day_stands_above_its_sessions() {
+    with_browser("a_day_stands_above_its_sessions", |browser| {
+        let home = TestHome::new();
+        for (number, hours) in [(1, 0), (2, 0), (3, 24), (4, 24), (5, 24 * 40)] {
+            Story::new(&home, number, "days", hours).prompt("Well?").say("Yes.").write();
+        }
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.wait(&format!("{ROWS} === 5"));
+        let days =
+            || browser.run("return [...document.querySelectorAll('li.session')].map((row) => row.dataset.day ?? '')");
+        let shown = days();
+        assert_eq!(
+            (&shown[0], &shown[1], &shown[2], &shown[3]),
+            (&json!("Today"), &json!(""), &json!("Yesterday"), &json!(""))
+        );
+        assert!(!["", "Today", "Yesterday"].contains(&shown[4].as_str().unwrap()), "{shown}");
+        browser.choose("select[name=sort]", "messages");
+        browser.wait("[...document.querySelectorAll('li.session')].every((row) => !row.dataset.day)");
+        web
+    });
+}
+
+#[test]
+fn what_was_not_looked_through_is_said_and_looked_through_on_demand() {
+    with_browser("what_was_not_looked_through_is_said_and_looked_through_on_demand", |browser| {
+        let home = TestHome::new();
+        let mut story = Story::new(&home, 1, "large", 2);
+        for _ in 0..20 {
+            story = story.prompt(&"x".repeat(1 << 20));
+        }
+        story.prompt("prefixneedlesuffix").write();
+        let web = signed_in(browser, LocalWeb::start(home));
+        browser.fill("input[name=q]", "needle");
+        browser.wait_for_text("Not everything was looked through yet.");
+        browser.press("Look further");
+        browser.wait(&format!("{ROWS} === 1 && location.search.includes('further=1')"));
+        browser.fill("input[name=q]", "prefixneedlesuffix");
+        browser.wait(&format!("{ROWS} === 1 && !location.search.includes('further')"));
+        web
+    });
+}
+
+#[test]
 fn a_search_shows_where_the_words_stand_and_leads_there() {
     with_browser("a_search_shows_where_the_words_stand_and_leads_there", |browser| {
         let home = TestHome::new();

@@ -2,38 +2,53 @@
 //! has none of these shapes is shown field by field.
 
 use super::diff;
-use super::escape::escaped;
+use super::escape::{escaped, plain};
+use super::result::block;
 use crate::model::action::{self, Action};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// The call `name(input)`: its heading and what is below it.
+/// The call `name(input)`: its line, and what is below it.
 pub(super) fn call(name: &str, input: &RawValue) -> (String, String) {
-    let fields: Map<String, Value> = serde_json::from_str(input.get()).unwrap_or_default();
-    let path = first_text(&fields, PATHS);
-    let detail = path.map(|path| format!(" <code>{}</code>", escaped(path))).unwrap_or_default();
-    let heading = format!("<b>{}</b>{detail}", escaped(name));
-    (heading, body(name, input, fields))
+    let mut fields: Map<String, Value> = serde_json::from_str(input.get()).unwrap_or_default();
+    let title = format!("<b>{}</b>", escaped(name));
+    if let Action::Shell { command, directory, description, .. } = action::of(name, input).action {
+        let place = directory.map(|place| format!(" <code>{}</code>", escaped(&place))).unwrap_or_default();
+        let about = description.map(|text| format!(" <small>{}</small>", escaped(&text))).unwrap_or_default();
+        return (title + &place + &about, block(&plain(&format!("$ {command}")), "terminal"));
+    }
+    let main = first_key(&fields, PATHS, |_| true).or_else(|| first_key(&fields, MAIN, |text| is_short(text, 120)));
+    let main = main.and_then(|key| fields.remove(key));
+    let main = main.as_ref().and_then(Value::as_str).map(|text| format!(" <code>{}</code>", escaped(text)));
+    // What says nothing.
+    fields.retain(|_, value| !matches!(value, Value::Null | Value::Bool(false)));
+    let body = body(input, &mut fields);
+    let (small, large): (Vec<_>, Vec<_>) =
+        fields.iter().map(|(key, value)| (key, shown(value))).partition(|(_, text)| is_short(text, 40));
+    let small: Vec<String> = small.iter().map(|(key, text)| format!("{} {}", escaped(key), escaped(text))).collect();
+    let small = if small.is_empty() { String::new() } else { format!(" <small>{}</small>", small.join(" · ")) };
+    (title + &main.unwrap_or_default() + &small, body + &list(&large))
 }
 
 /// The names under which tools' inputs hold a file.
 const PATHS: &[&str] = &["file_path", "path", "filePath", "notebook_path", "absolute_path", "filename"];
+/// And what else a call is about, where it fits on its line.
+const MAIN: &[&str] = &["pattern", "query", "url", "skill", "description", "subject", "command", "name", "prompt"];
 const PATCHES: &[&str] = &["patch", "input", "diff", "patchText"];
 const TASKS: &[&str] = &["todos", "plan"];
 
-fn body(name: &str, input: &RawValue, mut fields: Map<String, Value>) -> String {
-    if let Action::Shell { command, directory, .. } = action::of(name, input).action {
-        let place = directory.map(|place| format!("<i>{}</i> ", escaped(&place))).unwrap_or_default();
-        return format!("<pre class=\"terminal\">{place}$ {}</pre>\n", escaped(&command));
-    }
-    if let Some(tasks) = TASKS.iter().find_map(|key| tasks(fields.get(*key)?)) {
+/// What has a form of its own; takes out of `fields` what it shows.
+fn body(input: &RawValue, fields: &mut Map<String, Value>) -> String {
+    if let Some((key, tasks)) = TASKS.iter().find_map(|key| Some((*key, tasks(fields.get(*key)?)?))) {
+        fields.remove(key);
         return tasks;
     }
-    if let Some(patch) = first_text(&fields, PATCHES).filter(|text| text.contains("*** Begin Patch")) {
-        return diff::patch(patch);
+    let is_patch = |text: &str| text.contains("*** Begin Patch");
+    if let Some(patch) = first_key(fields, PATCHES, is_patch).and_then(|key| fields.remove(key)) {
+        return diff::patch(patch.as_str().unwrap_or_default());
     }
     let mut out = String::new();
-    if let Some(change) = change(&fields) {
+    if let Some(change) = change(fields) {
         out.push_str(&change);
         fields.retain(|key, _| !OLD.contains(&key.as_str()) && !NEW.contains(&key.as_str()));
     }
@@ -44,12 +59,26 @@ fn body(name: &str, input: &RawValue, mut fields: Map<String, Value>) -> String 
             fields.remove("edits");
         }
     }
-    // What is said in the heading already, and what says nothing.
-    fields.retain(|key, value| !PATHS.contains(&key.as_str()) && !matches!(value, Value::Null | Value::Bool(false)));
-    if fields.is_empty() && out.is_empty() && !input.get().starts_with('{') {
-        return format!("<pre>{}</pre>\n", escaped(input.get()));
+    if !input.get().starts_with('{') {
+        out.push_str(&block(&plain(input.get()), ""));
     }
-    out + &list(&fields)
+    out
+}
+
+fn first_key<'k>(fields: &Map<String, Value>, keys: &[&'k str], fits: impl Fn(&str) -> bool) -> Option<&'k str> {
+    keys.iter().copied().find(|key| fields.get(*key).and_then(Value::as_str).is_some_and(&fits))
+}
+
+fn is_short(text: &str, most: usize) -> bool {
+    !text.trim().is_empty() && !text.contains(['\n', '\r']) && text.chars().nth(most).is_none()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(_) | Value::Array(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        other => other.to_string(),
+    }
 }
 
 fn first_text<'f>(fields: &'f Map<String, Value>, keys: &[&str]) -> Option<&'f str> {
@@ -81,17 +110,12 @@ fn task(value: &Value) -> Option<String> {
     Some(format!("<li>{mark} {}</li>\n", escaped(text)))
 }
 
-fn list(fields: &Map<String, Value>) -> String {
+fn list(fields: &[(&String, String)]) -> String {
     if fields.is_empty() {
         return String::new();
     }
-    let items = fields.iter().map(|(key, value)| {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Object(_) | Value::Array(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
-            other => other.to_string(),
-        };
-        format!("<dt>{}</dt><dd><pre>{}</pre></dd>\n", escaped(key), escaped(&text))
-    });
+    let items = fields
+        .iter()
+        .map(|(key, text)| format!("<dt>{}</dt><dd>{}</dd>\n", escaped(key), block(&plain(text), "").trim_end()));
     format!("<dl>\n{}</dl>\n", items.collect::<Vec<_>>().concat())
 }

@@ -5,7 +5,12 @@ use crate::model::printable::printable;
 /// `text` as the content of an element or of an attribute between quotes. What a terminal would obey is gone, what hides
 /// or turns text is shown as its code point.
 pub fn escaped(text: &str) -> String {
-    escape(&printable(&without_ansi(text)))
+    escape(&plain(text))
+}
+
+/// `text` as one sees it: nothing in it is obeyed or hidden.
+pub(super) fn plain(text: &str) -> String {
+    printable(&without_ansi(text))
 }
 
 /// `text` whose mark-up is shown.

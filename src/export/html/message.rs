@@ -3,6 +3,7 @@
 use super::call;
 use super::escape::escaped;
 use super::prose::{is_safe, prose};
+use super::result::result;
 use crate::model::message::{Block, ImageKind, ImageSource, Message};
 
 /// A piece of a message, whole elements each.
@@ -26,9 +27,6 @@ pub enum Piece {
     },
 }
 
-/// Output that is longer is folded away.
-const LONG_LINES: usize = 24;
-const LONG_BYTES: usize = 4000;
 /// A larger picture is only mentioned. In base64 characters.
 const MAX_IMAGE: usize = 12 << 20;
 /// What every browser shows and no browser runs.
@@ -44,6 +42,11 @@ pub fn pieces(message: &Message) -> Vec<Piece> {
         }
     }
     pieces
+}
+
+/// A call with its result, which may be empty.
+pub fn card(call: &str, result: &str) -> String {
+    format!("<section class=\"call\">\n{call}{result}</section>\n")
 }
 
 fn piece(block: &Block) -> Piece {
@@ -62,8 +65,8 @@ fn piece(block: &Block) -> Piece {
             let (heading, body) = call::call(name, input);
             return Piece::Call { id: id.clone(), html: format!("<p class=\"tool\">{heading}</p>\n{body}") };
         }
-        Block::ToolResult { id, content, is_error, exit_code, .. } => {
-            return Piece::Result { id: id.clone(), html: result(content, *is_error, *exit_code) };
+        Block::ToolResult { id, content, is_error, exit_code, duration_ms } => {
+            return Piece::Result { id: id.clone(), html: result(content, *is_error, *exit_code, *duration_ms) };
         }
         Block::Image(source) => image(source),
         Block::Other(raw) => {
@@ -74,24 +77,6 @@ fn piece(block: &Block) -> Piece {
 
 fn folded(class: &str, summary: &str, body: &str) -> String {
     format!("<details class=\"{class}\"><summary>{summary}</summary>\n{body}</details>\n")
-}
-
-fn result(content: &str, is_error: bool, exit_code: Option<i64>) -> String {
-    let class = if is_error { "result error" } else { "result" };
-    let code = exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code}"));
-    let note = code.or_else(|| is_error.then(|| "error".to_owned()));
-    let note = note.map(|note| format!("<p class=\"note error\">{note}</p>\n")).unwrap_or_default();
-    let text = content.trim_end();
-    if text.is_empty() {
-        return format!("{note}<p class=\"note\">no output</p>\n");
-    }
-    let body = format!("<pre class=\"{class}\">{}</pre>\n", escaped(text));
-    let lines = text.lines().count();
-    if lines <= LONG_LINES && text.len() <= LONG_BYTES {
-        return note + &body;
-    }
-    let first: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
-    note + &folded("output", &format!("{lines} lines: <code>{}</code>", escaped(&first)), &body)
 }
 
 fn image(source: &ImageSource) -> String {

@@ -7,6 +7,7 @@ mod diff;
 mod escape;
 mod message;
 mod prose;
+mod result;
 
 use super::log::for_each_message;
 use super::redaction::Redaction;
@@ -18,7 +19,8 @@ use crate::model::price;
 use crate::store::{Store, Summary};
 use crate::tools;
 pub use escape::escaped;
-pub use message::{Piece, pieces};
+pub use message::{Piece, card, pieces};
+pub use result::unwrapped;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io::Write;
@@ -158,7 +160,8 @@ struct Part {
     html: String,
     /// The call whose result is to come.
     call: Option<String>,
-    result: String,
+    /// Of a call: what came of it so far.
+    result: Option<String>,
 }
 
 impl Page<'_> {
@@ -220,8 +223,8 @@ impl Page<'_> {
             at.unwrap_or_default()
         ))?;
         for part in &turn.parts {
-            self.put(&part.html)?;
-            self.put(&part.result)?;
+            let card = part.result.as_ref().map(|result| message::card(&part.html, result));
+            self.put(card.as_ref().unwrap_or(&part.html))?;
         }
         self.put("</article>\n")
     }
@@ -251,14 +254,14 @@ impl Page<'_> {
 
 impl Turn {
     fn add(&mut self, piece: Piece) {
-        let part = |html, call| Part { html, call, result: String::new() };
+        let part = |html, call: Option<String>| Part { html, result: call.as_ref().map(|_| String::new()), call };
         match piece {
             Piece::Html(html) => self.parts.push(part(html, None)),
             Piece::Call { id, html } => self.parts.push(part(html, Some(id))),
             Piece::Result { id, html } => match self.parts.iter_mut().find(|part| part.call.as_ref() == Some(&id)) {
                 Some(call) => {
                     call.call = None;
-                    call.result = html;
+                    call.result = Some(html);
                 }
                 None => self.parts.push(part(html, None)),
             },

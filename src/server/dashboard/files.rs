@@ -19,7 +19,7 @@ pub(super) fn download(visit: &Visit<'_>, id: &SessionId) -> Answer {
     let query = Query::of(visit.request)?;
     let form = Form::parse(query.get("format").unwrap_or("sfs")).map_err(told)?;
     let is_redacted = is_redacted(query.get("redact"));
-    let file = visit.with(|store| {
+    let file = visit.read(|store| {
         let row = detail::find(store, id).map_err(|_| Refusal::not_found())?;
         download::file(store, row, form, is_redacted, visit.scratch()).map_err(told)
     })?;
@@ -32,7 +32,7 @@ pub(super) fn export(visit: &mut Visit<'_>) -> Answer {
     let ids = sessions::ids(&body, MOST)?;
     let form = Form::parse(text(&body, "format")?.unwrap_or("sfs")).map_err(told)?;
     let is_redacted = body.get("redact").is_none_or(|redact| redact != false);
-    let file = visit.with(|store| {
+    let file = visit.read(|store| {
         let rows = ids.iter().map(|id| detail::find(store, id).map_err(|_| Refusal::not_found()));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         download::pack(store, rows, form, is_redacted, visit.scratch(), LARGEST).map_err(told)

@@ -15,6 +15,7 @@ pub(super) use account::{sign_in, sign_in_link, sign_out};
 
 use super::accounts::Caller;
 use super::api::Api;
+use super::archives::Reader;
 use super::audit::{Entry, Event};
 use super::exchange::Request;
 use super::reply::{Answer, Refusal};
@@ -162,6 +163,14 @@ impl Visit<'_> {
         }
     }
 
+    /// The same for what takes long and only reads: whoever else works on the archive goes on meanwhile.
+    fn read<T>(&self, work: impl FnOnce(&mut Store) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        match &self.archive {
+            Archive::Account { api, caller } => api.archives.read(caller.account.id, Reader::Owner, work),
+            Archive::Local(local) => local.with(work),
+        }
+    }
+
     /// Says of these sessions how many others see them. Whether their tools still have them, only their devices know.
     fn tell_shares<'l>(&self, listed: impl IntoIterator<Item = &'l mut Listed>) -> Result<(), Refusal> {
         let Archive::Account { api, caller } = &self.archive else { return Ok(()) };
@@ -221,8 +230,9 @@ impl Visit<'_> {
     }
 }
 
+/// What is no id is the id of no session.
 fn session_id(text: &str) -> Result<SessionId, Refusal> {
-    SessionId::parse(text).map_err(|_| Refusal::new(400, "Invalid session ID format"))
+    SessionId::parse(text).map_err(|_| Refusal::not_found())
 }
 
 /// What somebody who asks for something that can't be is told; what goes wrong here is not his business.

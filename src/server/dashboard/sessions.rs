@@ -3,6 +3,7 @@
 use super::{Deed, Visit, told};
 use crate::error::Result;
 use crate::id::SessionId;
+use crate::model::label;
 use crate::server::accounts::now;
 use crate::server::exchange::Response;
 use crate::server::query::{Query, decoded, object, tags, text, within};
@@ -46,7 +47,7 @@ pub(super) fn list(visit: &Visit<'_>) -> Answer {
     };
     let listing = Listing {
         filter,
-        inside: matches!(query.get("inside"), Some("1" | "true")),
+        further: matches!(query.get("further"), Some("1" | "true")),
         by_worth: sort.is_none(),
         text,
         page: query.number("page", 1, 1, 1 << 30)?,
@@ -151,9 +152,10 @@ pub(super) fn message(visit: &Visit<'_>, id: &SessionId, number: &str) -> Answer
 }
 
 pub(super) fn outline(visit: &Visit<'_>, id: &SessionId) -> Answer {
+    let around = Query::of(visit.request)?.number("around", 0, 0, u64::from(u32::MAX))?;
     let outline = visit.with(|store| {
         let row = row(store, id)?;
-        outline::outline(store, &visit.dashboard.logs, visit.owner(), row).map_err(told)
+        outline::outline(store, &visit.dashboard.logs, visit.owner(), row, around).map_err(told)
     })?;
     Ok(json(200, &outline))
 }
@@ -172,11 +174,16 @@ pub(super) fn find(visit: &Visit<'_>, id: &SessionId) -> Answer {
 pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
     let body = object(visit.request)?;
     let title = text(&body, "title")?.or(body.contains_key("title").then_some(""));
-    let title = title.map(|title| within(title, 500, &["body", "title"])).transpose()?;
+    let title = title.map(self::title).transpose()?;
     let tags = body.get("tags").filter(|tags| !tags.is_null()).map(|list| tags(list, &["body", "tags"])).transpose()?;
-    let edit = Edit { title, tags };
+    let mut edit = Edit { title, tags };
     let mut session = visit.with(|store| {
         let row = visible(store, id)?;
+        let known = store.tags(row.id)?;
+        // One that it has stays as it is, however it came there.
+        for word in edit.tags.iter_mut().flatten().filter(|word| !known.contains(word)) {
+            *word = tag(word, "tags")?;
+        }
         detail::edit(store, &row, &edit)?;
         Ok(Listed::of(store, store.session(row.id)?)?)
     })?;
@@ -188,6 +195,26 @@ pub(super) fn edit(visit: &mut Visit<'_>, id: &SessionId) -> Answer {
         visit.note(Deed::Tagged, id, "");
     }
     Ok(json(200, &session))
+}
+
+/// A title as it is stored; an empty one gives way to the tool's.
+fn title(text: &str) -> Result<String, Refusal> {
+    let invalid = || {
+        let message = format!("Title should be one line of at most {} characters", label::MAX_TITLE);
+        let beginning: String = text.chars().take(100).collect();
+        Refusal::invalid("value_error", &["body", "title"], &message, &beginning.into())
+    };
+    label::title(text).map(Option::unwrap_or_default).map_err(|_| invalid())
+}
+
+/// A tag as it is stored.
+fn tag(text: &str, field: &str) -> Result<String, Refusal> {
+    let invalid = || {
+        let beginning: String = text.chars().take(100).collect();
+        let message = format!("Tag should be one line of 1 to {} characters", label::MAX_TAG);
+        Refusal::invalid("value_error", &["body", field], &message, &beginning.into())
+    };
+    label::tag(text).map_err(|_| invalid())
 }
 
 fn visible(store: &Store, id: &SessionId) -> Result<SessionRow, Refusal> {
@@ -249,7 +276,10 @@ pub(super) fn bulk(visit: &mut Visit<'_>) -> Answer {
         }
     };
     let tag = match deed {
-        Deed::Tagged => tags(&json!([body.get("tag")]), &["body", "tag"])?.remove(0),
+        Deed::Tagged => {
+            let word = text(&body, "tag")?.ok_or_else(|| Refusal::missing(&["body", "tag"]))?;
+            if action == "tag" { tag(word, "tag")? } else { word.to_owned() }
+        }
         _ => String::new(),
     };
     let (mut done, mut failed) = (0, Vec::new());
@@ -257,10 +287,7 @@ pub(super) fn bulk(visit: &mut Visit<'_>) -> Answer {
         let outcome = visit.with(|store| match action {
             "delete" => hide(store, id),
             "restore" => unhide(store, id),
-            "tag" => {
-                let row = visible(store, id)?;
-                Ok(store.write(|store| store.add_tag(row.id, &tag).map(drop))?)
-            }
+            "tag" => add_tag(store, id, &tag),
             _ => {
                 let row = visible(store, id)?;
                 Ok(store.write(|store| store.remove_tag(row.id, &tag).map(drop))?)
@@ -276,6 +303,23 @@ pub(super) fn bulk(visit: &mut Visit<'_>) -> Answer {
         }
     }
     Ok(json(200, &json!({"done": done, "failed": failed})))
+}
+
+fn add_tag(store: &mut Store, id: &SessionId, tag: &str) -> Result<(), Refusal> {
+    let row = visible(store, id)?;
+    let is_full = store.write(|store| {
+        let tags = store.tags(row.id)?;
+        let is_full = tags.len() >= label::MAX_TAGS && !tags.iter().any(|known| known == tag);
+        if !is_full {
+            store.add_tag(row.id, tag)?;
+        }
+        Ok(is_full)
+    })?;
+    if is_full {
+        let message = format!("A session has at most {} tags: take one away first", label::MAX_TAGS);
+        return Err(Refusal::new(409, message).code("too_many_tags"));
+    }
+    Ok(())
 }
 
 pub(super) fn add_checkpoint(visit: &mut Visit<'_>, id: &SessionId) -> Answer {

@@ -40,6 +40,14 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     Ok(Conversation { messages: Box::new(messages), left_out })
 }
 
+/// The newest file, and where the lines of its live branch begin: those that [`live`] would read.
+pub(in crate::tools) fn live_lines(source: &dyn Source) -> Result<Option<(&StreamInfo, HashSet<u64>)>> {
+    let Some(main) = source.newest("main") else { return Ok(None) };
+    let tree = Tree::read(source, main)?;
+    let live = tree.branch(source.leaf()).live;
+    Ok(Some((main, live.into_iter().map(|at| tree.nodes[at].offset).collect())))
+}
+
 /// How many sub-agents did real work. Those that only warmed a cache begin with the prompt `Warmup`.
 fn agents(source: &dyn Source) -> Result<u64> {
     let mut count = 0;

@@ -21,6 +21,7 @@ mod running;
 mod shape;
 mod writer;
 
+pub(super) use self::conversation::live_lines;
 use self::reader::ClaudeReader;
 use super::{Clock, Format, Mover, Place, Reader, Retention, Source, Tool, Writer};
 use crate::error::Result;
