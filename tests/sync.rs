@@ -406,6 +406,7 @@ fn what_is_no_session_is_refused_and_harms_nothing() {
         serde_json::from_value::<SessionState>(state).unwrap()
     };
     let hostile: [(&str, serde_json::Value); 12] = [
+        ("/native_id", json!("--dangerously-skip-permissions")),
         ("/id", json!("../x")),
         ("/tool", json!("../codex")),
         ("/native_id", json!("a\u{0}b")),
@@ -416,7 +417,6 @@ fn what_is_no_session_is_refused_and_harms_nothing() {
         ("/streams/0/format", json!("Codex Rollout")),
         ("/streams/0/native_path", json!("a/../../b")),
         ("/streams/0/generation", json!(4_000_000_000u32)),
-        ("/registers", json!([{"field": "title", "value": "a\u{1b}[2J", "counter": 1, "device": "aaaaaaaa00"}])),
         ("/parent", json!({"id": "nobody", "relation": "fork", "inherited": 0})),
     ];
     for (pointer, value) in hostile {
@@ -438,6 +438,71 @@ fn what_is_no_session_is_refused_and_harms_nothing() {
     assert!(bomb.len() < 10_000 && unpack::<serde_json::Value>(&bomb[..]).is_err());
     assert!(unpack::<serde_json::Value>(&b"nothing"[..]).is_err());
     assert!(server.session_rows().unwrap().is_empty());
+}
+
+/// A session of Claude Code's, of two lines, with a file beside it that comes with `path`.
+fn with_a_file_at(path: &str) -> (Push, Vec<u8>) {
+    let native_id = "11111111-2222-4333-8444-555555555555";
+    let line = |kind: &str, content: serde_json::Value| {
+        json!({"type": kind, "uuid": kind, "sessionId": native_id, "cwd": "/tmp", "timestamp": "2026-11-01T00:00:00Z",
+            "message": {"role": kind, "content": content}})
+        .to_string()
+            + "\n"
+    };
+    let main = line("user", json!("Hello")) + &line("assistant", json!([{"type": "text", "text": "Hello!"}]));
+    let file = json!({"hooks": {}}).to_string();
+    let stream = |name: &str, format: &str, path: &str| {
+        json!({"name": name, "origin": "aaaaaaaa00", "generation": 0, "format": format, "native_path": path, "length": 0,
+            "hash": sessionfs::store::StreamHasher::default().hash().hex()})
+    };
+    let session = json!({"id": "ses_0123456789abcdef", "tool": "claude-code", "native_id": native_id, "streams": [
+        stream("main", "claude-code/jsonl", &format!("projects/-tmp/{native_id}.jsonl")),
+        stream("subagents/agent-1.jsonl", "claude-code/jsonl", path)]});
+    let parts = vec![vec![Part::Bytes(main.len() as u64)], vec![Part::Bytes(file.len() as u64)]];
+    (Push { sessions: vec![serde_json::from_value(session).unwrap()], parts }, (main + &file).into_bytes())
+}
+
+#[test]
+fn what_others_send_is_put_nowhere_but_in_the_sessions_own_place() {
+    let id = "11111111-2222-4333-8444-555555555555";
+    for path in ["settings.json", "projects/-tmp/other.jsonl", "projects/-tmp/memory/MEMORY.md", "plugins/x/hooks.json"]
+    {
+        let home = TestHome::new();
+        let (push, bytes) = with_a_file_at(path);
+        let answer = answer::accept(&mut archive(&home), &push, &bytes).unwrap();
+        assert!(matches!(&answer.sessions[..], [Accepted::Streams(_)]), "{path}: {answer:?}");
+        let resumed = home.sfs(&["resume", "last", "--no-launch"]);
+        assert!(resumed.stderr.contains(&format!("{path} is no place of this session's files")), "{path}: {resumed}");
+        assert_eq!(home.sfs(&["restore", "last"]).code, Some(0));
+        let written: Vec<_> = walkdir::WalkDir::new(home.path().join(".claude")).into_iter().flatten().collect();
+        let written = written.iter().filter(|entry| entry.file_type().is_file());
+        let written: Vec<_> = written.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        assert_eq!(written, [format!("{id}.jsonl")], "{path}");
+    }
+    // A sub-agent's own file comes along.
+    let home = TestHome::new();
+    let path = format!("projects/-tmp/{id}/subagents/agent-1.jsonl");
+    let (push, bytes) = with_a_file_at(&path);
+    answer::accept(&mut archive(&home), &push, &bytes).unwrap();
+    assert_eq!(home.sfs(&["restore", "last"]).code, Some(0));
+    assert!(home.path().join(".claude").join(path).exists());
+}
+
+#[test]
+fn what_cannot_be_said_of_a_session_does_not_keep_it_back() {
+    let home = TestHome::new();
+    let (mut push, bytes) = with_a_file_at("settings.json");
+    let said = |field: &str, value: &str| json!({"field": field, "value": value, "counter": 1, "device": "aaaaaaaa00"});
+    push.sessions[0].registers = serde_json::from_value(json!([
+        said("title", "a\u{1b}[2J"),
+        said(&format!("tag:{}", "x".repeat(300)), "1"),
+        said("tag:kept", "1")
+    ]))
+    .unwrap();
+    let answer = answer::accept(&mut archive(&home), &push, &bytes).unwrap();
+    assert!(matches!(&answer.sessions[..], [Accepted::Streams(_)]), "{answer:?}");
+    let session = &home.json(&["list", "--json"])[0];
+    assert_eq!((&session["title"], &session["tags"]), (&json!("Hello"), &json!(["kept"])));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::remote::sessions_there;
-use super::sync::Link;
+use super::sync::{Link, all_passed, none_refused};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use argh::{ArgsInfo, FromArgs};
@@ -46,7 +46,7 @@ impl Pull {
             let id = named(&mut link, words)?;
             passed.extend(link.pull_session(&id)?);
         }
-        let outcome = if self.ids.is_empty() { Ok(()) } else { super::sync::all_passed(&passed) };
+        let outcome = if self.ids.is_empty() { none_refused(&passed, "pull") } else { all_passed(&passed) };
         link.tell(context, &passed, self.json)?;
         outcome
     }

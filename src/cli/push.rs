@@ -33,14 +33,14 @@ impl Push {
         if self.ids.is_empty() && !self.all {
             let passed = link.push(None)?;
             link.tell(context, &passed, self.json)?;
-            return none_refused(&passed);
+            return none_refused(&passed, "push");
         }
         let mut rows = self.ids.iter().map(|id| Ok(link.store.resolve(id)?.id)).collect::<Result<Vec<_>>>()?;
         if self.all {
             rows = link.store.session_rows()?;
         }
         let passed = link.push(Some(&rows))?;
-        let outcome = if self.all { none_refused(&passed) } else { all_passed(&passed) };
+        let outcome = if self.all { none_refused(&passed, "push") } else { all_passed(&passed) };
         link.tell(context, &passed, self.json)?;
         outcome
     }

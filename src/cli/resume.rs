@@ -145,6 +145,9 @@ impl Restore {
         let mut store = context.open()?;
         let row = store.resolve(&self.id)?;
         let copies = export::restore(&store, &context.home, &row)?;
+        for note in export::out_of_place(&store, &row)? {
+            context.ui.note(&format!("note: {}", ui::printable(&note)));
+        }
         let written: Vec<&Path> = copies.iter().filter(|copy| copy.written).map(|copy| copy.path.as_path()).collect();
         if !written.is_empty() {
             let tool = tools::find(&row.tool)?;

@@ -341,12 +341,12 @@ pub(super) fn all_passed(passed: &[Passed]) -> Result<()> {
     Err(if one.result == Way::Held { error.hint(format!("sfs scan {}", one.id)) } else { error })
 }
 
-/// What a person asked to push must not have been refused; what stays here by the person's own settings is no failure.
-pub(super) fn none_refused(passed: &[Passed]) -> Result<()> {
+/// What a person asked to `push` or `pull` must not have been refused; what stays here by the person's own settings is no failure.
+pub(super) fn none_refused(passed: &[Passed], verb: &str) -> Result<()> {
     let mut refused = passed.iter().filter(|one| one.result == Way::Refused);
     let Some(first) = refused.next() else { return Ok(()) };
     let count = ui::counted(1 + refused.count() as u64, "session");
-    Err(Error::failed(format!("{count} refused")).hint(format!("to try one again: sfs push {}", first.id)))
+    Err(Error::failed(format!("{count} refused")).hint(format!("to try one again: sfs {verb} {}", first.id)))
 }
 
 /// A daemon that runs takes the new account and settings to heart.

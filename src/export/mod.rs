@@ -36,7 +36,7 @@ pub use log::{OnPlace, Place, for_each_message, for_each_place, log_order};
 pub use markdown::markdown;
 pub use moved::{MovePlan, Moving, has_sessions, plan_moves};
 pub(crate) use native::write_atomically;
-pub use native::{NativeCopy, copy_stream, export_native, restore};
+pub use native::{NativeCopy, copy_stream, export_native, out_of_place, restore};
 pub use position::{Position, checkpoint};
 pub use redaction::Redaction;
 pub use resume::{How, Job, ResumeOptions, Resumed, Written, launch, refresh, resume, unwritable};

@@ -7,12 +7,15 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
-use crate::tools::{self, Source, Tool, foreign};
+use crate::tools::{self, Format, Head, Source, Tool, foreign};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// Where a tool needs the first line to know its file, no more than this is read for it.
+const FIRST_LINE: u64 = 4 << 20;
 
 /// One file that was written, or was there already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,13 +109,49 @@ pub fn export_native(
 /// device has it.
 pub(super) fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
-    streams.retain(|stream| stream.native_path.is_some() && !stream.is_branch());
+    streams.retain(|stream| is_in_place(store, session, stream) && !stream.is_branch());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();
     let taken: Vec<_> = streams.iter().filter(|s| is_first(s)).map(|s| s.native_path.clone()).collect();
     streams.retain(|stream| is_first(stream) || !taken.contains(&stream.native_path));
     Ok(streams)
+}
+
+/// What a person has to know of streams that are never put anywhere: the path that came with them is none of the session's, see
+/// [`tools::is_place_of`].
+pub fn out_of_place(store: &Store, session: &SessionRow) -> Result<Vec<String>> {
+    let mut streams = store.streams(session.id)?;
+    streams.retain(|stream| !is_in_place(store, session, stream));
+    let told = streams.iter().filter_map(|stream| {
+        let path = stream.native_path.as_deref()?;
+        Some(format!("{} stays in the archive: {path} is no place of this session's files", stream.name))
+    });
+    Ok(told.collect())
+}
+
+/// True for a stream with a native file in a place that is its own.
+fn is_in_place(store: &Store, session: &SessionRow, stream: &Stream) -> bool {
+    let (Some(path), Ok(tool)) = (&stream.native_path, tools::find(&session.tool)) else { return false };
+    let Some(format) = Format::parse(&stream.format) else { return false };
+    let whose = (&session.native_id[..], &stream.name[..], format);
+    tools::is_place_of(tool, path, whose, &mut |head| beginning(store, stream, head).ok())
+}
+
+fn beginning(store: &Store, stream: &Stream, head: Head) -> Result<Vec<u8>> {
+    let most = if let Head::Bytes(length) = head { length } else { FIRST_LINE };
+    let (mut bytes, mut cache) = (Vec::new(), ChunkCache::default());
+    while (bytes.len() as u64) < stream.length.min(most) {
+        bytes.extend(store.read_piece(stream, bytes.len() as u64, &mut cache)?);
+        if matches!(head, Head::FirstLine) && bytes.contains(&b'\n') {
+            break;
+        }
+    }
+    bytes.truncate(most as usize);
+    if matches!(head, Head::FirstLine) {
+        bytes.truncate(memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len()));
+    }
+    Ok(bytes)
 }
 
 fn is_first(stream: &Stream) -> bool {
@@ -294,7 +333,7 @@ impl ArchivedSession<'_> {
     pub(super) fn native_state(&self, store: &Store, root: &Path) -> Result<NativeState> {
         let Some(info) = self.newest("main") else { return Ok(NativeState::Never) };
         let main = self.native_streams().iter().find(|s| s.name == "main" && s.generation == info.generation);
-        let Some(main) = main.filter(|main| main.native_path.is_some()) else { return Ok(NativeState::Never) };
+        let Some(main) = main.filter(|main| is_in_place(store, &self.row, main)) else { return Ok(NativeState::Never) };
         if has_compressed(main, root) {
             return Ok(NativeState::Intact);
         }

@@ -197,6 +197,7 @@ fn resume_own(
         NativeState::Missing | NativeState::Part => {
             let copies = native::restore(store, home, session)?;
             resumed.files = copies.into_iter().filter(|copy| copy.written).map(|copy| copy.path).collect();
+            resumed.warnings.extend(native::out_of_place(store, session)?);
             if is_new {
                 let file = tool.root(home).join(path.unwrap_or_default());
                 resumed.warnings.extend(introduce(store, home, &source, writer, file, &resumed)?);

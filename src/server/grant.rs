@@ -36,7 +36,11 @@ impl Grant {
     ) -> Result<T, Refusal> {
         call.api.archives.with(self.0.owner, |store| {
             let row = store.find_public(&self.0.session)?.filter(|row| row.deleted_at.is_none());
-            work(store, &row.ok_or_else(Refusal::not_found)?)
+            let row = row.ok_or_else(Refusal::not_found)?;
+            // The exchange names a session by its tool's id for it. Where two have the same, it would be the other one.
+            let named = store.find_native(&row.tool, &row.native_id)?;
+            require(named.is_some_and(|named| named.id == row.id))?;
+            work(store, &row)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::exchange::Request;
 use super::reply::Refusal;
+use crate::model::label;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 
@@ -111,7 +112,7 @@ pub(super) fn within(text: &str, most: usize, place: &[&str]) -> Result<String, 
 pub(super) fn tags(value: &Value, place: &[&str]) -> Result<Vec<String>, Refusal> {
     let invalid = |kind, message| Refusal::invalid(kind, place, message, &Value::Null);
     let list = value.as_array().ok_or_else(|| invalid("list_type", "Input should be a valid list"))?;
-    if list.len() > 20 {
+    if list.len() > label::MAX_TAGS {
         return Err(invalid("too_long", "List should have at most 20 items"));
     }
     let mut tags = Vec::new();
@@ -120,7 +121,8 @@ pub(super) fn tags(value: &Value, place: &[&str]) -> Result<Vec<String>, Refusal
         if tag.trim().is_empty() {
             return Err(invalid("string_too_short", "String should have at least 1 character"));
         }
-        tags.push(within(tag, 50, place)?);
+        let tag = label::tag(&within(tag, label::MAX_TAG, place)?);
+        tags.push(tag.map_err(|_| invalid("value_error", "Value error, a tag is one line"))?);
     }
     tags.sort();
     tags.dedup();

@@ -11,6 +11,7 @@ use crate::capture;
 use crate::error::{Context, Result};
 use crate::export::{self, ArchivedSession};
 use crate::id::SessionId;
+use crate::model::label;
 use crate::store::{ChunkCache, Filter, Sort, Store};
 use crate::tools::Source;
 use serde::Serialize;
@@ -93,7 +94,7 @@ pub(super) fn edit(call: &mut Call<'_>, id: &SessionId) -> Answer {
         let row = View::open(store, id)?.row.id;
         store.write(|store| {
             if let Some(title) = &title {
-                store.set_title(row, Some(title.as_str()).filter(|title| !title.trim().is_empty()))?;
+                store.set_title(row, label::fitting_title(title).as_deref())?;
             }
             if let Some(tags) = &tags {
                 store.set_tags(row, tags)?;

@@ -12,6 +12,7 @@ use crate::capture::{Parcel, Received};
 use crate::error::{Context, Error, Result};
 use crate::export::{self, ArchivedSession, Redaction};
 use crate::id::SessionId;
+use crate::model::label;
 use crate::security::archive::{self, Limits};
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -168,7 +169,7 @@ pub(super) fn post(call: &mut Call<'_>) -> Answer {
         let etag = store.write(|store| {
             let received = parcel.put(store, &id, Some(tool), upload.bytes)?;
             if title.is_some() {
-                store.set_title(received.session.id, title.as_deref())?;
+                store.set_title(received.session.id, title.as_deref().and_then(label::fitting_title).as_deref())?;
             }
             if !tags.is_empty() {
                 store.set_tags(received.session.id, &tags)?;

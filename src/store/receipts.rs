@@ -66,8 +66,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a session under the id that a client chose, which must be free. Two of them may have the same native id: two
-    /// clients that name sessions in two ways sent it.
+    /// Makes a session under the id that a client chose, which must be free.
     pub fn create_session(&mut self, id: &SessionId, tool: &str, native_id: &str) -> Result<SessionRow> {
         self.connection
             .prepare_cached("INSERT INTO session (account, public_id, tool, native_id) VALUES (?1, ?2, ?3, ?4)")?

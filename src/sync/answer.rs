@@ -164,7 +164,7 @@ pub(super) fn key<'a>(row: &SessionRow, state: &'a StreamState) -> StreamKey<'a>
 /// The session's row here, with what the other side says of it.
 pub(super) fn take_in(store: &mut Store, state: &SessionState) -> Result<SessionRow> {
     let row = store.adopt_session(&state.tool, &state.native_id, SessionId::parse(&state.id).ok())?;
-    for said in state.registers.clone() {
+    for said in state.registers.iter().filter(|said| said.is_sound()).cloned() {
         let register = Register { field: said.field, value: said.value, counter: said.counter, device: said.device };
         store.merge_register(row.id, &register)?;
     }

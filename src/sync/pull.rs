@@ -262,6 +262,7 @@ fn fetch(
         }
         *pulled.bytes.entry(incoming.row.id).or_default() +=
             got.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        let problems = &mut pulled.problems;
         store.write(|store| {
             let mut arrival = Arrival::new(incoming.row.clone());
             for (got, bytes) in got {
@@ -269,6 +270,8 @@ fn fetch(
                 let mut stream = store.ensure_stream_of(&state.origin, key(&incoming.row, state))?;
                 if stream.length == got.from {
                     arrival.append(store, &mut stream, bytes)?;
+                } else {
+                    problems.push((incoming.state.id.clone(), differs(&got.stream).message()));
                 }
             }
             for state in &incoming.state.streams {

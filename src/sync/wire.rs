@@ -218,6 +218,17 @@ impl SaidOf {
         self.field == "deleted_at" && self.value.is_some()
     }
 
+    /// False for one that can't be taken in: it is left out, and the session comes all the same.
+    pub fn is_sound(&self) -> bool {
+        let is_text = |text: &str, most: usize| text.chars().count() <= most && !text.contains(char::is_control);
+        let most = if self.field.starts_with(CHECKPOINT) { MAX_CHECKPOINT } else { MAX_SAID };
+        !self.field.is_empty()
+            && is_text(&self.field, 200)
+            && self.value.as_deref().is_none_or(|value| is_text(value, most))
+            && self.counter < 1 << 62
+            && is_word(&self.device, 64)
+    }
+
     /// Bytes that it takes in a message, about.
     pub fn size(&self) -> usize {
         100 + self.field.len() + self.value.as_ref().map_or(0, String::len)
@@ -255,16 +266,13 @@ impl SessionState {
 
     /// Why it can't be taken in; the caller has seen nothing but what stands here.
     pub fn problem(&self) -> Option<String> {
-        let is_word = |text: &str, most: usize| {
-            !text.is_empty()
-                && text.len() <= most
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        };
-        let is_text = |text: &str, most: usize| text.chars().count() <= most && !text.contains(char::is_control);
         if SessionId::parse(&self.id).is_err() {
             return Some(format!("{:?} is not a session id", self.id));
         }
-        if !is_word(&self.tool, 50) || self.native_id.is_empty() || !is_text(&self.native_id, 400) {
+        // An id may end up as an argument of the tool's command line.
+        let is_id =
+            |id: &str| !id.is_empty() && id.len() <= 256 && !id.starts_with('-') && !id.contains(char::is_control);
+        if !is_word(&self.tool, 50) || !is_id(&self.native_id) {
             return Some("tool or native id is not one".to_owned());
         }
         if let Some(parent) = &self.parent
@@ -272,16 +280,8 @@ impl SessionState {
         {
             return Some("its parent is not a session".to_owned());
         }
-        let is_register = |said: &SaidOf| {
-            let most = if said.field.starts_with(CHECKPOINT) { MAX_CHECKPOINT } else { MAX_SAID };
-            !said.field.is_empty()
-                && is_text(&said.field, 200)
-                && said.value.as_deref().is_none_or(|value| is_text(value, most))
-                && said.counter < 1 << 62
-                && is_word(&said.device, 64)
-        };
-        if self.registers.len() > 1000 || !self.registers.iter().all(is_register) {
-            return Some("a register is not one".to_owned());
+        if self.registers.len() > 1000 {
+            return Some("more is said of it than of any session".to_owned());
         }
         self.streams.iter().find_map(StreamState::problem)
     }
@@ -310,6 +310,10 @@ impl StreamState {
         }
         None
     }
+}
+
+fn is_word(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.len() <= most && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// The device behind an origin: a redacted copy is its device's as well.

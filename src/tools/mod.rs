@@ -412,6 +412,27 @@ pub fn branch(name: &str) -> Option<(&str, &str)> {
     name.rsplit_once('@').filter(|(_, device)| is_device(device))
 }
 
+/// True where the tool itself would take the file at `path`, below its root, for this very stream of the session. Anything else
+/// must never be put into the tool's folder: sessions come from other people, and settings and programs lie there too.
+/// `beginning` reads so much of the stream.
+pub fn is_place_of(
+    tool: &dyn Tool,
+    path: &str,
+    (native_id, stream, format): (&str, &str, Format),
+    beginning: &mut dyn FnMut(Head) -> Option<Vec<u8>>,
+) -> bool {
+    let relative = Path::new(path);
+    let goes_down = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let in_folders = path.split('/').next().is_some_and(|first| tool.folders().contains(&first));
+    let is_stream = |placed: &str| placed == stream || placed == base_name(stream);
+    // The id may end up as an argument of the tool's command line.
+    goes_down
+        && in_folders
+        && !native_id.starts_with('-')
+        && matches!(tool.place(relative, &mut || beginning(tool.head(relative))), Place::Session { native_id: id, stream, format: placed }
+            if id == native_id && is_stream(&stream) && placed == format)
+}
+
 /// Which messages are wanted when several versions of one stream are read, the newest first: generations of a rewritten
 /// file, and copies beside it. Content once seen is never removed, and nothing is told twice.
 #[derive(Debug, Default)]

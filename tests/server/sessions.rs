@@ -5,6 +5,7 @@ use crate::support::home::TestHome;
 use serde_json::{Value, json};
 use sessionfs::server::accounts::Signup;
 use sessionfs::server::api::Policy;
+use sessionfs::sync::wire::Changes;
 
 fn manifest_of(files: &[(String, Vec<u8>)]) -> Value {
     let (_, bytes) = files.iter().find(|(name, _)| name == "manifest.json").unwrap();
@@ -154,6 +155,9 @@ fn titles_and_tags_are_a_persons() {
             .status,
         200
     );
+    // No line break gets into a title, nor into a tag: a session with one could not be synced.
+    assert_eq!(change(&json!({"title": "a\u{1b}[31mb\nc"})).json()["title"], "a [31mb c");
+    assert_eq!(change(&json!({"tags": ["a\nb"]})).status, 422);
     assert_eq!(server.ask(Ask::new("PATCH", &path, &key).json(&json!([]))).status, 422);
     let mut broken = Ask::new("PATCH", &path, &key);
     broken.body = b"{".to_vec();
@@ -307,6 +311,11 @@ fn two_clients_that_name_one_session_in_two_ways_keep_both() {
     assert_eq!(server.put(&key, &id(2), &packed(&other), None).status, 201);
     assert!(files_of(&server.sync(&key, &id(1)).body) == session(&id(1), 2));
     assert!(files_of(&server.sync(&key, &id(2)).body) == other);
+    // Our own clients name a session by its tool's id: they get both, and a share of one of them opens no other one.
+    let changes: Changes = serde_json::from_slice(&server.get("/api/v1/delta/changes?since=0", &key).body).unwrap();
+    let names: Vec<_> =
+        changes.sessions.iter().map(|session| (session.id.as_str(), session.native_id.as_str())).collect();
+    assert_eq!(names, [(&*id(1), "native-ses_0000000000000001"), (&*id(2), &*id(2))]);
 }
 
 #[test]

@@ -234,6 +234,29 @@ fn through(server: &Server, key: &str, share: &str, session: &str) -> SessionSta
     serde_json::from_slice(&reply.body).unwrap()
 }
 
+#[test]
+fn a_share_of_one_of_two_that_a_tool_calls_alike_opens_no_other() {
+    let server = Server::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| server.sign_up(&format!("{name}@example.com")));
+    for n in [1, 2] {
+        assert_eq!(server.put(&alice, &id(n), &packed(&session(&id(n), 2)), None).status, 201);
+    }
+    let share = granted(&server, &alice, &id(2), &json!({"with": "bob@example.com", "write": true}), &bob);
+    let state = through(&server, &bob, &share, &id(2));
+    // As servers of before stored them.
+    let owner =
+        server.api.accounts().list().unwrap().into_iter().find(|(a, _)| a.email == "alice@example.com").unwrap().0.id;
+    let path = server.folder.path().join(format!("data/accounts/{owner}/archive.db"));
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute("UPDATE session SET native_id = ?1", [&state.native_id]).unwrap();
+    let place = StreamPlace::of(&state, &state.streams[0]);
+    let want = Want { stream: place, from: 0, length: 10, hash: None };
+    let mut ask = Ask::new("POST", "/api/v1/delta/pull", &bob).header("x-sessionfs-share", &share);
+    ask.body = serde_json::to_vec(&vec![want]).unwrap();
+    assert_eq!(server.ask(ask).status, 404);
+    assert_eq!(push_through(&server, &bob, &share, &addition(&state, "dddddddd00", b"new"), b"new").status, 404);
+}
+
 fn push_through(server: &Server, key: &str, share: &str, push: &Push, bytes: &[u8]) -> Reply {
     let mut ask = Ask::new("POST", "/api/v1/delta/push", key).header("x-sessionfs-share", share);
     ask.body = pack(push, bytes).unwrap();

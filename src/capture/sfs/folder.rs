@@ -5,7 +5,7 @@ use super::manifest::{self, Listed, MAX_FILES, Manifest};
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::store::StreamKey;
-use crate::tools::{self, Format, Head, Place};
+use crate::tools::{self, Format, Head};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -197,18 +197,11 @@ pub(super) fn listed(
     Ok(members)
 }
 
-/// True where the session's tool itself would take the file at `path` for this very stream. Anything else must never be
-/// put back into the tool's folder, where settings and programs lie too.
+/// See [`tools::is_place_of`].
 fn belongs(manifest: &Manifest, listed: &Listed, format: Format, path: &str, content: &mut Content) -> bool {
     let Ok(tool) = tools::find(&manifest.tool) else { return false };
-    let in_folders = path.split('/').next().is_some_and(|first| tool.folders().contains(&first));
-    let place = tool.place(Path::new(path), &mut || content.beginning(tool.head(Path::new(path))));
-    let name = listed.stream.rsplit_once('~').map_or(&listed.stream[..], |(name, _)| name);
-    let is_ours = |stream: &str| stream == name || stream == listed.stream;
-    is_safe(path)
-        && in_folders
-        && matches!(place, Place::Session { native_id, stream, format: placed }
-            if native_id == manifest.native_id && is_ours(&stream) && placed == format)
+    let whose = (&manifest.native_id[..], &listed.stream[..], format);
+    is_safe(path) && tools::is_place_of(tool, path, whose, &mut |head| content.beginning(head))
 }
 
 /// The files of a folder that lists none of the session's own: its messages, and everything else as it is.

@@ -10,6 +10,7 @@ use super::{Session, agrees, append};
 use crate::capture::Report;
 use crate::error::Result;
 use crate::id::SessionId;
+use crate::model::label;
 use crate::store::{Part, Receipt, SessionRow, Store};
 use std::path::Path;
 
@@ -56,7 +57,13 @@ impl Parcel {
         let is_new = known.is_none();
         let row = match known {
             Some(row) => row,
-            None => store.create_session(id, tool.unwrap_or(&manifest.tool), &manifest.native_id)?,
+            None => {
+                // Two clients that name sessions in two ways send one session twice. Each of our own names one session by its
+                // tool's id for it, so only one of them can have that.
+                let tool = tool.unwrap_or(&manifest.tool);
+                let is_taken = store.find_native(tool, &manifest.native_id)?.is_some();
+                store.create_session(id, tool, if is_taken { id.as_str() } else { &manifest.native_id })?
+            }
         };
         let mut session = Session { row, report: Report::default(), generations: Vec::new() };
         session.all_streams(store, &mut own)?;
@@ -133,9 +140,10 @@ impl Session {
 
     /// The published clients forget tags at each capture, so an empty list says nothing. Says whether they are others now.
     fn take_tags(&self, store: &mut Store, manifest: &Manifest) -> Result<bool> {
-        let mut tags = manifest.tags.clone();
+        let mut tags: Vec<String> = manifest.tags.iter().filter_map(|tag| label::tag(tag).ok()).collect();
         tags.sort();
         tags.dedup();
+        tags.truncate(label::MAX_TAGS);
         if tags.is_empty() || store.tags(self.row.id)? == tags {
             return Ok(false);
         }
