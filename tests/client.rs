@@ -650,14 +650,10 @@ fn a_push_that_was_asked_for_says_when_the_server_refuses_a_session() {
     let home = TestHome::with(&["codex/patch"]);
     home.sfs(&["import"]);
     server.sign_up(&home);
-    {
-        // As an older version let it in.
-        let mut store =
-            sessionfs::store::Store::open(&sessionfs::home::Home::at(home.path(), &home.path().join(".sessionfs")))
-                .unwrap();
-        let row = store.session_rows().unwrap()[0];
-        store.write(|store| store.set_title(row, Some("a\nb"))).unwrap();
-    }
+    let database = rusqlite::Connection::open(home.path().join(".sessionfs/archive.db")).unwrap();
+    let native_id: String = database.query_row("SELECT native_id FROM session", [], |row| row.get(0)).unwrap();
+    let call = |native_id: &str| database.execute("UPDATE session SET native_id = ?1", [native_id]).unwrap();
+    call("--help");
     for args in [&["push"][..], &["push", "--all"]] {
         let run = home.sfs(args);
         assert_eq!((run.code, run.stderr.contains("1 session refused")), (Some(1), true), "{args:?}: {run}");
@@ -668,6 +664,7 @@ fn a_push_that_was_asked_for_says_when_the_server_refuses_a_session() {
     assert!(status.contains("the server refused 1 session;"), "{status}");
     let found = home.sfs(&["doctor"]);
     assert!(found.stdout.contains("the server refused 1 session"), "{found}");
+    call(&native_id);
     good(&home, &["rename", "last", "Better"]);
     good(&home, &["push", "last"]);
     assert!(!good(&home, &["daemon", "status"]).stdout.contains("refused"));

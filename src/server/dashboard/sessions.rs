@@ -76,7 +76,7 @@ fn sort(word: &str) -> Result<Sort, Refusal> {
 fn moment(query: &Query, name: &str, is_end: bool) -> Result<Option<i64>, Refusal> {
     let Some(text) = query.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     let day = text.parse::<Date>().ok().filter(|_| text.len() == 10);
-    let day = day.and_then(|day| if is_end { day.checked_add(1.day()).ok() } else { Some(day) });
+    let day = day.map(|day| if is_end { day.saturating_add(1.day()) } else { day });
     let at = match day {
         Some(day) => day.to_zoned(TimeZone::system()).ok().map(|day| day.timestamp()),
         None => text.parse::<Timestamp>().ok(),
