@@ -121,12 +121,17 @@ pub(super) fn tags(value: &Value, place: &[&str]) -> Result<Vec<String>, Refusal
         if tag.trim().is_empty() {
             return Err(invalid("string_too_short", "String should have at least 1 character"));
         }
-        let tag = label::tag(&within(tag, label::MAX_TAG, place)?);
-        tags.push(tag.map_err(|_| invalid("value_error", "Value error, a tag is one line"))?);
+        tags.push(within(tag, label::MAX_TAG, place)?);
     }
     tags.sort();
     tags.dedup();
     Ok(tags)
+}
+
+/// [`tags`] that every client takes: one line each.
+pub(super) fn plain_tags(value: &Value, place: &[&str]) -> Result<Vec<String>, Refusal> {
+    let invalid = |_| Refusal::invalid("value_error", place, "Value error, a tag is one line", &Value::Null);
+    tags(value, place)?.iter().map(|tag| label::tag(tag).map_err(invalid)).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::accounts::now;
 use super::api::Call;
 use super::audit::Event;
 use super::exchange::Response;
-use super::query::{Query, object, tags, text, within};
+use super::query::{Query, object, plain_tags, text, within};
 use super::reply::{Answer, Refusal, json, time};
 use super::view::View;
 use crate::capture;
@@ -89,7 +89,8 @@ pub(super) fn detail(call: &Call<'_>, id: &SessionId) -> Answer {
 pub(super) fn edit(call: &mut Call<'_>, id: &SessionId) -> Answer {
     let body = object(call.request)?;
     let title = text(&body, "title")?.map(|title| within(title, 500, &["body", "title"])).transpose()?;
-    let tags = body.get("tags").filter(|tags| !tags.is_null()).map(|list| tags(list, &["body", "tags"])).transpose()?;
+    let tags =
+        body.get("tags").filter(|tags| !tags.is_null()).map(|list| plain_tags(list, &["body", "tags"])).transpose()?;
     let detail = call.api.archives.with(call.caller.account.id, |store| {
         let row = View::open(store, id)?.row.id;
         store.write(|store| {

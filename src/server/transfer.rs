@@ -4,7 +4,7 @@ use super::api::Call;
 use super::audit::Event;
 use super::exchange::{Body, Response};
 use super::multipart;
-use super::query::{Query, tags, within};
+use super::query::{Query, plain_tags, within};
 use super::reply::{Answer, Refusal, json, time};
 use super::sessions::gone;
 use super::view::View;
@@ -160,7 +160,7 @@ pub(super) fn post(call: &mut Call<'_>) -> Answer {
     let title = query.get("title").map(|title| within(title, 500, &["query", "title"])).transpose()?;
     let list = serde_json::from_str(query.get("tags").unwrap_or("[]"));
     let list: Value = list.map_err(|_| Refusal::new(400, "Invalid tags: not a JSON list"))?;
-    let tags = tags(&list, &["query", "tags"])?;
+    let tags = plain_tags(&list, &["query", "tags"])?;
     let id = SessionId::parse(&format!("ses_{}", &Uuid::new_v4().simple().to_string()[..16]))?;
     let upload = Upload::receive(call)?;
     let parcel = upload.open(&id)?;
