@@ -356,7 +356,7 @@ fn a_failure_behind_a_large_file_or_at_its_end_costs_nothing_else() {
                 format!("{random:016x}")
             };
             let noise: String = (0..625).map(|_| next()).collect();
-            text += &format!("{}\n", answer.replace("Answer 0", &noise));
+            writeln!(text, "{}", answer.replace("Answer 0", &noise)).unwrap();
         }
         text
     };

@@ -339,7 +339,9 @@ fn a_folder_that_may_not_be_read_holds_up_no_other() {
     let machine = Machine::new();
     let id = |number: u32| format!("0d5d7ac1-7c4c-7a52-9f39-{number:012}");
     let day = |number: u32| machine.codex(&format!("2026/11/{number:02}"));
-    (1..=9).for_each(|number| fs::create_dir_all(day(number)).unwrap());
+    for number in 1..=9 {
+        fs::create_dir_all(day(number)).unwrap();
+    }
     let set_mode = |mode| fs::set_permissions(day(5), fs::Permissions::from_mode(mode)).unwrap();
     set_mode(0o000);
     let own = machine.command(&["daemon", "run"]);

@@ -76,7 +76,9 @@ fn every_tool_and_format_that_a_command_takes_is_in_its_help() {
     let home = TestHome::new();
     let help = |command: &str| home.sfs(&[command, "--help"]).stdout;
     for (command, tools) in [("watch", &["claude-code", "codex", "gemini", "cursor"][..]), ("list", &["cursor"])] {
-        tools.iter().for_each(|tool| assert!(help(command).contains(tool), "{command} {tool}"));
+        for tool in tools {
+            assert!(help(command).contains(tool), "{command} {tool}");
+        }
     }
     for format in ["sfs", "native", "markdown", "html", "claude-code", "codex", "gemini"] {
         let begins = |line: &str| line.trim_start().starts_with(&format!("{format} ")) && line.starts_with("  ");

@@ -156,16 +156,15 @@ fn purge(store: &mut Store, row: &SessionRow) -> Result<Outcome> {
     let forks = standing_on(store, row)?;
     let freed = capture::purge(store, row)?;
     let id = &row.public_id;
-    let mut line = if row.purged_at.is_some() && freed.native_bytes == 0 {
+    let line = if row.purged_at.is_some() && freed.native_bytes == 0 {
         format!("{id} was purged before")
     } else {
         let (gone, free) = (ui::bytes(freed.native_bytes), ui::bytes(freed.bytes));
         format!("{id} purged: {gone} are gone, {free} of the archive's file are free for new ones")
     };
     let result = if row.purged_at.is_some() { "unchanged" } else { "purged" };
-    for fork in &forks {
-        line += &format!("\n  its fork {fork} may have lost its beginning");
-    }
+    let losers = forks.iter().map(|fork| format!("  its fork {fork} may have lost its beginning"));
+    let line = std::iter::once(line).chain(losers).collect::<Vec<_>>().join("\n");
     let json = json!({"id": id.as_str(), "result": result, "native_bytes": freed.native_bytes,
         "freed_bytes": freed.bytes, "forks": forks});
     Ok(Outcome { line, json })

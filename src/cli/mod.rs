@@ -156,16 +156,6 @@ impl Context {
         store.resolve(words)
     }
 
-    /// The same, for who goes on with it: refused where the index does not have it yet.
-    fn indexed_session(&self, store: &Store, words: &str) -> Result<SessionRow> {
-        let row = store.resolve(words)?;
-        if capture::is_rebuilding(store)? && store.summary(row.id)? == Summary::default() {
-            return Err(Error::failed(format!("session {} is not in the index, which is not whole", row.public_id))
-                .hint("sfs admin reindex --local"));
-        }
-        Ok(row)
-    }
-
     /// Writes down what was done. What was done stays done where the archive can't be written, as on a full disk.
     fn audit<'a>(
         &self,
@@ -178,6 +168,16 @@ impl Context {
             self.ui.note(&format!("note: not in the audit log: {}", error.message()));
         }
     }
+}
+
+/// The session that a person wants to go on with: refused where an interrupted rebuild left it out of the index.
+fn indexed_session(store: &Store, words: &str) -> Result<SessionRow> {
+    let row = store.resolve(words)?;
+    if capture::is_rebuilding(store)? && store.summary(row.id)? == Summary::default() {
+        return Err(Error::failed(format!("session {} is not in the index, which is not whole", row.public_id))
+            .hint("sfs admin reindex --local"));
+    }
+    Ok(row)
 }
 
 /// Runs what `args` (without the program's name) say; `name` is what the program was called by.

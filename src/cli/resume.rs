@@ -63,7 +63,7 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
-        let row = context.indexed_session(&store, &self.id)?;
+        let row = super::indexed_session(&store, &self.id)?;
         let tool = match &self.tool {
             Some(name) => tools::find(name)?,
             None => tools::find(&row.tool).map_err(|_| export::unwritable(&row.tool, "resume", &row))?,

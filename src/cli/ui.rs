@@ -145,7 +145,9 @@ impl Ui {
 
     /// A ledger as a person reads it.
     pub fn ledger(&self, ledger: &Ledger) {
-        ledger_lines(ledger).iter().for_each(|line| self.note(line));
+        for line in ledger_lines(ledger) {
+            self.note(&line);
+        }
     }
 }
 

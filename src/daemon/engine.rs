@@ -257,7 +257,9 @@ impl<'a> Engine<'a> {
                 }
             }
         }
-        polled.into_iter().for_each(|tool| self.scan(tool));
+        for tool in polled {
+            self.scan(tool);
+        }
     }
 
     fn scan(&mut self, tool: usize) {
