@@ -342,6 +342,46 @@ fn a_damaged_compressed_file_is_an_error_and_stops_nothing() {
     assert_sound(&home);
 }
 
+/// A file of more than one transaction, before one that fails; and one that fails itself in its second transaction.
+#[test]
+fn a_failure_behind_a_large_file_or_at_its_end_costs_nothing_else() {
+    let home = TestHome::new();
+    let large = |session: &str| {
+        let mut text = codex_session(session);
+        let answer = text.lines().last().unwrap().to_owned();
+        let mut random = 1u64;
+        for _ in 0..1_000 {
+            let mut next = || {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                format!("{random:016x}")
+            };
+            let noise: String = (0..625).map(|_| next()).collect();
+            writeln!(text, "{}", answer.replace("Answer 0", &noise)).unwrap();
+        }
+        text
+    };
+    let whole = large(&id(1));
+    write(&codex_file(&home, &id(1)), &whole);
+    write(&codex_file(&home, &id(2)).with_extension("jsonl.zst"), "not compressed");
+    let packed = zstd::encode_all(large(&id(3)).as_bytes(), 1).unwrap();
+    write(&codex_file(&home, &id(3)).with_extension("jsonl.zst"), &packed[..packed.len() - 1000]);
+    let run = home.sfs(&["import"]);
+    insta::assert_snapshot!(run, @"
+    Captured 1 file of 2 sessions (18 MB).
+    ---- stderr
+    not captured: $HOME/.codex/sessions/2026/11/22/rollout-2026-11-22T10-00-00-11111111-2222-4333-8444-000000000002.jsonl.zst can't be read: Unknown frame descriptor
+    not captured: $HOME/.codex/sessions/2026/11/22/rollout-2026-11-22T10-00-00-11111111-2222-4333-8444-000000000003.jsonl.zst can't be read: incomplete frame
+    error: 2 files could not be captured
+    hint: everything else is safe; run `sfs import` again after mending the cause
+    ---- exit Some(1)
+    ");
+    assert_eq!(home.json(&["show", &id(1), "--json"])["message_count"], 1_002);
+    let folder = tempfile::tempdir().unwrap();
+    home.sfs(&["export", &id(1), "--format", "native", "-o", folder.path().to_str().unwrap()]);
+    assert!(files_below(folder.path()).into_values().eq([whole.into_bytes()]), "not the bytes of the file");
+    assert_sound(&home);
+}
+
 #[test]
 fn several_imports_at_once_archive_everything_once() {
     let home = home_with_all("claude");

@@ -602,6 +602,7 @@ fn what_is_named_and_not_there_is_not_found() {
     let home = captured();
     insta::assert_snapshot!(transcript(&home, &[
         &["show", "zzzzzzzz"], &["import", "nowhere"], &["resume", "last", "--project", "nowhere"],
+        &["move", "last", "nowhere"],
     ]), @r#"
     $ sfs show zzzzzzzz
     ---- stderr
@@ -619,6 +620,12 @@ fn what_is_named_and_not_there_is_not_found() {
     ---- stderr
     error: nowhere is not a folder
     hint: give the folder of the project with --project
+    ---- exit Some(3)
+
+    $ sfs move last nowhere
+    ---- stderr
+    error: nowhere is not a folder
+    hint: move the folder first, or give where it is now
     ---- exit Some(3)
     "#);
 }

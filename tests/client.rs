@@ -97,6 +97,19 @@ fn a_session_goes_through_the_server_to_another_machine_and_on_in_another_tool()
 }
 
 #[test]
+fn a_purge_is_of_this_machine_and_says_so() {
+    let server = SyncServer::start();
+    let one = pushed(&server);
+    let other = second(&server, &one);
+    let run = good(&one, &["delete", "--purge", "--yes", "last"]);
+    assert!(run.stderr.contains("the server and your other devices keep their copies, hidden\n"), "{run}");
+    assert_eq!(one.json(&["list", "--remote", "--json"])[0]["place"], "purged_here");
+    assert!(good(&one, &["list", "--remote"]).stdout.contains("  purged here  "));
+    let run = good(&other, &["delete", "last"]);
+    assert!(!run.stderr.contains("keep their copies"), "{run}");
+}
+
+#[test]
 fn only_the_bytes_of_a_new_line_travel() {
     let server = SyncServer::start();
     let one = pushed(&server);

@@ -459,7 +459,6 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
     ---- exit Some(1)
     ");
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
-    ---- stderr
     Would be written for Codex:
       kept          2  assistant messages
       kept          1  user messages

@@ -7,6 +7,7 @@ use sessionfs::home::Home;
 use sessionfs::store::{ChunkCache, SessionRow, Store, Stream};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,7 +79,11 @@ impl Machine {
 
     /// Starts a daemon and waits until it watches.
     fn daemon(&self) -> Daemon {
-        let child = self.command(&["daemon", "run"]).stderr(Stdio::null()).spawn().unwrap();
+        self.begin(self.command(&["daemon", "run"]))
+    }
+
+    fn begin(&self, mut command: Command) -> Daemon {
+        let child = command.stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id();
         let daemon = Daemon(child);
         eventually("the daemon runs", || {
@@ -322,6 +327,44 @@ fn what_the_tool_deletes_is_gone_there_but_safe_here() {
     assert_eq!(machine.watcher("claude-code").state, daemon::State::Waiting);
     begin_claude(&machine);
     eventually("and back with it", || machine.watcher("claude-code").gone_but_safe == 0);
+}
+
+/// The system stops watching at the first folder that it may not read.
+#[test]
+fn a_folder_that_may_not_be_read_holds_up_no_other() {
+    let plain = ["--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"];
+    if !Command::new("setpriv").args(plain).arg("true").status().is_ok_and(|status| status.success()) {
+        return crate::clients::skip("a_folder_that_may_not_be_read_holds_up_no_other", "no setpriv");
+    }
+    let machine = Machine::new();
+    let id = |number: u32| format!("0d5d7ac1-7c4c-7a52-9f39-{number:012}");
+    let day = |number: u32| machine.codex(&format!("2026/11/{number:02}"));
+    for number in 1..=9 {
+        fs::create_dir_all(day(number)).unwrap();
+    }
+    let set_mode = |mode| fs::set_permissions(day(5), fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o000);
+    let own = machine.command(&["daemon", "run"]);
+    let mut command = Command::new("setpriv");
+    command.args(plain).arg(own.get_program()).args(own.get_args()).env_clear().env("HOME", &machine.home.user);
+    let _daemon = machine.begin(command);
+    eventually("it is looked at every few seconds", || machine.watcher("codex").state == daemon::State::Polling);
+    let error = machine.watcher("codex").last_error.unwrap();
+    assert!(error.contains("/2026/11/05 can't be watched (Permission denied") && error.contains("chmod"), "{error}");
+    let write = |number: u32| {
+        let name = format!("rollout-2026-11-22T10-00-00-{}.jsonl", id(number));
+        append(&day(number).join(name), &codex_lines(&id(number)));
+    };
+    let others = || (1..=9).filter(|number| *number != 5);
+    others().for_each(write);
+    eventually("all the others are captured", || others().all(|number| machine.messages("codex", &id(number)) == 1));
+    write(5);
+    set_mode(0o700);
+    eventually("it is watched once it may be read", || machine.watcher("codex").state == daemon::State::Watching);
+    eventually("and captured", || machine.messages("codex", &id(5)) == 1);
+    assert_eq!(machine.watcher("codex").last_error, None);
+    let log = String::from_utf8(machine.sfs(&["daemon", "logs", "-n", "1000"]).stdout).unwrap();
+    assert_eq!(log.matches("/2026/11/05 can't be read").count(), 1, "{log}");
 }
 
 #[test]

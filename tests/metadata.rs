@@ -123,8 +123,13 @@ fn a_deleted_session_stays_deleted_and_comes_back_whole() {
     assert_eq!(home.sfs(&["admin", "reindex", "--local"]).code, Some(0));
     assert_eq!(sessions(&home).len(), 1, "gone, back, and indexed again");
 
-    let prefix = home.sfs(&["show", &id[..10]]);
-    assert_eq!(prefix.code, Some(3), "{prefix}");
+    let deleted = format!("error: session {id} is deleted\nhint: sfs undelete {id}\n");
+    for words in
+        [&["show", &id[..10]][..], &["export", &id[..10]], &["rename", &id[..10], "New"], &["resume", &id[..10]]]
+    {
+        let prefix = home.sfs(words);
+        assert_eq!((prefix.code, &prefix.stderr), (Some(3), &deleted), "{words:?}");
+    }
     assert_eq!(home.sfs(&["show", &id]).code, Some(0), "its whole id finds it");
     assert_eq!(home.sfs(&["show", &native()]).code, Some(0), "its tool's too");
     let listed = home.json(&["list", "--deleted", "--json"]);

@@ -92,13 +92,21 @@ fn a_purged_session_never_comes_back_by_itself() {
     assert_eq!(import(&home).stdout, "Nothing new.\n");
     append(&file, format!("{}\n", claude_line(&id(1), 5, "user", "More")));
     assert_eq!(import(&home).stdout, "Nothing new.\n");
-    let run = home.sfs(&["import", &format!("{purged}.sfs")]);
-    assert!(run.code == Some(0) && run.stderr.contains("was purged here and stays out"), "{run}");
+    let elsewhere = home.path().join(file.file_name().unwrap());
+    std::fs::copy(&file, &elsewhere).unwrap();
+    for path in [home.path().join(format!("{purged}.sfs")), file.clone(), elsewhere] {
+        let run = home.sfs(&["import", path.to_str().unwrap()]);
+        let said = format!("{purged} was purged here and stays out\n");
+        assert!(run.code == Some(0) && run.stderr.starts_with("note: ") && run.stderr.ends_with(&said), "{run}");
+        assert_eq!(run.stdout, "Nothing new.\n");
+    }
     assert_eq!(home.sfs(&["admin", "reindex", "--local"]).code, Some(0));
     assert_eq!(sessions(&home).len(), 1);
     assert_eq!(home.json(&["list", "--deleted", "--json"]), json!([]));
     assert_eq!(home.json(&["tag", "list", "--json"]), json!([]));
-    for words in [["show", &purged], ["delete", &purged], ["resume", &purged], ["show", &id(1)]] {
+    for words in
+        [["show", &purged], ["delete", &purged], ["resume", &purged], ["show", &id(1)], ["show", &purged[..10]]]
+    {
         let run = home.sfs(&words);
         assert!(run.code == Some(3) && run.stderr.contains("was purged"), "{words:?} {run}");
     }
@@ -176,6 +184,25 @@ fn the_tokens_of_a_purged_session_are_counted_in_its_fork() {
     home.sfs(&["delete", "--purge", "-y", &id(1)]);
     assert_eq!(output(&home), 10);
     assert_sound(&home);
+}
+
+#[test]
+fn the_forks_that_name_their_beginning_in_a_purged_session_are_named() {
+    let ids = |home: &TestHome| {
+        let fork = home.json(&["show", "01a20277-3f6f-7d83-9644-5cae2de0271b", "--json"])["id"].clone();
+        (id_of(home, "01a20277-3bca-7953-8f86-37132e12f1fd"), fork)
+    };
+    let home = TestHome::with(&["codex/fork"]);
+    import(&home);
+    let (parent, fork) = ids(&home);
+    assert_eq!(home.json(&["delete", "--purge", "--yes", &parent, "--json"])[0]["forks"], json!([fork]));
+    let home = TestHome::with(&["codex/fork"]);
+    import(&home);
+    let run = home.sfs(&["delete", "--purge", "--yes", &parent]);
+    let said = format!("its fork {} may have lost its beginning\n", fork.as_str().unwrap());
+    assert!(run.code == Some(0) && run.stdout.ends_with(&said), "{run}");
+    let (home, ..) = home_with_two();
+    assert_eq!(home.json(&["delete", "--purge", "--yes", &id(1), "--json"])[0]["forks"], json!([]));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::clients::skip;
 use crate::support::cursor::Cursor;
 use crate::support::home::{TestHome, fixture};
 use crate::support::said::said;
-use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, write};
+use crate::support::written::{claude_file, claude_line, claude_session, files_below, id, import, sessions, write};
 use serde_json::{Value, json};
 use sessionfs::home::Home;
 use sessionfs::model::query::{Case, Query};
@@ -210,6 +210,22 @@ fn what_may_be_missing_is_said() {
     archive.execute("INSERT INTO setting (key, value) VALUES ('rebuilding', 'true')", []).unwrap();
     let stderr = home.sfs(&["search", "zebra"]).stderr;
     assert!(stderr.contains("the index is not whole") && stderr.contains("daemon is not running"), "{stderr}");
+    for words in [
+        &["show", "last"][..],
+        &["export", "last", "-o", "out"],
+        &["rename", "last", "A zebra"],
+        &["checkpoint", "last"],
+    ] {
+        let run = home.sfs(words);
+        assert_eq!((run.code, run.stderr.matches("the index is not whole").count()), (Some(0), 1), "{words:?} {run}");
+    }
+    assert_eq!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]).code, Some(0), "it is in the index");
+    let id = sessions(&home).remove(0);
+    archive.execute("DELETE FROM summary", []).unwrap();
+    for words in [["resume", &id], ["fork", &id]] {
+        let run = home.sfs(&words);
+        assert!(run.code == Some(1) && run.stderr.ends_with("hint: sfs admin reindex --local\n"), "{words:?} {run}");
+    }
 }
 
 #[test]

@@ -62,6 +62,28 @@ fn bash_completes_commands_options_values_and_sessions() {
     let expected = [vec!["last".to_owned()], sessions(&home)].concat();
     assert_eq!(completed(&home, &["sfs", "show", ""]), expected);
     assert!(completed(&home, &["sfs", "list", "--tag", ""]).is_empty());
+    let writable = ["claude-code", "codex", "gemini"];
+    assert_eq!(completed(&home, &["sfs", "resume", "last", "--in", ""]), writable, "what can be written");
+    assert_eq!(completed(&home, &["sfs", "list", "--tool", "cu"]), ["cursor"]);
+    assert_eq!(completed(&home, &["sfs", "undelete", ""]), ["last"], "nothing is deleted");
+    home.sfs(&["delete", "last"]);
+    assert_eq!(completed(&home, &["sfs", "undelete", ""]), expected);
+    assert_eq!(completed(&home, &["sfs", "show", ""]), ["last"]);
+}
+
+#[test]
+fn every_tool_and_format_that_a_command_takes_is_in_its_help() {
+    let home = TestHome::new();
+    let help = |command: &str| home.sfs(&[command, "--help"]).stdout;
+    for (command, tools) in [("watch", &["claude-code", "codex", "gemini", "cursor"][..]), ("list", &["cursor"])] {
+        for tool in tools {
+            assert!(help(command).contains(tool), "{command} {tool}");
+        }
+    }
+    for format in ["sfs", "native", "markdown", "html", "claude-code", "codex", "gemini"] {
+        let begins = |line: &str| line.trim_start().starts_with(&format!("{format} ")) && line.starts_with("  ");
+        assert!(help("export").lines().any(begins), "{format}: {}", help("export"));
+    }
 }
 
 #[test]

@@ -327,7 +327,6 @@ fn what_a_summary_stands_for_is_shown_but_not_resumed() {
     folder.import(&home);
     assert!(home.sfs(&["show", "last", "-m"]).stdout.contains("please port the parser"));
     insta::assert_snapshot!(home.sfs(&["resume", "last", "--in", "codex", "--dry-run"]), @r"
-    ---- stderr
     Would be written for Codex:
       kept          1  assistant messages
       kept          1  summaries

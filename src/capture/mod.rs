@@ -210,6 +210,7 @@ struct Step<'a> {
     root: &'a Path,
     tool: &'static dyn Tool,
     report: Report,
+    /// All files that it had to do with, from the first or from where the last transaction ended.
     taken: Vec<PathBuf>,
 }
 
@@ -222,6 +223,8 @@ impl Step<'_> {
     ) -> Result<()> {
         while self.report.bytes < STEP as u64 && self.taken.len() < STEP_FILES {
             let mut progress = if let Some(progress) = unfinished.take() {
+                // Where this transaction fails, what it does of that file is undone too.
+                self.taken.push(progress.path().to_owned());
                 progress
             } else {
                 let Some(path) = waiting.pop_front() else { return Ok(()) };
@@ -235,7 +238,6 @@ impl Step<'_> {
             self.report.files += u64::from(progress.is_done());
             self.report.sessions.insert(progress.session());
             if !progress.is_done() {
-                self.taken.push(progress.path().to_owned());
                 *unfinished = Some(progress);
             }
         }

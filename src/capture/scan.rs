@@ -69,7 +69,13 @@ fn walk(folder: &Path, known: &mut Known, scan: &mut Scan) {
                 let path = error.path().unwrap_or(folder).to_owned();
                 let what = format!("{} can't be read", path.display());
                 let cause = error.into_io_error().unwrap_or_else(|| std::io::Error::other("links form a loop"));
-                scan.errors.push((path, Error::failed(what).because(cause)));
+                let error = match cause.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        Error::failed(what).hint(format!("chmod u+rx {}, or chown it to yourself", path.display()))
+                    }
+                    _ => Error::failed(what),
+                };
+                scan.errors.push((path, error.because(cause)));
                 continue;
             }
         };

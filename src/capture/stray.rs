@@ -2,7 +2,7 @@
 //! passing copy in the place where its tool would keep it, so that a restore knows that place. What is captured is a session
 //! without a native copy: the file given is nobody's, and may go or change.
 
-use super::{Capture, Report, file};
+use super::{Capture, Report, file, scan};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
@@ -38,13 +38,30 @@ pub fn stray(store: &mut Store, home: &Home, path: &Path, tool: Option<&'static 
     let copy = root.join(relative);
     copy_with_time(path, &copy).context(|| format!("{} can't be copied", path.display()))?;
     let own = own_files(store, tool, &root, &copy)?;
+    let purged = purged_of(store, tool, &root, &copy)?;
     let report = Capture { home: &there, store, tool }.files(vec![copy.clone()], &mut |_| {});
     store.write(|store| {
         store.forget_native_file(&copy.to_string_lossy())?;
         own.iter().try_for_each(|file| keep(store, file))
     })?;
     // Without a native copy to compare with, the file is read again each time; what it has may all be known.
-    report.map(|report| if report.bytes == 0 { Report { errors: report.errors, ..Report::default() } } else { report })
+    let notes = purged.into_iter().collect();
+    report.map(
+        |report| if report.bytes == 0 { Report { errors: report.errors, notes, ..Report::default() } } else { report },
+    )
+}
+
+impl Capture<'_> {
+    /// Says so where the session that the file at `path` is of was purged.
+    pub fn purged(&self, path: &Path) -> Result<Option<String>> {
+        purged_of(self.store, self.tool, &scan::resolve(&self.tool.root(self.home)), path)
+    }
+}
+
+fn purged_of(store: &Store, tool: &dyn Tool, root: &Path, path: &Path) -> Result<Option<String>> {
+    let Some((native_id, _)) = file::whose(tool, root, path) else { return Ok(None) };
+    let session = store.find_native(tool.id(), &native_id)?.filter(|session| session.purged_at.is_some());
+    Ok(session.map(|session| format!("{} was purged here and stays out", session.public_id)))
 }
 
 /// The passing copy's folder. Its name follows from the file's path: a copy that went its own way is the same one when it is

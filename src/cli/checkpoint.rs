@@ -39,7 +39,7 @@ impl Checkpoint {
             return Err(Error::usage("--name, --list and --delete do not go together").hint("give one of them"));
         }
         let mut store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = context.session(&store, &self.id)?;
         match &self.delete {
             Some(name) => self.forget(context, &mut store, &row, name),
             None if self.list => self.print(context, &store.checkpoints(row.id)?),

@@ -26,6 +26,8 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// What lists session ids cheaply: the newest ones, from the archive alone.
 const SESSIONS: &str = "sfs list -q -n 100 2>/dev/null";
+/// The same of the deleted ones.
+const DELETED: &str = "sfs list --deleted -q -n 100 2>/dev/null";
 
 impl Completions {
     pub(super) fn run(self, context: &Context) -> Result<()> {
@@ -45,18 +47,22 @@ impl Completions {
 
 /// What may stand in a place of the command line.
 enum Values {
-    Sessions,
+    /// Session ids, by the command that lists them.
+    Sessions(&'static str),
     Words(Vec<String>),
     /// A file, or what we can't guess: shells then offer files.
     Other,
 }
 
-/// By the name of an option or of an argument: they mean the same in all commands.
-fn values(name: &str) -> Values {
+/// By the name of an option or of an argument: most mean the same in all commands.
+fn values(command: &Definition, name: &str) -> Values {
     let words = |words: &[&str]| Values::Words(words.iter().map(|word| (*word).to_owned()).collect());
+    let tools = tools::ALL.iter().filter(|tool| name != "--in" || tool.writer().is_some());
     match name {
-        "id" | "ids" => Values::Sessions,
-        "--tool" | "--in" | "--from" => words(&tools::ALL.iter().map(|tool| tool.id()).collect::<Vec<_>>()),
+        "ids" if command.words == ["undelete"] => Values::Sessions(DELETED),
+        "id" | "ids" => Values::Sessions(SESSIONS),
+        "--tool" | "--in" => words(&tools.map(|tool| tool.id()).collect::<Vec<_>>()),
+        "--from" if command.words == ["import"] => words(&tools.map(|tool| tool.id()).collect::<Vec<_>>()),
         "shell" => words(&SHELLS),
         "key" => Values::Words(settings::keys().into_iter().map(|key| key.name).collect()),
         _ => Values::Other,
@@ -68,7 +74,7 @@ fn valued(command: &Definition) -> impl Iterator<Item = (Vec<String>, Values)> {
     let flags = command.flags().filter(|flag| value_of(flag).is_some());
     flags.map(|flag| {
         let short = flag.short.map(|short| format!("-{short}"));
-        (std::iter::once(flag.long.to_owned()).chain(short).collect(), values(flag.long))
+        (std::iter::once(flag.long.to_owned()).chain(short).collect(), values(command, flag.long))
     })
 }
 
@@ -122,7 +128,7 @@ _sfs() {{
             let patterns: Vec<String> = forms.iter().map(|form| format!("'{} {form}'", key(command))).collect();
             let reply = match values {
                 Values::Words(words) => format!("COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return", words.join(" ")),
-                Values::Sessions | Values::Other => "return".to_owned(),
+                Values::Sessions(_) | Values::Other => "return".to_owned(),
             };
             let _ = writeln!(script, "        {}) {reply} ;;", patterns.join(" | "));
         }
@@ -131,8 +137,8 @@ _sfs() {{
     for command in commands {
         let mut words = names(&subcommands(command));
         for positional in command.positionals() {
-            match values(positional.name) {
-                Values::Sessions => words.extend(["last $(", SESSIONS, ")"]),
+            match values(command, positional.name) {
+                Values::Sessions(list) => words.extend(["last $(", list, ")"]),
                 Values::Words(more) => words.push_str(&more.join(" ")),
                 Values::Other => {}
             }
@@ -188,7 +194,7 @@ _sfs() {{
             let patterns: Vec<String> = forms.iter().map(|form| format!("'{} {form}'", key(command))).collect();
             let reply = match values {
                 Values::Words(words) => format!("compadd -- {}", words.join(" ")),
-                Values::Sessions | Values::Other => "_files".to_owned(),
+                Values::Sessions(_) | Values::Other => "_files".to_owned(),
             };
             let _ = writeln!(script, "        ({}) {reply}; return ;;", patterns.join(" | "));
         }
@@ -204,8 +210,8 @@ _sfs() {{
     );
     for command in commands {
         for positional in command.positionals() {
-            let reply = match values(positional.name) {
-                Values::Sessions => format!("compadd -- last ${{(f)\"$({SESSIONS})\"}}"),
+            let reply = match values(command, positional.name) {
+                Values::Sessions(list) => format!("compadd -- last ${{(f)\"$({list})\"}}"),
                 Values::Words(words) => format!("compadd -- {}", words.join(" ")),
                 Values::Other => "_files".to_owned(),
             };
@@ -238,7 +244,7 @@ complete -c sfs -f
         paths = paths.join(" ")
     );
     let source = |values: Values| match values {
-        Values::Sessions => format!(" -x -a 'last ({SESSIONS})'"),
+        Values::Sessions(list) => format!(" -x -a 'last ({list})'"),
         Values::Words(words) => format!(" -x -a '{}'", words.join(" ")),
         Values::Other => " -r -F".to_owned(),
     };
@@ -249,13 +255,13 @@ complete -c sfs -f
         }
         for flag in command.flags() {
             let short = flag.short.map(|short| format!(" -s {short}")).unwrap_or_default();
-            let value = value_of(flag).map(|_| source(values(flag.long))).unwrap_or_default();
+            let value = value_of(flag).map(|_| source(values(command, flag.long))).unwrap_or_default();
             let about = quoted(&summary(flag.description), "fish");
             let _ = writeln!(script, "{at} -l {}{short}{value} -d {about}", flag.long.trim_start_matches('-'));
         }
         let _ = writeln!(script, "{at} -l help -d 'display usage information'");
         for positional in command.positionals() {
-            let value = source(values(positional.name)).replace(" -r -F", " -F").replace(" -x", " -f");
+            let value = source(values(command, positional.name)).replace(" -r -F", " -F").replace(" -x", " -f");
             let _ = writeln!(script, "{at}{value}");
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::store::{Among, Event, SessionRow, Store};
 use crate::sync::client::Account;
+use crate::tools::{self, Tool};
 use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
@@ -55,6 +56,8 @@ struct Outcome {
     json: Value,
 }
 
+const ELSEWHERE: &str = "note: a purge is of this machine: the server and your other devices keep their copies, hidden";
+
 impl Delete {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
@@ -73,6 +76,9 @@ impl Delete {
         tell(context, self.json, &outcomes?)?;
         if Account::of(&store).is_ok() {
             context.ui.note("note: on the server, links and shares of it work until the next `sfs push`");
+            if self.purge {
+                context.ui.note(ELSEWHERE);
+            }
         }
         Ok(())
     }
@@ -86,9 +92,12 @@ impl Delete {
         for row in rows {
             let title = export::title(row, &store.summary(row.id)?).unwrap_or_else(|| "(untitled)".into());
             context.ui.note(&format!("  {}  {}  {title}", row.public_id, ui::bytes(archived(store, row)?)));
-            for fork in store.forks(row)? {
-                context.ui.note(&format!("    its fork {} may lose its beginning", fork.public_id));
+            for fork in standing_on(store, row)? {
+                context.ui.note(&format!("    its fork {fork} may lose its beginning"));
             }
+        }
+        if Account::of(store).is_ok() {
+            context.ui.note(ELSEWHERE);
         }
         context.ui.note("Purge this for good? The tool's own files stay. Type yes:");
         let mut answer = String::new();
@@ -144,6 +153,7 @@ fn delete(store: &mut Store, row: &SessionRow) -> Result<Outcome> {
 }
 
 fn purge(store: &mut Store, row: &SessionRow) -> Result<Outcome> {
+    let forks = standing_on(store, row)?;
     let freed = capture::purge(store, row)?;
     let id = &row.public_id;
     let line = if row.purged_at.is_some() && freed.native_bytes == 0 {
@@ -153,9 +163,19 @@ fn purge(store: &mut Store, row: &SessionRow) -> Result<Outcome> {
         format!("{id} purged: {gone} are gone, {free} of the archive's file are free for new ones")
     };
     let result = if row.purged_at.is_some() { "unchanged" } else { "purged" };
+    let losers = forks.iter().map(|fork| format!("  its fork {fork} may have lost its beginning"));
+    let line = std::iter::once(line).chain(losers).collect::<Vec<_>>().join("\n");
     let json = json!({"id": id.as_str(), "result": result, "native_bytes": freed.native_bytes,
-        "freed_bytes": freed.bytes});
+        "freed_bytes": freed.bytes, "forks": forks});
     Ok(Outcome { line, json })
+}
+
+/// The forks that may have their beginning in this session only.
+fn standing_on(store: &Store, row: &SessionRow) -> Result<Vec<String>> {
+    if !tools::find(&row.tool).is_ok_and(Tool::forks_by_reference) {
+        return Ok(Vec::new());
+    }
+    Ok(store.forks(row)?.into_iter().map(|fork| fork.public_id.to_string()).collect())
 }
 
 fn undelete(store: &mut Store, row: &SessionRow) -> Result<Outcome> {

@@ -28,7 +28,8 @@ sfs export last --archive -o /tmp/copy")]
   markdown     the conversation for people; to stdout unless -o is given
   html         the whole session as one page for a browser; to stdout unless -o is given
   claude-code  one file in Claude Code's form
-  codex        one file in Codex's form")]
+  codex        one file in Codex's form
+  gemini       one file in Gemini CLI's form")]
 #[argh(note = "Secrets (keys, tokens, passwords; see sfs scan) are replaced in markdown and html unless --no-redact is
 given. sfs and native are exact copies; with --redact they are copies to hand on: sfs then comes without
 the original bytes, native is of no use to the tool.")]
@@ -66,7 +67,7 @@ impl Export {
                 .hint("--at and --branch go with --format markdown, html, claude-code, codex or gemini"));
         }
         let mut store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = context.session(&store, &self.id)?;
         let redaction = self.redaction(&mut store)?;
         self.write(context, &store, row.clone(), &redaction)?;
         tell(context, &redaction);

@@ -54,7 +54,7 @@ impl Fork {
         }
         let title = self.name.as_deref().map(label::title).transpose()?.flatten();
         let mut store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = super::indexed_session(&store, &self.id)?;
         let tool = match &self.tool {
             Some(name) => tools::find(name)?,
             None => tools::find(&row.tool).map_err(|_| export::unwritable(&row.tool, "fork", &row))?,

@@ -97,8 +97,10 @@ impl Import {
             let beside = capture.scan_folder(&path.with_extension(""))?;
             scan.changed.extend(beside.changed);
         }
+        let purged = capture.purged(path)?;
         let mut report = capture.files(scan.changed, &mut |_| {})?;
         report.errors.extend(scan.errors);
+        report.notes.extend(purged);
         capture.read_indexes()?;
         self.tell(context, &report)
     }

@@ -44,10 +44,10 @@ mod watch;
 mod web;
 
 use crate::capture;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::id::SessionId;
-use crate::store::{Event, Store};
+use crate::store::{Event, SessionRow, Store, Summary};
 use argh::{ArgsInfo, FromArgs};
 use std::ffi::OsString;
 use std::process::{ExitCode, Termination};
@@ -150,6 +150,12 @@ impl Context {
         Ok(())
     }
 
+    /// The session that a person means; says so where what is known of it may not be whole.
+    fn session(&self, store: &Store, words: &str) -> Result<SessionRow> {
+        self.tell_if_rebuilding(store)?;
+        store.resolve(words)
+    }
+
     /// Writes down what was done. What was done stays done where the archive can't be written, as on a full disk.
     fn audit<'a>(
         &self,
@@ -162,6 +168,16 @@ impl Context {
             self.ui.note(&format!("note: not in the audit log: {}", error.message()));
         }
     }
+}
+
+/// The session that a person wants to go on with: refused where an interrupted rebuild left it out of the index.
+fn indexed_session(store: &Store, words: &str) -> Result<SessionRow> {
+    let row = store.resolve(words)?;
+    if capture::is_rebuilding(store)? && store.summary(row.id)? == Summary::default() {
+        return Err(Error::failed(format!("session {} is not in the index, which is not whole", row.public_id))
+            .hint("sfs admin reindex --local"));
+    }
+    Ok(row)
 }
 
 /// Runs what `args` (without the program's name) say; `name` is what the program was called by.

@@ -38,7 +38,8 @@ pub(super) struct Move {
 
 impl Move {
     pub(super) fn run(self, context: &Context) -> Result<()> {
-        let to = existing_folder(&self.new)?;
+        let to =
+            existing_folder(&self.new).map_err(|error| error.hint("move the folder first, or give where it is now"))?;
         let mut store = context.open()?;
         let plans = self.plans(context, &mut store, &to)?;
         let (mut outcomes, mut failed) = (Vec::new(), 0);

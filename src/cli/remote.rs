@@ -49,6 +49,8 @@ enum Compared {
     NewerThere,
     /// It has more messages here.
     NewerHere,
+    /// It was here, and its bytes were dropped for good.
+    PurgedHere,
 }
 
 impl Compared {
@@ -58,6 +60,7 @@ impl Compared {
             Compared::Both => "both",
             Compared::NewerThere => "newer there",
             Compared::NewerHere => "newer here",
+            Compared::PurgedHere => "purged here",
         }
     }
 }
@@ -107,6 +110,7 @@ fn compared<'a>(store: &Store, there: &'a There) -> Result<Listed<'a>> {
     let here = SessionId::parse(&there.id).ok().map(|id| store.find_public(&id)).transpose()?.flatten();
     let place = match here {
         None => Compared::There,
+        Some(row) if row.purged_at.is_some() => Compared::PurgedHere,
         Some(row) => match store.summary(row.id)?.message_count.cmp(&there.message_count) {
             std::cmp::Ordering::Less => Compared::NewerThere,
             std::cmp::Ordering::Equal => Compared::Both,

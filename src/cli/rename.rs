@@ -29,7 +29,7 @@ impl Rename {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let title = label::title(&self.title)?;
         let mut store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = context.session(&store, &self.id)?;
         store.write(|store| {
             if store.set_title(row.id, title.as_deref())? {
                 // Not the title itself: it must not outlive a purge.

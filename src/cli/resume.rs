@@ -63,7 +63,7 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let mut store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = super::indexed_session(&store, &self.id)?;
         let tool = match &self.tool {
             Some(name) => tools::find(name)?,
             None => tools::find(&row.tool).map_err(|_| export::unwritable(&row.tool, "resume", &row))?,
@@ -109,11 +109,13 @@ impl Resume {
             (How::Written, false) => format!("Written for {tool} as {}.", resumed.native_id),
             (How::Written, true) => format!("Would be written for {tool}:"),
         };
+        if self.dry_run {
+            // What is asked for is the answer.
+            context.ui.line(&ui::printable(&done))?;
+            return ui::ledger_lines(&resumed.ledger).iter().try_for_each(|line| context.ui.line(line));
+        }
         context.ui.note(&done);
         context.ui.ledger(&resumed.ledger);
-        if self.dry_run {
-            return Ok(());
-        }
         for file in &resumed.files {
             context.ui.note(&format!("  wrote {}", context.home.short(file)));
         }

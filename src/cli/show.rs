@@ -50,7 +50,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(self, context: &Context) -> Result<()> {
         let store = context.open()?;
-        let row = store.resolve(&self.id)?;
+        let row = context.session(&store, &self.id)?;
         let summary = store.summary(row.id)?;
         if self.json {
             return self.print_json(context, &store, &row, &summary);

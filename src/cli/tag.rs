@@ -74,12 +74,12 @@ impl Tag {
         let mut store = context.open()?;
         match self.command {
             TagCommand::Add(Add { id, tags, json }) => {
-                let row = store.resolve(&id)?;
+                let row = context.session(&store, &id)?;
                 add(&mut store, &row, &parse(&tags)?)?;
                 tell(context, &store, &row, json)
             }
             TagCommand::Remove(Remove { id, tags, json }) => {
-                let row = store.resolve(&id)?;
+                let row = context.session(&store, &id)?;
                 remove(&mut store, &row, &parse(&tags)?)?;
                 tell(context, &store, &row, json)
             }

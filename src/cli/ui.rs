@@ -145,18 +145,28 @@ impl Ui {
 
     /// A ledger as a person reads it.
     pub fn ledger(&self, ledger: &Ledger) {
-        for (name, entries) in [
-            ("kept", &ledger.kept),
-            ("mapped", &ledger.mapped),
-            ("degraded", &ledger.degraded),
-            ("dropped", &ledger.dropped),
-        ] {
-            for entry in entries {
-                let detail = if entry.detail.is_empty() { String::new() } else { format!("  ({})", entry.detail) };
-                self.note(&format!("  {name:<9}{:>6}  {}{detail}", entry.count, entry.what));
-            }
+        for line in ledger_lines(ledger) {
+            self.note(&line);
         }
     }
+}
+
+/// A ledger as people read it.
+pub fn ledger_lines(ledger: &Ledger) -> Vec<String> {
+    let fates = [
+        ("kept", &ledger.kept),
+        ("mapped", &ledger.mapped),
+        ("degraded", &ledger.degraded),
+        ("dropped", &ledger.dropped),
+    ];
+    let mut lines = Vec::new();
+    for (name, entries) in fates {
+        for entry in entries {
+            let detail = if entry.detail.is_empty() { String::new() } else { format!("  ({})", entry.detail) };
+            lines.push(printable(&format!("  {name:<9}{:>6}  {}{detail}", entry.count, entry.what)));
+        }
+    }
+    lines
 }
 
 impl Default for Ui {

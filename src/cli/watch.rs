@@ -28,7 +28,7 @@ const EVERY: Duration = Duration::from_millis(250);
 sfs watch --tool codex --json
 sfs watch --count 1")]
 pub(super) struct Watch {
-    /// only this tool: claude-code, codex or gemini
+    /// only this tool: claude-code, codex, gemini or cursor
     #[argh(option)]
     tool: Option<String>,
     /// end after so many captures

@@ -15,7 +15,7 @@ use crate::settings;
 use crate::store::Store;
 use crate::tools::database::Depth;
 use crate::tools::{self, Tool};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,6 +43,8 @@ struct Work {
     everything: bool,
     /// Why the newest scan or capture failed.
     error: Option<String>,
+    /// What the newest scan could not read; each is logged once.
+    unread: BTreeSet<String>,
     /// The person does not want it captured; looked up at every scan of everything.
     off: bool,
 }
@@ -97,6 +99,7 @@ impl<'a> Engine<'a> {
             backlog: VecDeque::new(),
             everything: false,
             error: None,
+            unread: BTreeSet::new(),
             off: false,
         };
         let mut engine = Engine {
@@ -174,7 +177,7 @@ impl<'a> Engine<'a> {
         if self.safety_at <= now || self.slept(now) {
             self.scan_everything();
         } else if self.poll_at.is_some_and(|at| at <= now) {
-            self.poll();
+            self.poll(now);
         }
         self.clocks = (now, SystemTime::now());
         if self.retry.is_none_or(|retry| retry.at <= now) {
@@ -241,13 +244,22 @@ impl<'a> Engine<'a> {
         self.rest_at = Some(now + REST_AFTER);
     }
 
-    fn poll(&mut self) {
-        for tool in 0..self.works.len() {
-            if self.watch.state(tool).0 == State::Polling {
-                self.scan(tool);
+    fn poll(&mut self, now: Instant) {
+        self.poll_at = None;
+        let polled: Vec<usize> =
+            (0..self.works.len()).filter(|tool| self.watch.state(*tool).0 == State::Polling).collect();
+        if self.watch.is_refused() {
+            for change in self.watch.renew() {
+                if let Change::Look(tool, item) = change
+                    && !polled.contains(&tool)
+                {
+                    self.touch(tool, item, now);
+                }
             }
         }
-        self.poll_at = None;
+        for tool in polled {
+            self.scan(tool);
+        }
     }
 
     fn scan(&mut self, tool: usize) {
@@ -274,6 +286,7 @@ impl<'a> Engine<'a> {
                     work.pending.touch(Item::Gone(path), now);
                 }
                 work.pending.touch(Item::Indexes, now);
+                work.unread.retain(|text| scan.errors.iter().any(|(_, error)| error.message() == *text));
                 self.note_errors(tool, scan.errors);
             }
             Err(error) => self.fail(tool, &error),
@@ -413,7 +426,11 @@ impl<'a> Engine<'a> {
     /// A folder can't be read; the others can.
     fn note_errors(&mut self, tool: usize, errors: Vec<(PathBuf, Error)>) {
         for (_, error) in errors {
-            self.fail(tool, &error);
+            if self.works[tool].unread.insert(error.message()) {
+                self.fail(tool, &error);
+            } else {
+                self.works[tool].error = Some(error.message());
+            }
         }
     }
 

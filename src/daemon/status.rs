@@ -20,10 +20,9 @@ pub enum State {
     Watching,
     /// The tool has no sessions yet; its folder is waited for.
     Waiting,
-    /// The system can't tell changes: the folders are looked at every few seconds.
+    /// The system can't tell all changes: the folders are looked at every few seconds.
+    #[serde(alias = "failed")]
     Polling,
-    /// The folders can't be read.
-    Failed,
     /// The setting `capture.<tool>` is false.
     Off,
     /// No daemon runs.
@@ -37,7 +36,6 @@ impl State {
             State::Watching => "watching",
             State::Waiting => "waiting",
             State::Polling => "polling",
-            State::Failed => "failed",
             State::Off => "off",
             State::Stopped => "stopped",
         }

@@ -43,7 +43,8 @@ struct Territory {
 
 enum Trouble {
     TooMany,
-    Failed(String),
+    /// A folder can't be watched, such as one that may not be read. The system then stops in the middle of its siblings.
+    Refused(String),
 }
 
 /// Inode and device: a folder that was replaced by another under the same name has to be watched anew.
@@ -223,12 +224,17 @@ impl Watch {
         changes
     }
 
+    /// True where a folder could not be watched that may be mended at any time. The system's limits are not asked so often.
+    pub(super) fn is_refused(&self) -> bool {
+        self.territories.iter().any(|territory| matches!(territory.trouble, Some(Trouble::Refused(_))))
+    }
+
     /// How the tool with this number is watched, and what is wrong.
     pub(super) fn state(&self, tool: usize) -> (State, Option<String>) {
         let Some(territory) = self.territories.get(tool) else { return (State::Waiting, None) };
         match &territory.trouble {
             Some(Trouble::TooMany) => (State::Polling, Some(TOO_MANY.to_owned())),
-            Some(Trouble::Failed(why)) => (State::Failed, Some(why.clone())),
+            Some(Trouble::Refused(why)) => (State::Polling, Some(why.clone())),
             None if territory.folders.iter().any(|(_, actual)| self.watched.contains_key(actual)) => {
                 (State::Watching, None)
             }
@@ -281,7 +287,11 @@ impl Trouble {
             return Trouble::TooMany;
         }
         let why = if let ErrorKind::Io(error) = &error.kind { error.to_string() } else { error.to_string() };
-        Trouble::Failed(format!("its folder can't be watched: {why}"))
+        let place = error.paths.first().map_or_else(|| "its folder".to_owned(), |path| path.display().to_string());
+        Trouble::Refused(format!(
+            "{place} can't be watched ({why}), so this tool is looked at every few seconds; make it yours to read with \
+             chmod or chown"
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions: what they are called, what a person says of them, and the list.
 
 use super::Store;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params, params_from_iter};
@@ -293,6 +293,11 @@ impl Conditions {
     }
 }
 
+fn was_purged(row: &SessionRow) -> Error {
+    Error::not_found(format!("session {} was purged: nothing of it is here any more", row.public_id))
+        .hint(format!("sfs audit --session {}", row.public_id))
+}
+
 impl Store {
     /// The row of the session that `tool` calls `native_id`, made if it is new.
     pub fn ensure_session(&mut self, tool: &str, native_id: &str) -> Result<SessionRow> {
@@ -405,14 +410,22 @@ impl Store {
 
     /// Finds the one session that a person means: `last`, an id, an unambiguous prefix of one (four characters after
     /// `ses_`, which may be left out), or the tool's own id. Deleted sessions are found by their whole id only, purged ones
-    /// not at all.
+    /// not at all; where a prefix means none but one of them, that is said.
     pub fn resolve(&self, words: &str) -> Result<SessionRow> {
-        let row = self.resolve_among(words, Among::Visible)?;
-        if row.purged_at.is_none() {
-            return Ok(row);
+        let error = match self.resolve_among(words, Among::Visible) {
+            Ok(row) if row.purged_at.is_none() => return Ok(row),
+            Ok(row) => return Err(was_purged(&row)),
+            Err(error) => error,
+        };
+        if error.kind() != Kind::NotFound || words == "last" {
+            return Err(error);
         }
-        Err(Error::not_found(format!("session {} was purged: nothing of it is here any more", row.public_id))
-            .hint(format!("sfs audit --session {}", row.public_id)))
+        match self.resolve_among(words, Among::Deleted) {
+            Ok(row) if row.purged_at.is_some() => Err(was_purged(&row)),
+            Ok(row) => Err(Error::not_found(format!("session {} is deleted", row.public_id))
+                .hint(format!("sfs undelete {}", row.public_id))),
+            Err(_) => Err(error),
+        }
     }
 
     /// The same, but a prefix also finds what `among` allows.

@@ -143,6 +143,10 @@ pub trait Tool: Sync {
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>>;
     /// How sessions are written for this tool; `None` where it can only be captured.
     fn writer(&self) -> Option<&dyn Writer>;
+    /// True where a fork may only name the beginning of the session that it was made from, instead of holding it.
+    fn forks_by_reference(&self) -> bool {
+        false
+    }
     /// How its files and lists name a session's project; `None` where they do not.
     fn mover(&self) -> Option<&dyn Mover> {
         None

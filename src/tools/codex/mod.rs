@@ -105,6 +105,10 @@ impl Tool for Codex {
         conversation::live(source)
     }
 
+    fn forks_by_reference(&self) -> bool {
+        true
+    }
+
     fn writer(&self) -> Option<&dyn Writer> {
         Some(&writer::CodexWriter)
     }
