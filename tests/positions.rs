@@ -303,6 +303,25 @@ fn an_export_can_be_of_a_position() {
     ");
 }
 
+/// As a resume of it is.
+#[test]
+fn an_export_of_a_position_with_nothing_there_is_an_error() {
+    let home = TestHome::with(&["codex/shell"]);
+    let (path, bytes) =
+        files_below(home.path()).into_iter().find(|(path, _)| path.to_string_lossy().contains("rollout-")).unwrap();
+    let file = home.path().join(path);
+    let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    write(&file, &bytes[..first]);
+    import(&home);
+    home.json(&["checkpoint", "last", "--name", "nothing", "--json"]);
+    write(&file, &bytes);
+    import(&home);
+    for format in ["markdown", "html", "claude-code"] {
+        let run = home.sfs(&["export", "last", "--format", format, "-o", "out", "--at", "nothing"]);
+        assert!(run.code == Some(1) && run.stderr.contains("holds nothing"), "{format}: {run}");
+    }
+}
+
 #[test]
 fn a_budget_leaves_the_middle_out_and_says_so() {
     let home = home_with_a_long_session(20, 2000);

@@ -1,12 +1,12 @@
 //! Which part of a session's live conversation is wanted, and that part.
 
 use super::branch;
-use super::position::Position;
+use super::position::{self, Position};
 use super::source::ArchivedSession;
 use crate::error::{Error, Result};
 use crate::model::budget::{self, Survey};
 use crate::model::conversation::Conversation;
-use crate::model::portion::{self, Messages};
+use crate::model::portion::Messages;
 use crate::store::{SessionRow, Store};
 
 /// What a person asked for; nothing means all of it.
@@ -53,7 +53,7 @@ impl Selection {
     /// The part of the conversation of `source`, which [`Selection::open`] gave.
     pub(super) fn conversation<'a>(&self, source: &'a ArchivedSession<'_>) -> Result<Selected<'a>> {
         let start = match &self.from {
-            Some(words) => portion::start_of(source.conversation()?.messages, words)?,
+            Some(words) => position::start_of(source, words)?,
             None => 0,
         };
         let mut conversation = source.conversation()?;
