@@ -84,7 +84,9 @@ impl Selected<'_> {
                 .hint(format!("--budget {least}, or more"))
         })?;
         let mut missing = Counts::default();
-        plan.gaps.iter().for_each(|gap| missing.add_all(&gap.pieces));
+        for gap in &plan.gaps {
+            missing.add_all(&gap.pieces);
+        }
         (self.trimmed, self.notes) = (plan.trimmed, plan.gaps.len() as u64);
         let why = "left out to fit into the budget; a note stands for them";
         self.conversation.left_out.extend(missing.left_out(why));

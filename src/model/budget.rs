@@ -260,7 +260,9 @@ fn gaps(weights: &[Weight], kept: &[bool]) -> Vec<Gap> {
             continue;
         }
         let mut pieces = Counts::default();
-        missing.iter().for_each(|weight| pieces.add_all(&weight.pieces));
+        for weight in missing {
+            pieces.add_all(&weight.pieces);
+        }
         let times = || missing.iter().filter_map(|weight| weight.at);
         gaps.push(Gap {
             steps,

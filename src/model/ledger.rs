@@ -184,7 +184,9 @@ pub struct Counts([u32; What::ALL.len()]);
 impl Counts {
     /// Counts the pieces of `message`.
     pub fn add(&mut self, message: &Message) {
-        pieces(message).into_iter().for_each(|what| self.add_many(what, 1));
+        for what in pieces(message) {
+            self.add_many(what, 1);
+        }
     }
 
     /// Counts `count` pieces of a kind.
@@ -194,7 +196,9 @@ impl Counts {
 
     /// Counts what `other` counted too.
     pub fn add_all(&mut self, other: &Counts) {
-        self.0.iter_mut().zip(other.0).for_each(|(own, other)| *own += other);
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own += other;
+        }
     }
 
     /// The entries for what was left out because of `why`.
