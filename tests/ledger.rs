@@ -326,7 +326,8 @@ fn problems_of_part(store: &Store, row: &SessionRow, selection: &Selection) -> V
             equal(what, held.get(what).copied().unwrap_or_default(), counted);
         }
         let written = FileSource::of(*to, &plan.native_id, "main", format_of(*to), &bytes);
-        let text: String = live(&written).unwrap().iter().map(|message| format!("{:?}", message.content)).collect();
+        let contents: Vec<Vec<Block>> = live(&written).unwrap().into_iter().map(|message| message.content).collect();
+        let text = format!("{contents:?}");
         equal("notes", text.matches("[Left out here so that").count() as u64, total(&[degraded], "notes"));
         let trimmed = degraded.iter().filter(|entry| entry.detail == "trimmed to fit into the budget");
         equal("trimmed", text.matches("of this output left out;").count() as u64, trimmed.map(|e| e.count).sum());

@@ -254,7 +254,7 @@ fn outcome(store: &Store, row: &SessionRow, selection: &Selection) -> Result<Led
     let about = ArchivedSession::open(store, row.clone()).unwrap().about(&store.summary(row.id).unwrap());
     let plan = writer.plan(&about, &target).unwrap();
     let job = Job { session: row, selection, writer, plan: &plan, target: &target };
-    job.write(store, &mut std::io::sink()).map(|written| written.ledger).map_err(|error| error.message().to_owned())
+    job.write(store, &mut std::io::sink()).map(|written| written.ledger).map_err(|error| error.message().clone())
 }
 
 /// Every id that is shown names a position, or it is said why it names none.
