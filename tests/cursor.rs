@@ -6,7 +6,7 @@ use crate::support::home::TestHome;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use sessionfs::export::{self, ArchivedSession};
+use sessionfs::export::{self, ArchivedSession, Selection};
 use sessionfs::home::Home;
 use sessionfs::model::message::{Block, ImageKind, Message, Role};
 use sessionfs::store::{ChunkCache, Store};
@@ -465,6 +465,43 @@ fn a_cursor_session_is_continued_in_another_tool_only() {
       degraded      4  thinking  (shown but not sent to the model)
       dropped       1  thinking  (only its maker can read it)
     ");
+}
+
+/// The order of the rows is not that of the conversation: the composer's row tells it, and may stand anywhere.
+#[test]
+fn a_position_is_a_place_in_the_conversation_and_not_among_the_rows() {
+    let mut count = 0;
+    for case in Cursor::cases() {
+        let home = TestHome::new();
+        let cursor = Cursor::install(home.path(), &case);
+        home.sfs(&["import"]);
+        let store = store(&home);
+        for session in cursor.expected["sessions"].as_array().unwrap() {
+            let Some(row) = store.find_native("cursor", session["id"].as_str().unwrap()).unwrap() else { continue };
+            let all = live(&store, &row.native_id);
+            for (place, message) in all.iter().enumerate() {
+                let at = Selection { at: Some(message.id.clone()), ..Selection::default() };
+                let cut = at.open(&store, &row).unwrap();
+                let cut: Vec<Message> = cut.conversation().unwrap().messages.map(|message| message.unwrap()).collect();
+                let (up_to, behind) = cut.split_at(place + 1);
+                assert_eq!(texts(up_to), texts(&all[..=place]), "{case}: {}", message.id);
+                assert!(behind.iter().all(|message| message.role == Role::Tool), "{case}: {}", message.id);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count} positions only");
+    let home = TestHome::new();
+    Cursor::install(home.path(), "order_orphans");
+    home.sfs(&["import"]);
+    let id = "7883d270-0623-56bc-9300-9612e0006d8a";
+    let third = live(&store(&home), id)[2].id.clone();
+    for format in ["markdown", "html"] {
+        let text = home.sfs(&["export", id, "--format", format, "--at", &third]).stdout;
+        assert!(text.contains("q1") && !text.contains("a1") && !text.contains("q2"), "{text}");
+    }
+    let run = home.sfs(&["resume", id, "--in", "codex", "--no-launch", "--at", &third]);
+    assert_eq!(run.code, Some(0), "{run}");
 }
 
 #[test]

@@ -6,12 +6,16 @@
 //! itself.
 
 use crate::support::file_source::FileSource;
+use crate::support::home::TestHome;
+use crate::support::written::{claude_file, claude_line, id, import, write};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sessionfs::export::{ArchivedSession, Job, Selection};
 use sessionfs::home::Home;
 use sessionfs::model::conversation::{About, Conversation};
 use sessionfs::model::ledger::{Entry, Ledger};
 use sessionfs::model::message::{Block, ImageKind, ImageSource, Message, Role, raw};
+use sessionfs::store::{Filter, SessionRow, Store};
 use sessionfs::tools::{self, Format, Source, StreamInfo, Target, Tool};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -294,6 +298,108 @@ fn block() -> impl Strategy<Value = Block> {
         1 => text.prop_map(|text| Block::Summary { text, through: None }),
         1 => Just(Block::Other(raw(&json!({"type": "strange"})))),
     ]
+}
+
+/// What is wrong with the ledger of a part of an archived session, for every tool: the pieces have to be those of the source
+/// as it was at the position, and nothing but notes is put in.
+fn problems_of_part(store: &Store, row: &SessionRow, selection: &Selection) -> Vec<String> {
+    let mut found = Vec::new();
+    let Ok(source) = selection.open(store, row) else { return found };
+    let Ok(messages) = source.conversation().unwrap().messages.collect::<Result<Vec<_>, _>>() else { return found };
+    let (held, _) = census(&messages);
+    let about = source.about(&store.summary(row.id).unwrap());
+    for to in tools::ALL.iter().filter(|tool| tool.writer().is_some()) {
+        let (writer, target) = (to.writer().unwrap(), target());
+        let plan = writer.plan(&about, &target).unwrap();
+        let job = Job { session: row, selection, writer, plan: &plan, target: &target };
+        let mut bytes = Vec::new();
+        // What does not fit is refused.
+        let Ok(written) = job.write(store, &mut bytes) else { continue };
+        let Ledger { kept, mapped, degraded, dropped } = &written.ledger;
+        let mut equal = |what: &str, expected: u64, actual: u64| {
+            if expected != actual {
+                found.push(format!("{selection:?} → {}: {expected} {what}, {actual} in the ledger", to.id()));
+            }
+        };
+        for what in PIECES {
+            let counted = total(&[kept, mapped, degraded, dropped], what);
+            equal(what, held.get(what).copied().unwrap_or_default(), counted);
+        }
+        let written = FileSource::of(*to, &plan.native_id, "main", format_of(*to), &bytes);
+        let contents: Vec<Vec<Block>> = live(&written).unwrap().into_iter().map(|message| message.content).collect();
+        let text = format!("{contents:?}");
+        equal("notes", text.matches("[Left out here so that").count() as u64, total(&[degraded], "notes"));
+        let trimmed = degraded.iter().filter(|entry| entry.detail == "trimmed to fit into the budget");
+        equal("trimmed", text.matches("of this output left out;").count() as u64, trimmed.map(|e| e.count).sum());
+    }
+    found
+}
+
+/// The session's parts: what fits into budgets, and what begins or ends at each of its messages.
+fn parts(store: &Store, row: &SessionRow) -> Vec<Selection> {
+    let source = ArchivedSession::open(store, row.clone()).unwrap();
+    let ids = source.conversation().unwrap().messages.map(|message| message.unwrap().id);
+    let ids: Vec<String> = ids.collect();
+    let step = ids.len().div_ceil(12).max(1);
+    let budgets = [200, 400, 800, 1_600, 3_200].map(Some);
+    let mut parts: Vec<Selection> =
+        budgets.iter().map(|budget| Selection { budget: *budget, ..Selection::default() }).collect();
+    for (n, id) in ids.iter().enumerate().step_by(step) {
+        let (at, from, budget) = (Some(id.clone()), Some(id.clone()), budgets[n % budgets.len()]);
+        parts.push(Selection { at: at.clone(), ..Selection::default() });
+        parts.push(Selection { from: from.clone(), ..Selection::default() });
+        parts.push(Selection { at, budget, ..Selection::default() });
+        parts.push(Selection { from, budget, ..Selection::default() });
+    }
+    parts
+}
+
+#[test]
+fn nothing_of_a_part_is_unaccounted_for() {
+    let (mut found, mut checked) = (Vec::new(), 0);
+    let cases = [
+        "claude/agent",
+        "claude/i_compact",
+        "claude/long",
+        "claude/readpng",
+        "claude/thinktool",
+        "codex/codemode_openai",
+        "codex/image",
+        "codex/shell",
+        "gemini/image",
+        "gemini/tools",
+    ];
+    for case in cases {
+        let home = TestHome::with(&[case]);
+        let lines =
+            (0..16).map(|n| claude_line(&id(1), n, "user", "")).zip(0..).map(|(mut line, n): (Value, usize)| {
+                let call = format!("call_{}", n / 4);
+                let output = format!("out {}", "word ".repeat(100 * n));
+                let (role, content) = match n % 4 {
+                    0 => ("user", json!(format!("Question {n}"))),
+                    1 => (
+                        "assistant",
+                        json!([{"type": "tool_use", "id": call, "name": "Bash", "input": {"command": "x"}}]),
+                    ),
+                    2 => ("user", json!([{"type": "tool_result", "tool_use_id": call, "content": output}])),
+                    _ => ("assistant", json!([{"type": "text", "text": "an answer"}])),
+                };
+                line["type"] = json!(role);
+                line["message"] = json!({"role": role, "content": content, "id": format!("msg_{n}")});
+                format!("{line}\n")
+            });
+        write(&claude_file(&home, &id(1)), lines.collect::<String>());
+        import(&home);
+        let store = Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap();
+        for (row, _) in store.list(&Filter::default()).unwrap() {
+            for part in parts(&store, &row) {
+                found.extend(problems_of_part(&store, &row, &part).into_iter().map(|fault| format!("{case}: {fault}")));
+                checked += 1;
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(checked > 300, "{checked} parts only");
 }
 
 fn message() -> impl Strategy<Value = Message> {

@@ -9,10 +9,16 @@ use crate::support::written::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sessionfs::export::{self, ArchivedSession, Job, Selection};
+use sessionfs::home::Home;
 use sessionfs::model::budget::{self, Survey, estimate};
 use sessionfs::model::conversation::{Step, steps};
+use sessionfs::model::ledger::Ledger;
 use sessionfs::model::message::{Block, Message, Role, wrap_input};
+use sessionfs::store::{Filter, SessionRow, Store};
+use sessionfs::tools::{self, Target};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 const TOOLS: [(Client, &str); 3] =
@@ -228,6 +234,70 @@ fn a_position_may_lie_within_a_line() {
     assert_eq!(said(&home, cut["native_id"].as_str().unwrap()), all.lines().next().unwrap());
 }
 
+/// Every message of the archive's only session: its id, and whether it is a sub-agent's.
+fn told(store: &Store, row: &SessionRow) -> Vec<(String, bool)> {
+    let mut told = Vec::new();
+    let session = ArchivedSession::open(store, row.clone()).unwrap();
+    let collect = &mut |message: Message| {
+        told.push((message.id, message.is_sidechain));
+        Ok(ControlFlow::Continue(()))
+    };
+    export::for_each_message(&session, true, collect).unwrap();
+    told
+}
+
+/// What a resume of `selection` in Codex would say.
+fn outcome(store: &Store, row: &SessionRow, selection: &Selection) -> Result<Ledger, String> {
+    let home = Home::at(Path::new("/home/dev"), Path::new("/home/dev/.sessionfs"));
+    let target = Target { home, cwd: "/home/dev".into(), native_id: None, now: jiff::Timestamp::UNIX_EPOCH };
+    let writer = tools::find("codex").unwrap().writer().unwrap();
+    let about = ArchivedSession::open(store, row.clone()).unwrap().about(&store.summary(row.id).unwrap());
+    let plan = writer.plan(&about, &target).unwrap();
+    let job = Job { session: row, selection, writer, plan: &plan, target: &target };
+    job.write(store, &mut std::io::sink()).map(|written| written.ledger).map_err(|error| error.message().clone())
+}
+
+/// Every id that is shown names a position, or it is said why it names none.
+#[test]
+fn every_message_that_is_shown_can_be_named() {
+    let cases = [
+        ("claude/i_compact", "stands before a compaction"),
+        ("claude/i_rewind", "on a branch that was abandoned"),
+        ("claude/v2.0.77-sub", "is a sub-agent's"),
+        ("codex/agent", "is a sub-agent's"),
+        ("codex/codemode_openai", ""),
+        ("gemini/interactive_compress", "stands before a compaction"),
+        ("gemini/interactive_rewind", "on a branch that was abandoned"),
+        ("gemini/subagent", "is a sub-agent's"),
+        ("gemini/tools", ""),
+        ("gemini/v0.24_tools", ""),
+    ];
+    for (case, reason) in cases {
+        let home = captured(case);
+        let store = Store::open(&Home::at(home.path(), &home.path().join(".sessionfs"))).unwrap();
+        let mut reasons = BTreeSet::new();
+        for (row, _) in store.list(&Filter::default()).unwrap() {
+            for (id, is_sidechain) in told(&store, &row) {
+                let at = Selection { at: Some(id.clone()), ..Selection::default() };
+                let from = Selection { from: Some(id.clone()), ..Selection::default() };
+                for (selection, option) in [(at, "--at"), (from, "--from")] {
+                    match outcome(&store, &row, &selection) {
+                        Ok(_) => assert!(!is_sidechain, "{case} {option} {id}"),
+                        // Up to there it is the harness that speaks, and the target's client says its own.
+                        Err(error) if error.ends_with("holds nothing to resume") && option == "--at" => {}
+                        Err(error) => {
+                            assert!(error.starts_with(&format!("message {id} ")), "{case} {option}: {error}");
+                            reasons.insert(error.replace(&format!("message {id} "), ""));
+                        }
+                    }
+                }
+            }
+        }
+        let has_reason = reasons.iter().any(|said| said.contains(reason));
+        assert!(if reason.is_empty() { reasons.is_empty() } else { has_reason }, "{case}: {reasons:?}");
+    }
+}
+
 #[test]
 fn a_message_is_named_by_the_beginning_of_its_id() {
     let (home, _) = home_with_a_session();
@@ -263,7 +333,9 @@ fn what_begins_in_the_middle_begins_with_a_prompt() {
     Answer 2
     ");
     let dropped = &part["ledger"]["dropped"];
-    assert_eq!(dropped, &json!([{"what": "messages", "count": 4, "detail": "before the message of --from"}]));
+    let detail = "before the message of --from";
+    let of_a_turn = ["assistant messages", "tool calls", "tool results", "user messages"];
+    assert_eq!(dropped, &json!(of_a_turn.map(|what| json!({"what": what, "count": 1, "detail": detail}))));
 }
 
 /// In its own tool too, whose file is left alone.
@@ -301,6 +373,25 @@ fn an_export_can_be_of_a_position() {
     hint: --at and --branch go with --format markdown, html, claude-code, codex or gemini
     ---- exit Some(2)
     ");
+}
+
+/// As a resume of it is.
+#[test]
+fn an_export_of_a_position_with_nothing_there_is_an_error() {
+    let home = TestHome::with(&["codex/shell"]);
+    let (path, bytes) =
+        files_below(home.path()).into_iter().find(|(path, _)| path.to_string_lossy().contains("rollout-")).unwrap();
+    let file = home.path().join(path);
+    let first = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    write(&file, &bytes[..first]);
+    import(&home);
+    home.json(&["checkpoint", "last", "--name", "nothing", "--json"]);
+    write(&file, &bytes);
+    import(&home);
+    for format in ["markdown", "html", "claude-code"] {
+        let run = home.sfs(&["export", "last", "--format", format, "-o", "out", "--at", "nothing"]);
+        assert!(run.code == Some(1) && run.stderr.contains("holds nothing"), "{format}: {run}");
+    }
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn who_said_it() {
 // What is not found, or not twice.
 
 #[test]
-fn copies_are_told_once_and_inherited_history_not_at_all() {
+fn copies_are_told_once() {
     let home = saying(&["the only zebra", "an answer"]);
     let hits = |args: &[&str]| home.json(&[&["search", "--json"], args].concat()).as_array().unwrap().len();
     let file = claude_file(&home, &id(1));
@@ -160,6 +160,82 @@ fn copies_are_told_once_and_inherited_history_not_at_all() {
     assert!(resumed["files"].is_array(), "{resumed}");
     import(&home);
     assert_eq!((hits(&["zebra"]), hits(&["-F", "ebra"])), (1, 1));
+    assert_eq!(home.json(&["search", "zebra", "--json"])[0]["tool"], "claude-code", "the original");
+    assert_eq!(home.json(&["search", "-F", "zebra", "--json"])[0]["tool"], "claude-code", "the original");
+}
+
+/// A session that says `zebra` and calls a tool whose output says `okapi`, its continuation in Codex, and a fork of it.
+fn continued_and_forked() -> (TestHome, String, String) {
+    let home = TestHome::new();
+    let mut lines = String::new();
+    let call = json!([{"type": "tool_use", "id": "call_1", "name": "Bash", "input": {"command": "list"}}]);
+    let result = json!([{"type": "tool_result", "tool_use_id": "call_1", "content": "an okapi of many"}]);
+    let contents = [json!("the only zebra"), call, result, json!([{"type": "text", "text": "an answer"}])];
+    for ((n, content), role) in (0..).zip(contents).zip(["user", "assistant", "user", "assistant"]) {
+        let mut line = claude_line(&id(1), n, role, "");
+        line["message"]["content"] = content;
+        writeln!(lines, "{line}").unwrap();
+    }
+    write(&claude_file(&home, &id(1)), lines);
+    import(&home);
+    let resumed = home.json(&["resume", &id(1), "--in", "codex", "--no-launch", "--json", "--project", "."]);
+    import(&home);
+    let forked = home.json(&["fork", &id(1), "--in", "gemini", "--project", ".", "--json"]);
+    let name = |answer: &Value| answer["native_id"].as_str().unwrap().to_owned();
+    let (continued, forked) = (name(&resumed), name(&forked));
+    (home, continued, forked)
+}
+
+/// Copies stand for the original wherever that is not found.
+#[test]
+fn what_a_session_inherited_is_found_in_it() {
+    let (home, continued, forked) = continued_and_forked();
+    for words in ["zebra", "okapi"] {
+        assert_eq!(found(&home, &[words]).len(), 1, "{words}: told once");
+        assert_eq!(found(&home, &["-F", words]).len(), 1, "{words}: told once");
+        assert_eq!(found(&home, &["--tool", "codex", words]).len(), 1, "{words}");
+        for session in [&continued, &forked] {
+            assert_eq!(found(&home, &["--session", session, words]).len(), 1, "{words} in {session}");
+            assert_eq!(found(&home, &["--session", session, "-F", words]).len(), 1, "{words} in {session}");
+        }
+    }
+    let other = TestHome::new();
+    assert_eq!(home.sfs(&["export", &continued, "-o", "."]).code, Some(0));
+    let name = home.json(&["show", &continued, "--json"])["id"].as_str().unwrap().to_owned();
+    let folder = home.path().join(format!("{name}.sfs"));
+    assert_eq!(other.sfs(&["import", folder.to_str().unwrap()]).code, Some(0));
+    assert_eq!(found(&other, &["zebra"]).len(), 1, "where the original never was");
+    assert_eq!(found(&other, &["-F", "okapi"]).len(), 1, "where the original never was");
+    for how in [&["delete", "--yes"][..], &["delete", "--purge", "--yes"]] {
+        assert_eq!(home.sfs(&[how, &[&id(1)]].concat()).code, Some(0));
+        for words in ["zebra", "okapi"] {
+            assert_eq!(found(&home, &[words]).len(), 1, "{words}: one copy stands for it");
+            assert_eq!(found(&home, &["-F", words]).len(), 1, "{words}: one copy stands for it");
+        }
+        home.sfs(&["undelete", &id(1)]);
+    }
+}
+
+/// As an older version left the index: without the text of what was inherited.
+#[test]
+fn an_index_with_less_in_it_is_made_anew() {
+    let (home, continued, _) = continued_and_forked();
+    let archive = rusqlite::Connection::open(home.path().join(".sessionfs/archive.db")).unwrap();
+    archive
+        .execute_batch(
+            "DELETE FROM message_text WHERE rowid IN (SELECT id FROM message WHERE flags & 4 <> 0);
+             DELETE FROM setting WHERE key = 'derived_version';",
+        )
+        .unwrap();
+    let index = |home: &TestHome| {
+        let run = home.sfs(&["search", "--session", &continued, "zebra"]);
+        run.stderr.contains("index of whole words")
+    };
+    assert!(!index(&home), "nothing was forgotten");
+    let stats = home.json(&["stats", "--json"]);
+    import(&home);
+    assert!(index(&home));
+    assert_eq!(home.json(&["stats", "--json"]), stats, "nothing is counted twice");
 }
 
 #[test]

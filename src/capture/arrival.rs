@@ -45,6 +45,7 @@ impl Arrival {
 
     /// Brings the derived tables up to date. Lines that follow the stream which is shown are in them already.
     pub fn finish(self, store: &mut Store) -> Result<()> {
+        derive::catch_up(store)?;
         let moved = branches::settle(store, self.session.id)?;
         if moved || self.rebuild {
             derive::rebuild_session(store, self.session.id)

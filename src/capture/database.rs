@@ -26,6 +26,7 @@ impl Capture<'_> {
     /// no database, or nothing was committed into it since the last time.
     pub fn database(&mut self, depth: Depth, progress: &mut dyn FnMut(&Report)) -> Result<Option<Report>> {
         let Some(database) = self.tool.database() else { return Ok(None) };
+        self.catch_up()?;
         let root = scan::resolve(&self.tool.root(self.home));
         let path = root.join(database.path());
         let mut report = Report::default();

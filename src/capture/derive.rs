@@ -343,7 +343,10 @@ pub fn rebuild(store: &mut Store, mut progress: impl FnMut(u64)) -> Result<u64> 
         })?;
         progress(done as u64 + 1);
     }
-    store.write(|store| store.unset_setting(REBUILDING))?;
+    store.write(|store| {
+        store.set_setting(VERSION_OF, &VERSION)?;
+        store.unset_setting(REBUILDING)
+    })?;
     Ok(read)
 }
 
@@ -353,6 +356,26 @@ pub fn is_rebuilding(store: &Store) -> Result<bool> {
 }
 
 const REBUILDING: &str = "rebuilding";
+
+/// What the derived tables hold. 2: the full text of what a session inherited.
+const VERSION: u32 = 2;
+const VERSION_OF: &str = "derived_version";
+
+/// Derives anew what was derived with less in it, before anything is added. Inside [`Store::write`].
+pub(super) fn catch_up(store: &mut Store) -> Result<()> {
+    if is_current(store)? {
+        return Ok(());
+    }
+    for session in store.inheriting_sessions()? {
+        rebuild_session(store, session)?;
+    }
+    store.set_setting(VERSION_OF, &VERSION)
+}
+
+/// True where [`catch_up`] has nothing to do.
+pub(super) fn is_current(store: &Store) -> Result<bool> {
+    Ok(store.setting::<u32>(VERSION_OF)? == Some(VERSION))
+}
 
 /// Rebuilds one session's derived rows from its streams. Of a stream with several generations the newest is the view; of
 /// the older ones those messages are added whose own ids the newer ones no longer have.

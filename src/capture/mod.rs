@@ -91,6 +91,7 @@ impl Capture<'_> {
 
     /// Archives what changed in the files at `paths`. A file that can't be captured does not stop the others.
     pub fn files(&mut self, paths: Vec<PathBuf>, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
+        self.catch_up()?;
         let mut report = Report::default();
         let root = scan::resolve(&self.tool.root(self.home));
         let mut waiting: VecDeque<PathBuf> = paths.into();
@@ -114,6 +115,10 @@ impl Capture<'_> {
             progress(&report);
         }
         Ok(report)
+    }
+
+    fn catch_up(&mut self) -> Result<()> {
+        if derive::is_current(self.store)? { Ok(()) } else { self.store.write(derive::catch_up) }
     }
 
     /// The second try of a file whose transaction failed together with others'.

@@ -16,13 +16,16 @@ use std::io::Write;
 /// Writes `session` to `out`.
 pub fn markdown(session: &ArchivedSession<'_>, about: About, redaction: &Redaction, out: &mut dyn Write) -> Result<()> {
     let about = &redaction.about(about);
+    let mut messages = session.conversation()?.messages.peekable();
+    if messages.peek().is_none() && session.is_cut() {
+        return Err(session.nothing_there());
+    }
     let unwritable = || "the Markdown can't be written";
     let title = about.title.as_deref().unwrap_or("Untitled session");
     writeln!(out, "# {}\n", phrase(title)).context(unwritable)?;
     writeln!(out, "{}", facts(session, about)).context(unwritable)?;
-    let conversation = session.conversation()?;
     let mut voice = Voice::default();
-    for message in conversation.messages {
+    for message in messages {
         voice.speak(&redaction.message(message?), None, out)?;
     }
     out.flush().context(unwritable)

@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::SessionId;
 use crate::model::budget;
-use crate::model::ledger::{Entry, Ledger};
+use crate::model::ledger::{Entry, Ledger, What};
 use crate::store::{NewSession, Relation, SessionRow, Store, Summary};
 use crate::tools::database::Depth;
 use crate::tools::{self, Plan, Source, Target, Tool, Writer};
@@ -348,7 +348,7 @@ impl Job<'_> {
         let session = self.session;
         let source = self.selection.open(store, session)?;
         let about = source.about(&store.summary(session.id)?);
-        let Selected { mut conversation, trimmed } = self.selection.conversation(&source)?;
+        let Selected { mut conversation, trimmed, notes } = self.selection.conversation(&source)?;
         let names = source.streams().iter().map(|stream| stream.name.as_str());
         let copies: std::collections::BTreeSet<&str> =
             names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
@@ -363,10 +363,8 @@ impl Job<'_> {
             return Err(Error::failed(format!("session {} holds nothing to resume", session.public_id))
                 .hint(format!("sfs show {} -m", session.public_id)));
         }
-        if trimmed > 0 {
-            let detail = "trimmed to fit into the budget".to_owned();
-            ledger.degraded.push(Entry { what: "tool results".into(), count: trimmed, detail });
-        }
+        ledger.degrade(What::Result, trimmed, "trimmed to fit into the budget");
+        ledger.tell_notes(notes);
         let mut unread = store.notes(session.id)?;
         unread.retain(|(stream, ..)| stream == "main");
         if let Some((stream, line, reason)) = unread.first() {

@@ -1,12 +1,13 @@
 //! Which part of a session's live conversation is wanted, and that part.
 
 use super::branch;
-use super::position::Position;
+use super::position::{self, Position};
 use super::source::ArchivedSession;
 use crate::error::{Error, Result};
 use crate::model::budget::{self, Survey};
 use crate::model::conversation::Conversation;
-use crate::model::portion::{self, Messages};
+use crate::model::ledger::Counts;
+use crate::model::portion::Messages;
 use crate::store::{SessionRow, Store};
 
 /// What a person asked for; nothing means all of it.
@@ -27,6 +28,8 @@ pub(super) struct Selected<'a> {
     pub conversation: Conversation<'a>,
     /// Outputs that were trimmed.
     pub trimmed: u64,
+    /// Notes that were put in for what was left out.
+    pub notes: u64,
 }
 
 impl Selection {
@@ -53,15 +56,18 @@ impl Selection {
     /// The part of the conversation of `source`, which [`Selection::open`] gave.
     pub(super) fn conversation<'a>(&self, source: &'a ArchivedSession<'_>) -> Result<Selected<'a>> {
         let start = match &self.from {
-            Some(words) => portion::start_of(source.conversation()?.messages, words)?,
+            Some(words) => position::start_of(source, words)?,
             None => 0,
         };
         let mut conversation = source.conversation()?;
         if start > 0 {
-            conversation.messages = Box::new(conversation.messages.skip(start));
-            conversation.left_out.push(("messages", "before the message of --from", start as u64));
+            let mut before = Counts::default();
+            for message in conversation.messages.by_ref().take(start) {
+                before.add(&message?);
+            }
+            conversation.left_out.extend(before.left_out("before the message of --from"));
         }
-        let mut selected = Selected { conversation, trimmed: 0 };
+        let mut selected = Selected { conversation, trimmed: 0, notes: 0 };
         if let Some(budget) = self.budget {
             selected.fit(source, budget, Box::new(source.conversation()?.messages.skip(start)))?;
         }
@@ -77,13 +83,13 @@ impl Selected<'_> {
             Error::usage(format!("the first prompt and the newest turn of session {id} take about {least} tokens"))
                 .hint(format!("--budget {least}, or more"))
         })?;
-        let missing = plan.gaps.iter().map(|gap| gap.messages).sum();
-        self.trimmed = plan.trimmed;
-        self.conversation.left_out.push((
-            "messages",
-            "left out to fit into the budget; a note stands for them",
-            missing,
-        ));
+        let mut missing = Counts::default();
+        for gap in &plan.gaps {
+            missing.add_all(&gap.pieces);
+        }
+        (self.trimmed, self.notes) = (plan.trimmed, plan.gaps.len() as u64);
+        let why = "left out to fit into the budget; a note stands for them";
+        self.conversation.left_out.extend(missing.left_out(why));
         let messages = std::mem::replace(&mut self.conversation.messages, Box::new(std::iter::empty()));
         self.conversation.messages = budget::fit(messages, plan, format!("sfs show {id} -m --full"));
         Ok(())

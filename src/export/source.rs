@@ -1,6 +1,6 @@
 //! An archived session as a tool's reader sees it.
 
-use super::position::Position;
+use super::position::{self, Position};
 use crate::error::{Error, Result};
 use crate::model::conversation::{About, Conversation};
 use crate::model::portion;
@@ -143,6 +143,22 @@ impl<'a> ArchivedSession<'a> {
         self.aside.len()
     }
 
+    /// True where it is seen as it was at some moment.
+    pub(super) fn is_cut(&self) -> bool {
+        self.position != Position::default()
+    }
+
+    /// True where the last line of its streams has more in it than there was at that moment.
+    pub(super) fn is_cut_within_line(&self) -> bool {
+        self.position.is_within_line
+    }
+
+    /// The error for a moment at which there was nothing yet.
+    pub(super) fn nothing_there(&self) -> Error {
+        Error::failed(format!("session {} holds nothing at that position", self.row.public_id))
+            .hint(format!("sfs show {} -m", self.row.public_id))
+    }
+
     /// The archived streams that came from native files.
     pub fn native_streams(&self) -> &[Stream] {
         &self.streams
@@ -152,7 +168,9 @@ impl<'a> ArchivedSession<'a> {
     pub fn conversation(&self) -> Result<Conversation<'_>> {
         let mut conversation = tools::conversation(self)?;
         if let Some(leaf) = self.position.leaf.clone().filter(|_| self.position.is_within_line) {
-            conversation.messages = portion::until(conversation.messages, leaf);
+            let (ties, missing) = (self.position.ties.clone(), leaf.clone());
+            let missing = move || position::not_live(self, &missing);
+            conversation.messages = portion::until(conversation.messages, leaf, ties, missing);
         }
         Ok(conversation)
     }

@@ -8,6 +8,7 @@
 //! Tokens are estimated, as every model counts otherwise and none tells how: see [`estimate`].
 
 use super::conversation::{CallResult, Step, steps};
+use super::ledger::{Counts, What};
 use super::message::{Block, Message, Role};
 use super::portion::Messages;
 use crate::error::Result;
@@ -100,12 +101,14 @@ struct Weight {
     /// What would be missing.
     messages: u64,
     calls: u64,
-    /// Outputs that trimming makes shorter.
+    /// As the ledger counts them.
+    pieces: Counts,
+    /// Outputs that trimming makes shorter and that are carried over.
     long: u64,
     at: Option<Timestamp>,
 }
 
-/// What the steps of a conversation weigh, in their order: some eighty bytes each.
+/// What the steps of a conversation weigh, in their order: some hundred bytes each.
 #[derive(Clone, Debug)]
 pub struct Survey {
     budget: u64,
@@ -127,11 +130,13 @@ fn longest_output(budget: u64) -> u64 {
 
 fn weigh(step: &Step, limit: u64) -> Weight {
     let excess = |result: &CallResult| estimate(&result.content).saturating_sub(limit + CUT);
+    let pieces = pieces_of(step);
     match step {
         Step::Prompt(message) => {
             let tokens = tokens(message);
             let is_prompt = message.is_prompt();
-            Weight { is_prompt, tokens, trimmed: tokens, messages: 1, at: message.timestamp, ..Weight::default() }
+            let (trimmed, at) = (tokens, message.timestamp);
+            Weight { is_prompt, tokens, trimmed, messages: 1, pieces, at, ..Weight::default() }
         }
         Step::Reply { message, results } => {
             let tokens = tokens(message) + results.iter().map(result_tokens).sum::<u64>();
@@ -142,16 +147,36 @@ fn weigh(step: &Step, limit: u64) -> Weight {
                 long: results.iter().filter(|result| excess(result) > 0).count() as u64,
                 messages: 1 + results.iter().filter(|result| !result.synthetic).count() as u64,
                 calls: message.tool_calls() as u64,
+                pieces,
                 at: message.timestamp,
                 ..Weight::default()
             }
         }
         Step::OrphanResult(result) => {
             let tokens = result_tokens(result);
-            let long = u64::from(excess(result) > 0);
-            Weight { tokens, trimmed: tokens - excess(result), messages: 1, long, ..Weight::default() }
+            Weight { tokens, trimmed: tokens - excess(result), messages: 1, pieces, ..Weight::default() }
         }
     }
+}
+
+fn pieces_of(step: &Step) -> Counts {
+    let mut counts = Counts::default();
+    let results = match step {
+        Step::Prompt(message) => {
+            counts.add(message);
+            &[][..]
+        }
+        Step::Reply { message, results } => {
+            counts.add(message);
+            &results[..]
+        }
+        Step::OrphanResult(result) => std::slice::from_ref(result),
+    };
+    for result in results.iter().filter(|result| !result.synthetic) {
+        counts.add_many(What::Result, 1);
+        counts.add_many(What::Image, result.images.len());
+    }
+    counts
 }
 
 /// What is left out at one place.
@@ -162,6 +187,8 @@ pub struct Gap {
     pub messages: u64,
     /// Calls.
     pub calls: u64,
+    /// As the ledger counts what is left out.
+    pub pieces: Counts,
     /// The first time and the last.
     pub span: Option<(Timestamp, Timestamp)>,
 }
@@ -232,11 +259,16 @@ fn gaps(weights: &[Weight], kept: &[bool]) -> Vec<Gap> {
         if run[0] || missing.iter().all(|weight| weight.tokens == 0) {
             continue;
         }
+        let mut pieces = Counts::default();
+        for weight in missing {
+            pieces.add_all(&weight.pieces);
+        }
         let times = || missing.iter().filter_map(|weight| weight.at);
         gaps.push(Gap {
             steps,
             messages: missing.iter().filter(|weight| weight.tokens > 0).map(|weight| weight.messages).sum(),
             calls: missing.iter().map(|weight| weight.calls).sum(),
+            pieces,
             span: times().min().zip(times().max()),
         });
     }

@@ -47,6 +47,40 @@ impl Ledger {
         self.degraded.sort_by(|a, b| (&a.what, &a.detail).cmp(&(&b.what, &b.detail)));
         any
     }
+
+    /// `count` pieces of a kind were carried over with less than they had: takes them out of the fate that they were counted
+    /// with, those that were kept first.
+    pub fn degrade(&mut self, what: What, count: u64, detail: &str) {
+        let count = self.take(what, count);
+        self.put_in(what.as_str(), count, detail);
+    }
+
+    /// `count` summaries are none of the session's: they were put in to say what is missing.
+    pub fn tell_notes(&mut self, count: u64) {
+        let count = self.take(What::Summary, count);
+        self.put_in("notes", count, "put in where something was left out to fit into the budget");
+    }
+
+    fn put_in(&mut self, what: &str, count: u64, detail: &str) {
+        if count > 0 {
+            self.degraded.push(Entry { what: what.to_owned(), count, detail: detail.to_owned() });
+            self.degraded.sort_by(|a, b| (&a.what, &a.detail).cmp(&(&b.what, &b.detail)));
+        }
+    }
+
+    /// Takes up to `count` pieces out of what was carried over; says how many.
+    fn take(&mut self, what: What, count: u64) -> u64 {
+        let mut left = count;
+        for entries in [&mut self.kept, &mut self.mapped, &mut self.degraded] {
+            for entry in entries.iter_mut().filter(|entry| entry.what == what.as_str()) {
+                let taken = entry.count.min(left);
+                entry.count -= taken;
+                left -= taken;
+            }
+            entries.retain(|entry| entry.count > 0);
+        }
+        count - left
+    }
 }
 
 /// Where an entry goes.
@@ -83,6 +117,19 @@ pub enum What {
 }
 
 impl What {
+    /// All of them, in their order.
+    pub const ALL: [What; 9] = [
+        What::UserMessage,
+        What::HarnessText,
+        What::AssistantMessage,
+        What::Summary,
+        What::Thinking,
+        What::Call,
+        What::Result,
+        What::Image,
+        What::Other,
+    ];
+
     /// As the ledger calls them.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -128,6 +175,37 @@ pub fn pieces(message: &Message) -> Vec<What> {
     let is_reply = message.role == Role::Assistant;
     let blocks = message.content.iter().filter(|block| is_reply || !matches!(block, Block::Text(_)));
     blocks.map(What::of).chain(What::texts_of(message)).collect()
+}
+
+/// How many pieces of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u32; What::ALL.len()]);
+
+impl Counts {
+    /// Counts the pieces of `message`.
+    pub fn add(&mut self, message: &Message) {
+        for what in pieces(message) {
+            self.add_many(what, 1);
+        }
+    }
+
+    /// Counts `count` pieces of a kind.
+    pub fn add_many(&mut self, what: What, count: usize) {
+        self.0[what as usize] += count as u32;
+    }
+
+    /// Counts what `other` counted too.
+    pub fn add_all(&mut self, other: &Counts) {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own += other;
+        }
+    }
+
+    /// The entries for what was left out because of `why`.
+    pub fn left_out(&self, why: &'static str) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let counts = What::ALL.into_iter().zip(self.0);
+        counts.filter(|(_, count)| *count > 0).map(move |(what, count)| (what.as_str(), why, u64::from(count)))
+    }
 }
 
 /// Collects counts while a session is written.

@@ -37,24 +37,54 @@ impl<'w, T> Finder<'w, T> {
         }
     }
 
-    /// The one that was meant.
-    pub fn found(self) -> Result<(String, T)> {
+    /// The one that was meant; `None` where nothing has such an id.
+    pub fn found(self) -> Result<Option<(String, T)>> {
         let words = self.words;
         if words.is_empty() {
             return Err(Error::usage("an empty text names no checkpoint and no message")
                 .hint("sfs show ID -m shows the messages with their ids; sfs checkpoint ID --list"));
         }
         match (self.exact, self.begun, self.other) {
-            (Some(exact), ..) => Ok(exact),
+            (Some(exact), ..) => Ok(Some(exact)),
             (None, Some((first, _)), Some(other)) => {
                 Err(Error::usage(format!("{words:?} is ambiguous: {first}, {other}"))
                     .hint("give more characters of the message's id"))
             }
-            (None, Some(begun), None) => Ok(begun),
-            _ => Err(Error::not_found(format!("no message is called {words:?}"))
-                .hint("sfs show ID -m shows the messages with their ids")),
+            (None, begun, _) => Ok(begun),
         }
     }
+}
+
+/// A call that a message makes, answers, or was made inside of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tie {
+    /// It makes it.
+    Call(String),
+    /// It answers it.
+    Result(String),
+}
+
+/// What tells a message where the live conversation has it under another id, or has only the call that it is a part of.
+pub fn ties_of(message: &Message) -> BTreeSet<Tie> {
+    if let Some(outer) = outer_call(message) {
+        return BTreeSet::from([Tie::Call(outer)]);
+    }
+    let ties = message.content.iter().filter_map(|block| match block {
+        Block::ToolUse { id, .. } => Some(Tie::Call(id.clone())),
+        Block::ToolResult { id, .. } => Some(Tie::Result(id.clone())),
+        _ => None,
+    });
+    ties.collect()
+}
+
+/// The call inside of which the one in `message` was made.
+pub fn outer_call(message: &Message) -> Option<String> {
+    message.metadata.get("nested_in").and_then(|outer| outer.as_str()).map(str::to_owned)
+}
+
+/// True for the message called `id`, and for one that has all of `ties`.
+fn is_told_by(message: &Message, id: &str, ties: &BTreeSet<Tie>) -> bool {
+    message.id == id || !ties.is_empty() && ties.is_subset(&ties_of(message))
 }
 
 /// The ids of the calls in `message`.
@@ -75,33 +105,56 @@ pub fn answer(open: &mut BTreeSet<String>, message: &Message) -> bool {
 }
 
 /// How many of `messages` stand before the prompt that set off the one called `words`: a portion begins with a prompt, so
-/// that no result is without its call.
-pub fn start_of(messages: Messages<'_>, words: &str) -> Result<usize> {
+/// that no result is without its call. `None` where no message is called so.
+pub fn start_of(messages: Messages<'_>, words: &str) -> Result<Option<usize>> {
     let mut finder = Finder::new(words);
-    let mut prompt = 0;
+    for_each_turn(messages, &mut |message, start| finder.look_at(&message.id, || start))?;
+    Ok(finder.found()?.map(|(_, start)| start))
+}
+
+/// The same for the first message that is told by `ties`.
+pub fn start_of_tied(messages: Messages<'_>, ties: &BTreeSet<Tie>) -> Result<Option<usize>> {
+    let mut found = None;
+    for_each_turn(messages, &mut |message, start| {
+        if found.is_none() && is_told_by(message, "", ties) {
+            found = Some(start);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Calls `each` with every message and the number of messages before its prompt.
+fn for_each_turn(messages: Messages<'_>, each: &mut dyn FnMut(&Message, usize)) -> Result<()> {
+    let mut start = 0;
     for (at, message) in messages.enumerate() {
         let message = message?;
         if message.is_prompt() {
-            prompt = at;
+            start = at;
         }
-        finder.look_at(&message.id, || prompt);
+        each(&message, start);
     }
-    finder.found().map(|(_, start)| start)
+    Ok(())
 }
 
-/// `messages` up to the one called `id` and the results of its calls; an error at the end where it is not among them.
-pub fn until(mut messages: Messages<'_>, id: String) -> Messages<'_> {
+/// `messages` up to the one that is called `id`, or is told by `ties`, and the results of its calls; what `missing` says at the
+/// end where it is not among them.
+pub fn until<'a>(
+    mut messages: Messages<'a>,
+    id: String,
+    ties: BTreeSet<Tie>,
+    missing: impl Fn() -> Error + 'a,
+) -> Messages<'a> {
     let mut open: Option<BTreeSet<String>> = None;
     let mut ended = false;
     Box::new(std::iter::from_fn(move || {
         while !ended {
             let Some(message) = messages.next() else {
                 ended = true;
-                return open.is_none().then(|| Err(not_live(&id)));
+                return open.is_none().then(|| Err(missing()));
             };
             let Ok(mut message) = message else { return Some(message) };
             let Some(waiting) = &mut open else {
-                if message.id == id {
+                if is_told_by(&message, &id, &ties) {
                     let calls = calls_of(&message);
                     ended = calls.is_empty();
                     open = Some(calls);
@@ -134,9 +187,4 @@ fn results_for(waiting: &BTreeSet<String>, content: Vec<Block>) -> Vec<Block> {
         }
     };
     content.into_iter().filter(|block| wanted(block)).collect()
-}
-
-fn not_live(id: &str) -> Error {
-    Error::not_found(format!("message {id} was never part of the live conversation"))
-        .hint("sfs show ID -m shows the messages; choose the one before or after it")
 }

@@ -6,7 +6,9 @@
 //!   [`sieve`]),
 //! - [`excerpt`] cuts out the part to show.
 //!
-//! Nothing that is found is told twice: copies of a message in forks and in second files of a session are left out.
+//! Nothing that is found is told twice: of the copies of a message in forks, in continuations and in second files of a
+//! session the others are left out. A copy whose original is not found, because it is deleted, filtered out or was never
+//! here, stands for it.
 
 mod excerpt;
 mod scan;
@@ -20,10 +22,12 @@ pub use sessions::{Effort, InSession, SessionsFound, excerpts, sessions};
 
 use crate::error::Result;
 use crate::export;
+use crate::id::SessionId;
 use crate::model::message::{Message, Role};
 use crate::model::query::Query;
 use crate::store::{Candidate, SearchFilter, SessionRow, Store, Summary};
 use jiff::Timestamp;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use texts::Texts;
@@ -35,6 +39,8 @@ const UNASKED: u64 = 1 << 30;
 const BATCH: usize = 2_000;
 /// What a message weighs that the harness wrote: instructions stand in every session.
 const HARNESS: f64 = 0.5;
+/// What a message weighs that was written into the tool by us: a little less than the original, which is told first.
+const INHERITED: f64 = 0.99;
 /// In so many days half of what a message is worth for being new is gone.
 const FRESH_DAYS: f64 = 30.0;
 
@@ -145,7 +151,8 @@ fn ask_index(store: &Store, query: &Query, options: &Options, answers: &mut Answ
 fn worth(candidate: &Candidate, now: i64) -> f64 {
     let days = candidate.at.map_or(f64::INFINITY, |at| (now - at).max(0) as f64 / 86_400_000.0);
     let fresh = 1.0 + 1.0 / (1.0 + days / FRESH_DAYS);
-    candidate.rank * fresh * if candidate.row.is_meta { HARNESS } else { 1.0 }
+    let harness = if candidate.row.is_meta { HARNESS } else { 1.0 };
+    candidate.rank * fresh * harness * if candidate.row.is_inherited { INHERITED } else { 1.0 }
 }
 
 /// Collects hits in their order.
@@ -154,9 +161,25 @@ struct Answers<'a> {
     query: &'a Query,
     options: &'a Options,
     seen: HashSet<u64>,
+    /// What was said in which family of sessions, and the session in which it was found.
+    said: HashMap<u64, Said>,
     skipped: usize,
     hits: Vec<Hit>,
-    sessions: HashMap<i64, (SessionRow, Summary)>,
+    sessions: HashMap<i64, InFamily>,
+}
+
+/// A session, and the oldest one that it came out of.
+#[derive(Clone)]
+struct InFamily {
+    row: SessionRow,
+    summary: Summary,
+    ancestor: String,
+}
+
+/// Where a text was found first.
+struct Said {
+    session: i64,
+    is_inherited: bool,
 }
 
 /// A message that was read and answers, before it is known whether it is a copy.
@@ -167,12 +190,14 @@ struct Answer {
     excerpt: Excerpt,
     /// What two copies of one message have in common.
     marks: Vec<u64>,
+    /// What a message has in common with what a tool makes of it that it was written into: times and ids are other ones.
+    text: u64,
 }
 
 impl<'a> Answers<'a> {
     fn new(store: &'a Store, query: &'a Query, options: &'a Options) -> Self {
-        let (seen, sessions) = (HashSet::new(), HashMap::new());
-        Answers { store, query, options, seen, skipped: 0, hits: Vec::new(), sessions }
+        let (seen, said, sessions) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Answers { store, query, options, seen, said, skipped: 0, hits: Vec::new(), sessions }
     }
 
     /// One more than asked for tells that there are more.
@@ -224,11 +249,13 @@ impl<'a> Answers<'a> {
             timestamp: message.timestamp,
             excerpt: Excerpt::of(text, self.query, self.options.columns),
             marks,
+            text: mark(&|_| ()),
         }
     }
 
     fn take(&mut self, candidate: &Candidate, answer: Answer) -> Result<()> {
-        let is_copy = answer.marks.iter().any(|mark| self.seen.contains(mark));
+        let is_repeated = self.is_said(candidate, answer.text)?;
+        let is_copy = is_repeated || answer.marks.iter().any(|mark| self.seen.contains(mark));
         self.seen.extend(answer.marks);
         if is_copy || self.is_complete() {
             return Ok(());
@@ -237,15 +264,31 @@ impl<'a> Answers<'a> {
             self.skipped += 1;
             return Ok(());
         }
-        let id = candidate.session;
-        if !self.sessions.contains_key(&id) {
-            self.sessions.insert(id, (self.store.session(id)?, self.store.summary(id)?));
-        }
-        let Some((session, summary)) = self.sessions.get(&id).cloned() else { return Ok(()) };
+        let InFamily { row: session, summary, .. } = self.session(candidate.session)?.clone();
         let Answer { message_id, role, timestamp, excerpt, .. } = answer;
         let is_meta = candidate.row.is_meta;
         self.hits.push(Hit { session, summary, message_id, role, is_meta, timestamp, excerpt });
         Ok(())
+    }
+
+    /// True for what was found in another session of its family, where one of both inherited it.
+    fn is_said(&mut self, candidate: &Candidate, text: u64) -> Result<bool> {
+        let mut hasher = DefaultHasher::new();
+        (&self.session(candidate.session)?.ancestor, text).hash(&mut hasher);
+        let (session, is_inherited) = (candidate.session, candidate.row.is_inherited);
+        let first = self.said.entry(hasher.finish()).or_insert(Said { session, is_inherited });
+        Ok(first.session != session && (first.is_inherited || is_inherited))
+    }
+
+    fn session(&mut self, id: i64) -> Result<&InFamily> {
+        Ok(match self.sessions.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let (row, summary) = (self.store.session(id)?, self.store.summary(id)?);
+                let ancestor = ancestor(self.store, &row)?;
+                place.insert(InFamily { row, summary, ancestor })
+            }
+        })
     }
 
     fn found(mut self, way: Way) -> Found {
@@ -253,6 +296,18 @@ impl<'a> Answers<'a> {
         self.hits.truncate(self.options.limit);
         Found { hits: self.hits, more, way }
     }
+}
+
+/// The oldest session that this one came out of, whether it is still there or not; itself otherwise.
+fn ancestor(store: &Store, session: &SessionRow) -> Result<String> {
+    let mut oldest = session.public_id.to_string();
+    let mut next = session.parent.clone();
+    let mut passed = HashSet::from([oldest.clone()]);
+    while let Some((parent, _)) = next.filter(|(parent, _)| passed.insert(parent.clone())) {
+        next = store.find_public(&SessionId::parse(&parent)?)?.and_then(|row| row.parent);
+        oldest = parent;
+    }
+    Ok(oldest)
 }
 
 impl Hit {

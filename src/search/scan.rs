@@ -40,7 +40,7 @@ pub(super) fn scan(
     while !rest.is_empty() && !answers.is_complete() && scan.bytes < budget {
         let (block, behind) = rest.split_at(size.min(rest.len()));
         let mut found = scan.block(block, query, options, budget, progress)?;
-        found.sort_by_key(|c| std::cmp::Reverse((c.at, c.row.id)));
+        found.sort_by_key(|c| std::cmp::Reverse((c.at, !c.row.is_inherited, c.row.id)));
         answers.add(&mut scan.texts, &found, false)?;
         (rest, size) = (behind, size * 8);
     }

@@ -39,7 +39,7 @@ pub struct MessageRow {
     pub is_sidechain: bool,
     /// Written by the harness.
     pub is_meta: bool,
-    /// Written into the tool by us: shown, but not counted.
+    /// Written into the tool by us: shown and found, but not counted.
     pub is_inherited: bool,
 }
 
@@ -129,7 +129,7 @@ impl Store {
                 flags,
                 at
             ])?;
-        if !row.is_inherited && !text.trim().is_empty() {
+        if !text.trim().is_empty() {
             let id = self.connection.last_insert_rowid();
             self.connection
                 .prepare_cached("INSERT INTO message_text (rowid, text) VALUES (?1, ?2)")?

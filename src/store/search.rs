@@ -157,7 +157,7 @@ impl Store {
         let sql = format!(
             "SELECT {COLUMNS}, 0.0 FROM message g CROSS JOIN session s ON s.id = g.session
                LEFT JOIN summary m ON m.session = g.session
-             WHERE {} AND {} AND g.flags & 4 = 0 ORDER BY g.stream, g.start, g.part",
+             WHERE {} AND {} ORDER BY g.stream, g.start, g.part",
             conditions.sql(),
             filter.roles()
         );

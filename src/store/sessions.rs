@@ -408,6 +408,12 @@ impl Store {
         Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The rows of the sessions that begin with what we wrote into the tool.
+    pub fn inheriting_sessions(&self) -> Result<Vec<i64>> {
+        let mut statement = self.connection.prepare_cached("SELECT id FROM session WHERE inherited > 0 ORDER BY id")?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Finds the one session that a person means: `last`, an id, an unambiguous prefix of one (four characters after
     /// `ses_`, which may be left out), or the tool's own id. Deleted sessions are found by their whole id only, purged ones
     /// not at all; where a prefix means none but one of them, that is said.

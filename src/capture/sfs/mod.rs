@@ -132,7 +132,7 @@ impl Session {
 
     /// What the manifest says beside the files, and everything that is derived. Says whether it said anything new.
     fn tell(&mut self, store: &mut Store, manifest: &Manifest, notes: &mut Vec<String>) -> Result<bool> {
-        // Before the rebuild: tokens and full text leave out what is inherited.
+        // Before the rebuild: sums leave out what is inherited.
         let told = self.tell_parent(store, manifest)? | self.tell_person(store, manifest, notes)?;
         if self.report.files > 0 || told {
             derive::rebuild_session(store, self.row.id)?;

@@ -38,12 +38,21 @@ pub fn html(
 ) -> Result<()> {
     let about = redaction.about(session.about(summary));
     let live = live_ids(session)?;
+    if live.is_empty() && session.is_cut() {
+        return Err(session.nothing_there());
+    }
+    // What stands in the last line, or in other rows, may be later.
+    let is_later = |message: &Message| {
+        let is_live = live.contains(&message.id) || call_ids(message).any(|id| live.contains(id));
+        session.is_cut_within_line() && !message.is_sidechain && !is_live
+    };
     let mut page = Page { out, live: &live, turn: None, agent: None };
     page.put(&head(&about))?;
     page.put(&header(store, session, summary, &about)?)?;
     for_each_message(session, true, &mut |message| {
         let is_summary = message.content.iter().any(|block| matches!(block, Block::Summary { .. }));
-        if is_summary || !(message.is_meta || message.role == Role::Developer) {
+        let is_shown = is_summary || !(message.is_meta || message.role == Role::Developer);
+        if is_shown && !is_later(&message) {
             page.message(&redaction.message(message))?;
         }
         Ok(ControlFlow::Continue(()))
@@ -54,7 +63,7 @@ pub fn html(
 /// The ids of what the model would see next: of messages, and of calls, which some tools write before their message.
 pub fn live_ids(session: &ArchivedSession<'_>) -> Result<HashSet<String>> {
     let mut ids = HashSet::new();
-    for message in tools::conversation(session)?.messages {
+    for message in session.conversation()?.messages {
         let message = message?;
         ids.extend(call_ids(&message).map(str::to_owned));
         ids.insert(message.id);
