@@ -55,15 +55,14 @@ impl Parcel {
         let Parcel { manifest, mut own, mut rest } = self;
         let known = store.find_public(id)?;
         let is_new = known.is_none();
-        let row = match known {
-            Some(row) => row,
-            None => {
-                // Two clients that name sessions in two ways send one session twice. Each of our own names one session by its
-                // tool's id for it, so only one of them can have that.
-                let tool = tool.unwrap_or(&manifest.tool);
-                let is_taken = store.find_native(tool, &manifest.native_id)?.is_some();
-                store.create_session(id, tool, if is_taken { id.as_str() } else { &manifest.native_id })?
-            }
+        let row = if let Some(row) = known {
+            row
+        } else {
+            // Two clients that name sessions in two ways send one session twice. Each of our own names one session by its
+            // tool's id for it, so only one of them can have that.
+            let tool = tool.unwrap_or(&manifest.tool);
+            let is_taken = store.find_native(tool, &manifest.native_id)?.is_some();
+            store.create_session(id, tool, if is_taken { id.as_str() } else { &manifest.native_id })?
         };
         let mut session = Session { row, report: Report::default(), generations: Vec::new() };
         session.all_streams(store, &mut own)?;
