@@ -4,6 +4,15 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
+/// Bytes of a tool's own id for a session.
+const LONGEST_NATIVE_ID: usize = 256;
+
+/// True for what a tool may call a session, or be called itself: one line, and no option, since it may end up as an argument of
+/// the tool's command line.
+pub fn is_native_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_NATIVE_ID && !text.starts_with('-') && !text.contains(char::is_control)
+}
+
 /// `ses_` and 8 to 40 letters or digits; ours are 16 lower-case base32 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(String);

@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
 use crate::store::{ChunkCache, Event, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{Format, Head, Place, Tool, foreign};
+use crate::tools::{FIRST_LINE, Format, Head, Place, Tool, foreign};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -22,8 +22,6 @@ use std::path::{Path, PathBuf};
 
 /// So much of a file's start, and of the end of what we have, is compared before new bytes are appended.
 const WINDOW: u64 = 4096;
-/// Where a tool needs the first line to know a file, no more than this is read for it.
-const FIRST_LINE: u64 = 4 << 20;
 
 /// A file on its way into the archive; survives from one transaction to the next.
 pub(super) struct Progress {

@@ -7,15 +7,12 @@ use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
-use crate::tools::{self, Format, Head, Source, Tool, foreign};
+use crate::tools::{self, FIRST_LINE, Format, Head, Source, Tool, foreign};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// Where a tool needs the first line to know its file, no more than this is read for it.
-const FIRST_LINE: u64 = 4 << 20;
 
 /// One file that was written, or was there already.
 #[derive(Clone, Debug, PartialEq, Eq)]

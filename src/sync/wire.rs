@@ -2,7 +2,7 @@
 //! Everything that comes from the other side is checked here, before anything is done with it.
 
 use crate::error::{Context, Error, Result};
-use crate::id::{Hash, SessionId};
+use crate::id::{Hash, SessionId, is_native_id};
 use crate::store::{CHECKPOINT, ChangedSession, Register, Relation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -269,10 +269,7 @@ impl SessionState {
         if SessionId::parse(&self.id).is_err() {
             return Some(format!("{:?} is not a session id", self.id));
         }
-        // An id may end up as an argument of the tool's command line.
-        let is_id =
-            |id: &str| !id.is_empty() && id.len() <= 256 && !id.starts_with('-') && !id.contains(char::is_control);
-        if !is_word(&self.tool, 50) || !is_id(&self.native_id) {
+        if !is_word(&self.tool, 50) || !is_native_id(&self.native_id) {
             return Some("tool or native id is not one".to_owned());
         }
         if let Some(parent) = &self.parent

@@ -224,6 +224,9 @@ fn in_words(time: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Of a [`Head::FirstLine`], no more than this is read.
+pub const FIRST_LINE: u64 = 4 << 20;
+
 /// How much of a file tells what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {

@@ -333,7 +333,7 @@ fn cut(block: &mut Block) -> bool {
             {
                 *content = inside.output;
                 *exit_code = exit_code.or(inside.end.exit_code);
-                *duration_ms = duration_ms.or(inside.end.duration_seconds.map(|seconds| (seconds * 1000.0) as u64));
+                *duration_ms = duration_ms.or(inside.end.duration_ms());
             }
             shorten(content)
         }

@@ -5,7 +5,7 @@ use super::manifest::{self, Listed, MAX_FILES, Manifest};
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::store::StreamKey;
-use crate::tools::{self, Format, Head};
+use crate::tools::{self, FIRST_LINE, Format, Head};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -19,8 +19,6 @@ pub(super) const MESSAGES: &str = "messages.jsonl";
 const MAX_EXTRA: u64 = 64 << 20;
 /// A path below the folder is not longer.
 const MAX_PATH: usize = 1024;
-/// Where a tool needs the first line to know its file, no more than this is read for it.
-const FIRST_LINE: u64 = 4 << 20;
 
 /// A file that is to become a stream, or part of one.
 pub(super) struct Member {

@@ -2,7 +2,7 @@
 
 use super::folder::open;
 use crate::error::{Error, Result};
-use crate::id::SessionId;
+use crate::id::{SessionId, is_native_id};
 use crate::store::Checkpoint;
 use crate::tools::{self, Format};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ const WORKSPACE: &str = "workspace.json";
 const LIMIT: u64 = 16 << 20;
 /// No session has more files.
 pub(super) const MAX_FILES: usize = 10_000;
-/// Ids, names and tags are not longer.
+/// No tag is longer, and there are no more of them.
 const MAX_WORD: usize = 256;
 
 /// What we take from it; its other fields are read from the archived copy.
@@ -114,11 +114,8 @@ impl Manifest {
         let tool = text("/source/tool").ok_or("has no source.tool")?;
         let session_id = text("/session_id").ok_or("has no session_id")?;
         let native_id = text("/source/original_session_id").unwrap_or(session_id);
-        // An id may end up as an argument of the tool's command line.
-        for word in [tool, native_id] {
-            if word.len() > MAX_WORD || word.starts_with('-') || word.contains(char::is_control) {
-                return Err(format!("names an impossible tool or session: {word:?}"));
-            }
+        if let Some(word) = [tool, native_id].into_iter().find(|word| !is_native_id(word)) {
+            return Err(format!("names an impossible tool or session: {word:?}"));
         }
         let tags = json["tags"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str);
         let is_tag = |tag: &&str| !tag.trim().is_empty() && tag.len() <= MAX_WORD && !tag.contains(char::is_control);

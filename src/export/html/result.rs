@@ -38,7 +38,14 @@ pub struct End {
     /// What it returned.
     pub exit_code: Option<i64>,
     /// How long it took.
-    pub duration_seconds: Option<f64>,
+    duration_seconds: Option<f64>,
+}
+
+impl End {
+    /// How long it took.
+    pub fn duration_ms(&self) -> Option<u64> {
+        self.duration_seconds.map(|seconds| (seconds * 1000.0) as u64)
+    }
 }
 
 /// What is in a wrapped result; `None` where it is none.
@@ -51,7 +58,7 @@ pub fn unwrapped(content: &str) -> Option<Unwrapped> {
 pub(super) fn result(content: &str, is_error: bool, exit_code: Option<i64>, duration_ms: Option<u64>) -> String {
     if let Some(Unwrapped { output, end }) = unwrapped(content) {
         let code = exit_code.or(end.exit_code);
-        let duration = duration_ms.or(end.duration_seconds.map(|seconds| (seconds * 1000.0) as u64));
+        let duration = duration_ms.or(end.duration_ms());
         return shown(&output, is_error || code.is_some_and(|code| code != 0), code, duration);
     }
     shown(content, is_error, exit_code, duration_ms)
