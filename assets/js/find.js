@@ -80,8 +80,10 @@ export class Find {
       ? Math.max(0, by > 0 ? this.matches.findIndex(({ number }) => number >= near) : length - 1)
       : (this.at + by + length) % length;
     this.say(`${count(this.at + 1)} of ${count(this.total)}`);
-    const node = await this.session.window.show(this.matches[this.at].number);
-    if (node) this.mark(node);
+    const match = this.matches[this.at];
+    const node = await this.session.window.show(match.number);
+    // Meanwhile another match may have been asked for, or none.
+    if (node && match === this.matches[this.at]) this.mark(node);
   }
 
   /** Opens what hides the match, and marks it; whether there is one. */

@@ -24,6 +24,7 @@ export class MessageWindow {
     this.total = 0;
     this.blocks = [];
     this.asked = 0;
+    this.shows = 0;
     this.guess = GUESS;
     this.anchor = null;
     this.above = h("div", { class: "gap" });
@@ -70,14 +71,20 @@ export class MessageWindow {
     await this.update();
   }
 
-  /** Scrolls to message `wanted`, or to the call that it is shown with, and draws what is around it. */
+  /**
+   * Scrolls to message `wanted`, or to the call that it is shown with, and draws what is around it; its node. Nothing where
+   * another message was wanted before this one was there.
+   */
   async show(wanted, { focus = false } = {}) {
+    this.shows += 1;
+    const mine = this.shows;
     const asked = this.blocks[Math.floor(Math.max(0, Math.min(wanted, this.total - 1)) / SIZE)];
     if (!asked) return null;
     await this.load(asked);
     const number = this.shownIn(wanted);
     const block = this.blocks[Math.floor(Math.max(0, Math.min(number, this.total - 1)) / SIZE)];
     await this.load(block);
+    if (mine !== this.shows) return null;
     const top = this.root.getBoundingClientRect().top + window.scrollY;
     const before = this.blocks.slice(0, block.n).reduce((sum, other) => sum + this.height(other), 0);
     if (!block.node) window.scrollTo(0, top + before);
@@ -90,13 +97,13 @@ export class MessageWindow {
     this.anchor = anchorAt(node);
     if (focus) node.focus({ preventScroll: true });
     await this.update();
-    return node;
+    return mine === this.shows ? node : null;
   }
 
   /** Scrolls to the last message. */
   async end() {
     const node = await this.show(this.total - 1, { focus: true });
-    window.scrollTo(0, document.documentElement.scrollHeight);
+    if (node) window.scrollTo(0, document.documentElement.scrollHeight);
     return node;
   }
 

@@ -269,6 +269,13 @@ fn find_jumps_from_match_to_match() {
         browser.keys([SHIFT, ENTER]);
         state("3 of 3");
         seen("needle here 87");
+        // Two steps at once: the last one counts, although the first one's drawing ends later.
+        browser.run(
+            "for (let n = 0; n < 2; n += 1) document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }))",
+        );
+        state("2 of 3");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        seen("needle here 47");
         browser.keys([ESCAPE]);
         state("");
         assert_eq!(browser.run("return CSS.highlights.size"), 0);
