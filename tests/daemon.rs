@@ -206,6 +206,32 @@ fn a_row_is_captured_and_replaced() {
     assert_eq!((watcher.state, watcher.last_error), (daemon::State::Watching, None));
 }
 
+#[test]
+fn transcripts_beside_cursors_database_are_followed() {
+    let machine = Machine::empty();
+    let _daemon = machine.daemon();
+    let id = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0005";
+    let line = |role: &str| {
+        format!("{{\"role\":\"{role}\",\"message\":{{\"content\":[{{\"type\":\"text\",\"text\":\"Hi\"}}]}}}}\n")
+    };
+    let folder = machine.home.user.join(".cursor/projects/home-me-work/agent-transcripts").join(id);
+    fs::create_dir_all(&folder).unwrap();
+    append(&folder.join(format!("{id}.jsonl")), &line("user"));
+    eventually("the prompt is captured", || machine.messages("cursor", id) == 1);
+    append(&folder.join(format!("{id}.jsonl")), &line("assistant"));
+    eventually("the reply is captured", || machine.messages("cursor", id) == 2);
+    assert_eq!(machine.watcher("cursor").state, daemon::State::Watching);
+    // What the database has, it tells.
+    let cursor = cursor::Cursor::empty(&machine.home.user);
+    let writer = cursor.open();
+    cursor::put_session(&writer, id, &[("b1", "Hi"), ("b2", "Hi"), ("b3", "Go on"), ("b4", "No")]);
+    eventually("its rows are captured", || machine.messages("cursor", id) == 4);
+    append(&folder.join(format!("{id}.jsonl")), &line("user"));
+    fs::remove_dir_all(machine.home.user.join(".cursor")).unwrap();
+    cursor::put_session(&writer, id, &[("b1", "Hi"), ("b2", "Hi"), ("b3", "Go on"), ("b4", "No"), ("b5", "Why?")]);
+    eventually("and nothing else", || machine.messages("cursor", id) == 5);
+}
+
 /// Cursor keeps its connection open. Looking is an event too, and a session's rows come in more than one commit: neither
 /// may make the next look wait for the pace of a busy database, which is 5 s.
 #[test]

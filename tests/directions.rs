@@ -13,7 +13,7 @@ use crate::support::home::{TestHome, copy_tree};
 use serde_json::Value;
 use sessionfs::export::ArchivedSession;
 use sessionfs::home::Home;
-use sessionfs::model::conversation::NO_RESULT;
+use sessionfs::model::conversation::{NO_RESULT, UNRECORDED_RESULT};
 use sessionfs::model::message::Block;
 use sessionfs::store::Store;
 use std::collections::BTreeMap;
@@ -208,8 +208,9 @@ fn resumed(home: &TestHome, id: &str, cwd: Option<&Path>, to: (Client, &str, &st
 /// Its id: it is only captured.
 const CURSOR_ID: &str = "cursor";
 /// Cursor's installations with sessions that differ in what is said in them.
-const CURSOR: [&str; 10] = [
+const CURSOR: [&str; 11] = [
     "agent_tools",
+    "dot_cursor",
     "images",
     "legacy_chatdata",
     "legacy_inline",
@@ -227,7 +228,7 @@ fn cursor_sessions() -> Vec<(&'static str, Value, (Client, &'static str, &'stati
         let home = TestHome::new();
         let cursor = Cursor::install(home.path(), case);
         let sessions = cursor.expected["sessions"].as_array().unwrap().iter();
-        for session in sessions.filter(|session| session["parent"].is_null()) {
+        for session in sessions.filter(|session| session["parent"].is_null() && session["optional"] != true) {
             work.extend(TOOLS.map(|to| (case, session.clone(), to)));
         }
     }
@@ -268,11 +269,12 @@ fn expected_of_cursor(home: &TestHome, session: &Value) -> Received {
             "user" => said(&mut read.user_texts, &mut read.shape, 'u', &event["text"]),
             "text" => said(&mut read.assistant_texts, &mut read.shape, 'a', &event["text"]),
             "call" => {
-                let id = event["id"].as_str().unwrap().replace(['\n', ':'], "_");
+                let id = event["id"].as_str().unwrap_or_default().replace(['\n', ':'], "_");
+                let missing = if session["lossy"] == true { UNRECORDED_RESULT } else { NO_RESULT };
                 read.calls.push(Call {
                     name: event["name"].as_str().unwrap().to_owned(),
                     input: event["input"].clone(),
-                    result: results.get(&id).cloned().unwrap_or_else(|| NO_RESULT.to_owned()),
+                    result: results.get(&id).cloned().unwrap_or_else(|| missing.to_owned()),
                     images: 0,
                 });
                 read.shape.push('c');

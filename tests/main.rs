@@ -14,6 +14,7 @@ mod client;
 mod clients;
 mod codex;
 mod cursor;
+mod cursor_transcripts;
 mod daemon;
 mod damage;
 mod directions;

@@ -27,7 +27,7 @@ impl Capture<'_> {
     pub fn database(&mut self, depth: Depth, progress: &mut dyn FnMut(&Report)) -> Result<Option<Report>> {
         let Some(database) = self.tool.database() else { return Ok(None) };
         self.catch_up()?;
-        let root = scan::resolve(&self.tool.root(self.home));
+        let root = scan::resolve(&database.root(self.home));
         let path = root.join(database.path());
         let mut report = Report::default();
         match self.look(database, &root, &path, depth) {
@@ -115,7 +115,7 @@ impl Capture<'_> {
 
     /// The sessions that the tool has in its database, each with what is not archived of it. Writes nothing.
     pub(super) fn rows_at_hand(&mut self, database: &dyn Database) -> Result<Vec<AtHand>> {
-        let root = scan::resolve(&self.tool.root(self.home));
+        let root = scan::resolve(&database.root(self.home));
         let path = root.join(database.path());
         if !path.exists() {
             return Ok(Vec::new());
@@ -169,6 +169,11 @@ pub(super) struct AtHand {
     /// Bytes of it that are archived, and bytes that are not.
     pub(super) archived: u64,
     pub(super) waiting: u64,
+}
+
+/// True where the archive has rows of the session at `place`.
+pub(super) fn has(store: &Store, database: &Path, place: &str) -> Result<bool> {
+    Ok(store.native_file(&file_name(database, place))?.is_some_and(|file| file.stream.is_some()))
 }
 
 /// The name under which the archive knows the session at `place`.
@@ -298,8 +303,11 @@ impl Step<'_> {
         let Some(stream) = store.newest_stream(session.id, &own_name)? else {
             return Ok(Some(target(own_name, 0, None)));
         };
-        // What came as a .sfs is not these rows: it stays as an older generation.
+        // What came as a .sfs, or from a file that tells less, is not these rows: it stays as an older generation.
         if stream.format != format.as_str() {
+            for file in store.native_files_of(stream.id)? {
+                store.save_native_file(&NativeFile { stream: None, ..file })?;
+            }
             return Ok(Some(target(own_name, stream.generation + 1, None)));
         }
         let others = store.native_files_of(stream.id)?;

@@ -5,10 +5,10 @@
 //! new generation begins, and the old one stays. Not seen: an edit in the middle that keeps the length, together with growth,
 //! between two looks. No tool writes so, and seeing it would cost a reading of the whole file for every appended line.
 
-use super::branches;
 use super::derive::{self, Derivation};
 use super::facts::{self, Fact};
 use super::scan::mtime_ns;
+use super::{Ground, branches, database};
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
@@ -37,7 +37,8 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Opens the file at `path`. `None`: there is nothing to capture (unchanged, vanished, not part of a session).
-    pub(super) fn open(store: &mut Store, tool: &dyn Tool, root: &Path, path: &Path) -> Result<Option<Progress>> {
+    pub(super) fn open(store: &mut Store, ground: &Ground, path: &Path) -> Result<Option<Progress>> {
+        let tool = ground.tool;
         let Some(mut content) = Content::open(path)? else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
@@ -53,14 +54,21 @@ impl Progress {
             return Ok(None);
         }
         // A file of another home: it is looked at when that home is imported.
-        let Ok(relative) = path.strip_prefix(root) else { return Ok(None) };
-        let owner = match known.as_ref().and_then(|known| known.stream) {
+        let Ok(relative) = path.strip_prefix(&ground.root) else { return Ok(None) };
+        let owner = if let Some(stream) = known.as_ref().and_then(|known| known.stream) {
             // It was placed when it was new: an appended line does not cost another look at the first one.
-            Some(stream) => Owner::of_stream(store, stream)?,
-            None => Owner::place(store, tool, relative, &mut content)?,
+            Owner::of_stream(store, stream)?
+        } else {
+            let Some(placed) = Placed::of(tool, relative, &mut content)? else { return Ok(None) };
+            // What the database has is not told twice: the file is remembered as seen, and that is all.
+            if placed.is_told_by_rows(store, ground)? {
+                store.save_native_file(&NativeFile { stream: None, ..content.describe(tool.id(), text, 0) })?;
+                return Ok(None);
+            }
+            Some(placed.owner(store, tool)?)
         };
         let Some(Owner { session, name, format, stream }) = owner else { return Ok(None) };
-        // What was purged does not come back: the file is remembered as seen, and that is all.
+        // What was purged does not come back: the same.
         if session.purged_at.is_some() {
             store.save_native_file(&NativeFile { stream: None, ..content.describe(tool.id(), text, 0) })?;
             return Ok(None);
@@ -68,7 +76,7 @@ impl Progress {
         if stream.is_none() && store.streams(session.id)?.is_empty() {
             store.audit(Event::Captured, &session.public_id, &json!({"tool": tool.id(), "path": &text}))?;
         }
-        if let Some(project) = tool.project(root, relative) {
+        if let Some(project) = tool.project(&ground.root, relative) {
             facts::observe(store, tool.id(), &session.native_id, Observation::Project(project))?;
         }
         let relative = relative.to_string_lossy();
@@ -177,13 +185,52 @@ impl Progress {
     }
 }
 
-/// Session and stream of a file that is not archived; `None` where it is not part of a session, or that can't be told.
-pub(super) fn whose(tool: &dyn Tool, root: &Path, path: &Path) -> Option<(String, String)> {
-    let relative = path.strip_prefix(root).ok()?;
-    let mut content = Content::open(path).ok()??;
-    match tool.place(relative, &mut || content.beginning(tool.head(relative)).ok()?) {
-        Place::Session { native_id, stream, .. } => Some((native_id, stream)),
-        Place::Other | Place::NotYet => None,
+/// Session and stream of a file that is not archived, as its tool tells them.
+pub(super) struct Placed {
+    pub(super) native_id: String,
+    pub(super) stream: String,
+    format: Format,
+}
+
+/// `None` where the file at `path` is not part of a session, or that can't be told.
+pub(super) fn whose(ground: &Ground, path: &Path) -> Option<Placed> {
+    let relative = path.strip_prefix(&ground.root).ok()?;
+    Placed::of(ground.tool, relative, &mut Content::open(path).ok()??).ok()?
+}
+
+impl Placed {
+    /// Its path tells, or its beginning.
+    fn of(tool: &dyn Tool, relative: &Path, content: &mut Content) -> Result<Option<Placed>> {
+        let mut head = Ok(None);
+        let place = tool.place(relative, &mut || {
+            head = content.beginning(tool.head(relative));
+            head.as_mut().ok()?.take()
+        });
+        head?;
+        let Place::Session { native_id, stream, format } = place else { return Ok(None) };
+        Ok(Some(Placed { native_id, stream, format }))
+    }
+
+    /// True for a digest of what the archive has, or had, as rows of the tool's database.
+    pub(super) fn is_told_by_rows(&self, store: &Store, ground: &Ground) -> Result<bool> {
+        if !self.format.is_digest() {
+            return Ok(false);
+        }
+        let place = self.stream.strip_prefix("subagents/").unwrap_or(&self.native_id);
+        if let Some(database) = &ground.database
+            && database::has(store, database, place)?
+        {
+            return Ok(true);
+        }
+        // They may have come from another home, or another device.
+        let Some(session) = store.find_native(ground.tool.id(), &self.native_id)? else { return Ok(false) };
+        let stream = store.newest_stream(session.id, &self.stream)?;
+        Ok(stream.and_then(|stream| Format::parse(&stream.format)).is_some_and(Format::has_versions))
+    }
+
+    fn owner(self, store: &mut Store, tool: &dyn Tool) -> Result<Owner> {
+        let session = store.ensure_session(tool.id(), &self.native_id)?;
+        Ok(Owner { session, name: self.stream, format: self.format, stream: None })
     }
 }
 
@@ -203,19 +250,6 @@ impl Owner {
         let Some(format) = Format::parse(&stream.format) else { return Ok(None) };
         let session = store.session(stream.session)?;
         Ok(Some(Owner { session, name: stream.own_name.clone(), format, stream: Some(stream) }))
-    }
-
-    /// Of a new file: its path tells, or its beginning.
-    fn place(store: &mut Store, tool: &dyn Tool, relative: &Path, content: &mut Content) -> Result<Option<Owner>> {
-        let mut head = Ok(None);
-        let place = tool.place(relative, &mut || {
-            head = content.beginning(tool.head(relative));
-            head.as_mut().ok()?.take()
-        });
-        head?;
-        let Place::Session { native_id, stream: name, format } = place else { return Ok(None) };
-        let session = store.ensure_session(tool.id(), &native_id)?;
-        Ok(Some(Owner { session, name, format, stream: None }))
     }
 }
 

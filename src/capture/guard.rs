@@ -1,10 +1,10 @@
 //! Which sessions their tool will delete next, and whether the archive has them to the last byte. Writes nothing.
 
 use super::database::AtHand;
-use super::{Capture, file, scan};
+use super::file::Placed;
+use super::{Capture, Ground, file, scan};
 use crate::error::{Error, Result};
 use crate::store::{GuardedFile, SessionRow, Store};
-use crate::tools::database::Database;
 use crate::tools::{Clock, Retention};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -44,10 +44,13 @@ type Unread = Vec<(PathBuf, Error)>;
 
 /// Compares the sessions that a tool has with the archive.
 pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
-    let (files, errors) = match capture.tool.database() {
-        Some(database) => rows(capture, database),
-        None => files(capture)?,
-    };
+    let (mut files, mut errors) = files(capture)?;
+    if let Some(database) = capture.tool.database() {
+        match capture.rows_at_hand(database) {
+            Ok(rows) => files.extend(rows.into_iter().map(Found::of_rows)),
+            Err(error) => errors.push((database.root(capture.home).join(database.path()), error)),
+        }
+    }
     let mut sessions = BTreeMap::<String, Vec<Found>>::new();
     for file in files {
         sessions.entry(file.native_id.clone()).or_default().push(file);
@@ -66,33 +69,27 @@ pub fn guard(capture: &mut Capture<'_>) -> Result<Guarded> {
     Ok(Guarded { sessions: all, errors })
 }
 
-/// The sessions in the tool's database, or why it could not be read.
-fn rows(capture: &mut Capture<'_>, database: &dyn Database) -> (Vec<Found>, Unread) {
-    match capture.rows_at_hand(database) {
-        Ok(rows) => (rows.into_iter().map(Found::of_rows).collect(), Vec::new()),
-        Err(error) => (Vec::new(), vec![(capture.tool.root(capture.home).join(database.path()), error)]),
-    }
-}
-
 /// The tool's files, and the folders that could not be read.
 fn files(capture: &mut Capture<'_>) -> Result<(Vec<Found>, Unread)> {
     let found = capture.scan()?;
     let changed: HashSet<PathBuf> = found.changed.into_iter().collect();
     let mut files = Vec::new();
     let mut known = HashSet::new();
-    let root = scan::resolve(&capture.tool.root(capture.home));
+    let ground = Ground::of(capture.tool, capture.home);
     for file in capture.store.guarded_files(capture.tool.id())? {
         let path = PathBuf::from(&file.path);
         // The tool here knows nothing of another home's files.
-        if !path.starts_with(&root) {
+        if !path.starts_with(&ground.root) {
             continue;
         }
         known.insert(path.clone());
         files.extend(Found::of_known(file, changed.contains(&path)));
     }
     for path in changed.difference(&known) {
-        if let Some((native_id, stream)) = file::whose(capture.tool, &root, path) {
-            files.extend(Found::of_new(native_id, stream, path));
+        if let Some(placed) = file::whose(&ground, path)
+            && !placed.is_told_by_rows(capture.store, &ground)?
+        {
+            files.extend(Found::of_new(placed, path));
         }
     }
     Ok((files, found.errors))
@@ -133,7 +130,8 @@ impl Found {
         Found { native_id, stream, path, bytes: archived + waiting, changed_at: 0, archived, safe: waiting == 0 }
     }
 
-    fn of_new(native_id: String, stream: String, path: &Path) -> Option<Found> {
+    fn of_new(placed: Placed, path: &Path) -> Option<Found> {
+        let Placed { native_id, stream, .. } = placed;
         let metadata = path.symlink_metadata().ok()?;
         let changed_at = scan::mtime_ns(&metadata) / 1_000_000;
         let (path, bytes) = (path.to_owned(), metadata.len());

@@ -76,11 +76,9 @@ pub struct Capture<'a> {
 impl Capture<'_> {
     /// Looks at everything that the tool has, archives what changed and marks what is gone.
     pub fn all(&mut self, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
-        if self.tool.database().is_some() {
-            return Ok(self.database(Depth::Everything, progress)?.unwrap_or_default());
-        }
+        let mut report = self.database(Depth::Everything, progress)?.unwrap_or_default();
         let scan = self.scan()?;
-        let mut report = self.files(scan.changed, progress)?;
+        report.absorb(self.files(scan.changed, progress)?);
         report.errors.extend(scan.errors);
         for path in scan.missing {
             self.mark_gone(&path)?;
@@ -92,13 +90,17 @@ impl Capture<'_> {
     /// Archives what changed in the files at `paths`. A file that can't be captured does not stop the others.
     pub fn files(&mut self, paths: Vec<PathBuf>, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
         self.catch_up()?;
-        let mut report = Report::default();
-        let root = scan::resolve(&self.tool.root(self.home));
+        let ground = Ground::of(self.tool, self.home);
+        // What the database has need not be taken from a file.
+        let mut report = match self.tool.database() {
+            Some(_) if !paths.is_empty() => self.database(Depth::Newest, progress)?.unwrap_or_default(),
+            _ => Report::default(),
+        };
         let mut waiting: VecDeque<PathBuf> = paths.into();
         let mut unfinished: Option<file::Progress> = None;
         let mut alone = VecDeque::new();
         while unfinished.is_some() || !waiting.is_empty() {
-            let mut step = Step { root: &root, tool: self.tool, report: Report::default(), taken: Vec::new() };
+            let mut step = Step { ground: &ground, report: Report::default(), taken: Vec::new() };
             match self.store.write(|store| step.run(store, &mut unfinished, &mut waiting)) {
                 Ok(()) => report.absorb(step.report),
                 // Nothing was taken: the archive itself can't be written, whatever the file.
@@ -111,7 +113,7 @@ impl Capture<'_> {
             progress(&report);
         }
         for path in alone {
-            self.one_by_one(&root, path, &mut report);
+            self.one_by_one(&ground, path, &mut report);
             progress(&report);
         }
         Ok(report)
@@ -122,11 +124,11 @@ impl Capture<'_> {
     }
 
     /// The second try of a file whose transaction failed together with others'.
-    fn one_by_one(&mut self, root: &Path, path: PathBuf, report: &mut Report) {
+    fn one_by_one(&mut self, ground: &Ground, path: PathBuf, report: &mut Report) {
         let mut waiting = VecDeque::from([path.clone()]);
         let mut unfinished = None;
         while unfinished.is_some() || !waiting.is_empty() {
-            let mut step = Step { root, tool: self.tool, report: Report::default(), taken: Vec::new() };
+            let mut step = Step { ground, report: Report::default(), taken: Vec::new() };
             match self.store.write(|store| step.run(store, &mut unfinished, &mut waiting)) {
                 Ok(()) => report.absorb(step.report),
                 Err(error) => {
@@ -210,10 +212,25 @@ impl Report {
     }
 }
 
+/// Where a tool keeps its sessions here.
+struct Ground {
+    tool: &'static dyn Tool,
+    /// The folder of its files, and its database.
+    root: PathBuf,
+    database: Option<PathBuf>,
+}
+
+impl Ground {
+    fn of(tool: &'static dyn Tool, home: &Home) -> Ground {
+        let root = scan::resolve(&tool.root(home));
+        let database = tool.database().map(|database| scan::resolve(&database.root(home)).join(database.path()));
+        Ground { tool, root, database }
+    }
+}
+
 /// One transaction's worth of work.
 struct Step<'a> {
-    root: &'a Path,
-    tool: &'static dyn Tool,
+    ground: &'a Ground,
     report: Report,
     /// All files that it had to do with, from the first or from where the last transaction ended.
     taken: Vec<PathBuf>,
@@ -234,7 +251,7 @@ impl Step<'_> {
             } else {
                 let Some(path) = waiting.pop_front() else { return Ok(()) };
                 self.taken.push(path.clone());
-                let Some(progress) = file::Progress::open(store, self.tool, self.root, &path)? else { continue };
+                let Some(progress) = file::Progress::open(store, self.ground, &path)? else { continue };
                 progress
             };
             let budget = STEP - (self.report.bytes as usize).min(STEP);

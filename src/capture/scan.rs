@@ -25,11 +25,12 @@ impl Capture<'_> {
     pub fn scan(&mut self) -> Result<Scan> {
         let mut known = self.store.known_files(self.tool.id())?;
         let root = resolve(&self.tool.root(self.home));
-        // Files of another home are looked at when that home is imported.
-        known.retain(|path, _| Path::new(path).starts_with(&root));
+        let folders: Vec<PathBuf> = self.tool.folders().iter().map(|folder| root.join(folder)).collect();
+        // Files of another home are looked at when that home is imported; and a database's sessions are none.
+        known.retain(|path, _| folders.iter().any(|folder| Path::new(path).starts_with(folder)));
         let mut scan = Scan::default();
-        for folder in self.tool.folders() {
-            walk(&root.join(folder), &mut known, &mut scan);
+        for folder in folders {
+            walk(&folder, &mut known, &mut scan);
         }
         scan.miss(known);
         Ok(scan)

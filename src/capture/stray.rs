@@ -2,7 +2,7 @@
 //! passing copy in the place where its tool would keep it, so that a restore knows that place. What is captured is a session
 //! without a native copy: the file given is nobody's, and may go or change.
 
-use super::{Capture, Report, file, scan};
+use super::{Capture, Ground, Report, file};
 use crate::error::{Context, Error, Result};
 use crate::home::Home;
 use crate::id::Hash;
@@ -37,8 +37,9 @@ pub fn stray(store: &mut Store, home: &Home, path: &Path, tool: Option<&'static 
     let root = tool.root(&there);
     let copy = root.join(relative);
     copy_with_time(path, &copy).context(|| format!("{} can't be copied", path.display()))?;
-    let own = own_files(store, tool, &root, &copy)?;
-    let purged = purged_of(store, tool, &root, &copy)?;
+    let ground = Ground::of(tool, &there);
+    let own = own_files(store, &ground, &copy)?;
+    let purged = purged_of(store, &ground, &copy)?;
     let report = Capture { home: &there, store, tool }.files(vec![copy.clone()], &mut |_| {});
     store.write(|store| {
         store.forget_native_file(&copy.to_string_lossy())?;
@@ -54,13 +55,13 @@ pub fn stray(store: &mut Store, home: &Home, path: &Path, tool: Option<&'static 
 impl Capture<'_> {
     /// Says so where the session that the file at `path` is of was purged.
     pub fn purged(&self, path: &Path) -> Result<Option<String>> {
-        purged_of(self.store, self.tool, &scan::resolve(&self.tool.root(self.home)), path)
+        purged_of(self.store, &Ground::of(self.tool, self.home), path)
     }
 }
 
-fn purged_of(store: &Store, tool: &dyn Tool, root: &Path, path: &Path) -> Result<Option<String>> {
-    let Some((native_id, _)) = file::whose(tool, root, path) else { return Ok(None) };
-    let session = store.find_native(tool.id(), &native_id)?.filter(|session| session.purged_at.is_some());
+fn purged_of(store: &Store, ground: &Ground, path: &Path) -> Result<Option<String>> {
+    let Some(placed) = file::whose(ground, path) else { return Ok(None) };
+    let session = store.find_native(ground.tool.id(), &placed.native_id)?.filter(|session| session.purged_at.is_some());
     Ok(session.map(|session| format!("{} was purged here and stays out", session.public_id)))
 }
 
@@ -80,10 +81,10 @@ impl Passing {
 }
 
 /// The files in which this machine has the stream that `copy` is of.
-fn own_files(store: &Store, tool: &dyn Tool, root: &Path, copy: &Path) -> Result<Vec<NativeFile>> {
-    let Some((native_id, stream)) = file::whose(tool, root, copy) else { return Ok(Vec::new()) };
-    let Some(session) = store.find_native(tool.id(), &native_id)? else { return Ok(Vec::new()) };
-    let Some(stream) = store.newest_stream(session.id, &stream)? else { return Ok(Vec::new()) };
+fn own_files(store: &Store, ground: &Ground, copy: &Path) -> Result<Vec<NativeFile>> {
+    let Some(placed) = file::whose(ground, copy) else { return Ok(Vec::new()) };
+    let Some(session) = store.find_native(ground.tool.id(), &placed.native_id)? else { return Ok(Vec::new()) };
+    let Some(stream) = store.newest_stream(session.id, &placed.stream)? else { return Ok(Vec::new()) };
     let mut files = store.native_files_of(stream.id)?;
     files.retain(|file| Path::new(&file.path).exists());
     Ok(files)

@@ -53,7 +53,7 @@ impl Import {
                     return self.tell(context, &report);
                 }
                 let home = Home::at(&path, &context.home.data);
-                if !tools::ALL.iter().any(|tool| tool.root(&home).exists()) {
+                if tools::ALL.iter().all(|tool| tool.homes(&home).is_empty()) {
                     return self.portable(context, &path);
                 }
                 home
@@ -86,8 +86,9 @@ impl Import {
         }
         let mut store = context.open()?;
         let root = tool.root(home);
+        let root = root.canonicalize().unwrap_or(root);
         // A database is read as a whole, whichever part of its folder is meant.
-        if tool.database().is_some() || path == root.canonicalize().unwrap_or(root) {
+        if path == root || !path.starts_with(&root) {
             return self.tell(context, &capture_all(context, home, &mut store, tool)?);
         }
         let mut capture = Capture { home, store: &mut store, tool };
@@ -216,8 +217,7 @@ fn inside(context: &Context, path: &Path) -> Option<(&'static dyn Tool, Home)> {
     let others = path.ancestors().skip(1).map(|user| Home::at(user, &context.home.data));
     others.chain([context.home.clone()]).find_map(|home| {
         let is_in = |tool: &&&'static dyn Tool| {
-            let root = tool.root(&home);
-            path.starts_with(root.canonicalize().unwrap_or(root))
+            tool.homes(&home).into_iter().any(|folder| path.starts_with(folder.canonicalize().unwrap_or(folder)))
         };
         let tool = *tools::ALL.iter().find(is_in)?;
         Some((tool, home))

@@ -74,8 +74,8 @@ impl Init {
 /// Captures what a tool has, and says it.
 fn set_up(context: &Context, store: &mut Store, tool: &'static dyn Tool) -> Result<Report> {
     let ui = &context.ui;
-    let root = tool.root(&context.home);
-    if !root.is_dir() {
+    let homes = tool.homes(&context.home);
+    if homes.is_empty() {
         ui.line(&format!("{:<12} not found on this machine", tool.name()))?;
         return Ok(Report::default());
     }
@@ -86,7 +86,8 @@ fn set_up(context: &Context, store: &mut Store, tool: &'static dyn Tool) -> Resu
     let report = import::capture_all(context, &context.home, store, tool)?;
     let found = capture::guard(&mut Capture { home: &context.home, store, tool })?.sessions;
     let bytes = found.iter().map(|session| session.bytes).sum();
-    let folder = ui::printable(&context.home.short(&root));
+    let folders: Vec<String> = homes.iter().map(|folder| context.home.short(folder)).collect();
+    let folder = ui::printable(&folders.join(" and "));
     let sessions = ui::counted(found.len() as u64, "session");
     let new = match report.sessions.len() {
         0 => "nothing new".to_owned(),

@@ -10,7 +10,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
     let status = daemon::status(&context.home)?;
     for watcher in &status.watchers {
         let tool = tools::find(watcher.tool)?;
-        let state = match (watcher.sessions, tool.root(&context.home).is_dir()) {
+        let state = match (watcher.sessions, !tool.homes(&context.home).is_empty()) {
             (0, false) => "not found on this machine".to_owned(),
             (0, true) => "nothing captured yet".to_owned(),
             _ => captured(watcher),

@@ -273,7 +273,6 @@ impl<'a> Engine<'a> {
         if work.tool.database().is_some() {
             work.everything = true;
             work.pending.touch(Item::Database, Instant::now());
-            return;
         }
         let outcome = self.capture(tool).scan();
         let work = &mut self.works[tool];

@@ -11,6 +11,7 @@ use crate::tools::{self, Tool};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How a tool's folders are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,7 +221,9 @@ fn watcher(
     let saved = saved.and_then(|saved| saved.watchers.get(tool.id()));
     let error = saved.and_then(|saved| saved.error.clone());
     let root = tool.root(home);
-    let folders = tool.folders().iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir());
+    let database = tool.database().map(|database| database.root(home).join(database.path()));
+    let folders = database.iter().filter_map(|file| file.parent().map(Path::to_owned));
+    let folders = folders.chain(tool.folders().iter().map(|folder| root.join(folder))).filter(|folder| folder.is_dir());
     Ok(Watcher {
         tool: tool.id(),
         state: match saved {

@@ -1,9 +1,9 @@
 //! Which folders are watched, and what an event means. Events are hints, never the truth: whatever they name is compared
 //! with the archive, and where they may have missed something, a folder or everything is compared.
 //!
-//! Watched are, of each tool, its folders with sessions (with everything below; of a database's folder only what is
-//! directly in it) and its root (for index files and for
-//! folders that appear later); where there is no root yet, the nearest folder above it that exists.
+//! Watched are, of each tool, its folders with sessions (with everything below), of a database's folder what is directly in
+//! it, and its roots (for index files and for folders that appear later); where there is no root yet, the nearest folder
+//! above it that exists.
 
 use super::pending::Item;
 use super::status::State;
@@ -33,12 +33,24 @@ pub(super) enum Change {
 struct Territory {
     tool: &'static dyn Tool,
     root: PathBuf,
-    /// Where capture sees the folder, and where it really is: it may be a symbolic link, and events name the target.
-    folders: Vec<(PathBuf, PathBuf)>,
+    folders: Vec<Folder>,
     indexes: Vec<PathBuf>,
-    /// The tool's database and its log, where its sessions are rows.
-    database: Option<[PathBuf; 2]>,
+    database: Option<DatabasePlace>,
     trouble: Option<Trouble>,
+}
+
+/// Where a tool's database is.
+struct DatabasePlace {
+    root: PathBuf,
+    folder: Folder,
+    /// The database and its log, as capture sees them.
+    files: [PathBuf; 2],
+}
+
+/// Where capture sees a folder, and where it really is: it may be a symbolic link, and events name the target.
+struct Folder {
+    logical: PathBuf,
+    actual: PathBuf,
 }
 
 enum Trouble {
@@ -85,16 +97,17 @@ impl Watch {
     fn wanted(&self) -> BTreeMap<PathBuf, (RecursiveMode, Identity)> {
         let mut wanted = BTreeMap::new();
         for territory in &self.territories {
-            if let Some((place, identity)) = territory.root.ancestors().find_map(|p| Some((p, identity(p)?))) {
-                wanted.entry(place.to_owned()).or_insert((RecursiveMode::NonRecursive, identity));
+            let database = territory.database.as_ref();
+            for root in database.map(|database| &database.root).into_iter().chain([&territory.root]) {
+                if let Some((place, identity)) = root.ancestors().find_map(|p| Some((p, identity(p)?))) {
+                    wanted.entry(place.to_owned()).or_insert((RecursiveMode::NonRecursive, identity));
+                }
             }
-            for (_, folder) in &territory.folders {
-                let mode = match territory.database {
-                    Some(_) => RecursiveMode::NonRecursive,
-                    None => RecursiveMode::Recursive,
-                };
-                if let Some(identity) = identity(folder) {
-                    wanted.insert(folder.clone(), (mode, identity));
+            let above = database.map(|database| (&database.folder, RecursiveMode::NonRecursive));
+            let deep = territory.folders.iter().map(|folder| (folder, RecursiveMode::Recursive));
+            for (folder, mode) in above.into_iter().chain(deep) {
+                if let Some(identity) = identity(&folder.actual) {
+                    wanted.insert(folder.actual.clone(), (mode, identity));
                 }
             }
         }
@@ -146,7 +159,7 @@ impl Watch {
             self.watched.insert(place.to_owned(), spot);
             return;
         };
-        for territory in self.territories.iter_mut().filter(|t| t.root == place || t.logical(place).is_some()) {
+        for territory in self.territories.iter_mut().filter(|t| t.concerns(place)) {
             territory.trouble = Some(Trouble::of(&error));
         }
     }
@@ -169,18 +182,18 @@ impl Watch {
             if territory.logical(place).is_some() || territory.actual(place).is_some() {
                 territory.trouble = Some(Trouble::TooMany);
                 // The next renewal tries again.
-                for (_, actual) in &territory.folders {
-                    self.watched.remove(actual);
+                for folder in &territory.folders {
+                    self.watched.remove(&folder.actual);
                 }
             }
         }
     }
 
     fn look(&self, place: &Path, item: impl Fn(PathBuf) -> Item) -> Vec<Change> {
-        let item = |t: &Territory| match t.logical(place) {
+        let item = |t: &Territory| match &t.database {
             _ if t.root == place => Some(Item::Indexes),
-            Some(_) if t.database.is_some() => Some(Item::Database),
-            logical => logical.map(&item),
+            Some(database) if database.folder.logical(place).is_some() => Some(Item::Database),
+            _ => t.logical(place).map(&item),
         };
         let tools = self.territories.iter().enumerate();
         tools.filter_map(|(tool, territory)| Some(Change::Look(tool, item(territory)?))).collect()
@@ -212,9 +225,8 @@ impl Watch {
         for (number, territory) in self.territories.iter().enumerate() {
             if territory.frames(path) {
                 changes.push(Change::Layout);
-            } else if let Some(database) = &territory.database {
-                let concerns = territory.logical(path).is_some_and(|logical| database.contains(&logical));
-                changes.extend(concerns.then_some(Change::Look(number, Item::Database)));
+            } else if territory.database.as_ref().is_some_and(|database| database.is_of(path)) {
+                changes.push(Change::Look(number, Item::Database));
             } else if let Some(logical) = territory.logical(path) {
                 changes.push(Change::Look(number, item(kind, path, logical)));
             } else if territory.indexes.iter().any(|index| index == path) {
@@ -235,9 +247,7 @@ impl Watch {
         match &territory.trouble {
             Some(Trouble::TooMany) => (State::Polling, Some(TOO_MANY.to_owned())),
             Some(Trouble::Refused(why)) => (State::Polling, Some(why.clone())),
-            None if territory.folders.iter().any(|(_, actual)| self.watched.contains_key(actual)) => {
-                (State::Watching, None)
-            }
+            None if territory.all().any(|folder| self.watched.contains_key(&folder.actual)) => (State::Watching, None),
             None => (State::Waiting, None),
         }
     }
@@ -250,33 +260,62 @@ impl Territory {
     fn of(tool: &'static dyn Tool, home: &Home) -> Territory {
         let root = tool.root(home);
         let root = root.canonicalize().unwrap_or(root);
-        let really = |folder: PathBuf| (folder.clone(), folder.canonicalize().unwrap_or(folder));
-        let folders = tool.folders().iter().map(|folder| really(root.join(folder))).collect();
+        let folders = tool.folders().iter().map(|folder| Folder::at(root.join(folder))).collect();
         let indexes = tool.index_files().iter().map(|index| root.join(index)).collect();
-        let database = tool.database().map(|database| {
-            let file = root.join(database.path());
-            let mut log = file.clone().into_os_string();
-            log.push("-wal");
-            [file, log.into()]
-        });
+        let database = tool.database().map(|database| DatabasePlace::of(database.root(home), database.path()));
         Territory { tool, root, folders, indexes, database, trouble: None }
     }
 
-    /// Where capture sees the place that an event names, if it is in one of the folders.
+    /// All folders in which something is watched.
+    fn all(&self) -> impl Iterator<Item = &Folder> {
+        self.database.iter().map(|database| &database.folder).chain(&self.folders)
+    }
+
+    fn concerns(&self, place: &Path) -> bool {
+        let is_root = self.root == place || self.database.as_ref().is_some_and(|database| database.root == place);
+        is_root || self.all().any(|folder| folder.logical(place).is_some())
+    }
+
+    /// Where capture sees the place that an event names, if it is in one of the folders of session files.
     fn logical(&self, path: &Path) -> Option<PathBuf> {
-        self.folders.iter().find_map(|(logical, actual)| {
-            let below = path.strip_prefix(actual).ok()?;
-            Some(if below.as_os_str().is_empty() { logical.clone() } else { logical.join(below) })
-        })
+        self.folders.iter().find_map(|folder| folder.logical(path))
     }
 
     fn actual(&self, path: &Path) -> Option<PathBuf> {
-        self.folders.iter().find_map(|(logical, actual)| Some(actual.join(path.strip_prefix(logical).ok()?)))
+        self.folders.iter().find_map(|folder| Some(folder.actual.join(path.strip_prefix(&folder.logical).ok()?)))
     }
 
     /// True for the folders themselves and all above them: their coming and going changes what can be watched.
     fn frames(&self, path: &Path) -> bool {
-        self.folders.iter().any(|(logical, actual)| logical.starts_with(path) || actual.starts_with(path))
+        self.all().any(|folder| folder.logical.starts_with(path) || folder.actual.starts_with(path))
+    }
+}
+
+impl DatabasePlace {
+    fn of(root: PathBuf, path: &str) -> DatabasePlace {
+        let root = root.canonicalize().unwrap_or(root);
+        let file = root.join(path);
+        let mut log = file.clone().into_os_string();
+        log.push("-wal");
+        let folder = Folder::at(file.parent().unwrap_or(&root).to_owned());
+        DatabasePlace { root, folder, files: [file, log.into()] }
+    }
+
+    /// True where an event at `path` is one of the database or its log.
+    fn is_of(&self, path: &Path) -> bool {
+        self.folder.logical(path).is_some_and(|logical| self.files.contains(&logical))
+    }
+}
+
+impl Folder {
+    fn at(logical: PathBuf) -> Folder {
+        let actual = logical.canonicalize().unwrap_or_else(|_| logical.clone());
+        Folder { logical, actual }
+    }
+
+    fn logical(&self, path: &Path) -> Option<PathBuf> {
+        let below = path.strip_prefix(&self.actual).ok()?;
+        Some(if below.as_os_str().is_empty() { self.logical.clone() } else { self.logical.join(below) })
     }
 }
 

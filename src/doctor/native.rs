@@ -16,9 +16,8 @@ const NAMED: usize = 3;
 /// A tool's sessions.
 pub(super) fn tool(mut capture: Capture<'_>, watcher: &Watcher, running: bool) -> Result<Vec<Check>> {
     let id = capture.tool.id();
-    let root = capture.tool.root(capture.home);
     let check = |state, what: String| Check::new(id, state, what);
-    if !root.is_dir() {
+    if capture.tool.homes(capture.home).is_empty() {
         let held = match watcher.sessions {
             0 => String::new(),
             held => format!("; the archive holds {}", sessions_in_words(held)),

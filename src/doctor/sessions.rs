@@ -23,8 +23,8 @@ pub(super) fn examine(
     options: Options,
     tell: &mut dyn FnMut(Check) -> Result<()>,
 ) -> Result<()> {
-    // Rows that are only read can't be sick for a client.
-    if tool.database().is_some() {
+    // What is only read can't be sick for a client.
+    if tool.writer().is_none() {
         return Ok(());
     }
     let root = resolved(&tool.root(home));

@@ -73,7 +73,7 @@ struct Place {
 
 /// The position behind the message called `words`, and where it calls tools, behind their results.
 fn behind(source: &ArchivedSession<'_>, words: &str) -> Result<Position> {
-    if tools::find(&source.row.tool).is_ok_and(|tool| tool.database().is_some()) {
+    if source.newest("main").is_some_and(|main| main.format.has_versions()) {
         return behind_in_rows(source, words);
     }
     let mut mains: Vec<&StreamInfo> = source.streams().iter().filter(|stream| is_main(stream)).collect();

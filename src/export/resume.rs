@@ -146,9 +146,9 @@ pub(super) fn project_of(
 /// file costs one `stat`.
 pub fn refresh(store: &mut Store, home: &Home, session: &SessionRow) -> Result<()> {
     let Ok(tool) = crate::tools::find(&session.tool) else { return Ok(()) };
-    if tool.database().is_some() {
-        let report = Capture { home, store, tool }.database(Depth::Newest, &mut |_| {})?;
-        return report.and_then(|report| report.errors.into_iter().next()).map_or(Ok(()), |(_, error)| Err(error));
+    let report = Capture { home, store, tool }.database(Depth::Newest, &mut |_| {})?;
+    if let Some((_, error)) = report.and_then(|report| report.errors.into_iter().next()) {
+        return Err(error);
     }
     let mut files = Vec::new();
     for stream in store.streams(session.id)? {

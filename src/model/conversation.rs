@@ -1,7 +1,7 @@
 //! The live conversation: what the model would see next. Readers give its messages in order; [`steps`] brings them into
 //! the one order that every API accepts, a call's result right behind the reply that called.
 
-use super::message::{Block, Message, Role};
+use super::message::{Block, Message, Role, UNRECORDED};
 use crate::error::Result;
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -69,6 +69,9 @@ pub enum Step {
 /// The text that stands for a result that never came.
 pub const NO_RESULT: &str = "[No result: the session ended before this tool call returned]";
 
+/// The text that stands for a result where the tool keeps none.
+pub const UNRECORDED_RESULT: &str = "[No result: the tool's record of this session has none]";
+
 /// While a call is open, this many later messages are held back for its result to come.
 const HOLD_MESSAGES: usize = 256;
 /// As many prompts: a result that has not come by the second prompt will not come.
@@ -76,7 +79,7 @@ const HOLD_PROMPTS: usize = 2;
 
 /// Orders `messages` into steps. Ids of calls are made unique (a repeated one gets `-2`, `-3`, …; Claude Code 2.1.330 takes
 /// `X_2` for a copy of `X` and loses its result), open calls are
-/// closed with [`NO_RESULT`], a call's result moves up to the reply that made the call.
+/// closed with [`NO_RESULT`] or [`UNRECORDED_RESULT`], a call's result moves up to the reply that made the call.
 pub fn steps<'a>(messages: impl Iterator<Item = Result<Message>> + 'a) -> impl Iterator<Item = Result<Step>> + 'a {
     let mut order = Order::new(messages);
     std::iter::from_fn(move || order.next_step())
@@ -238,11 +241,13 @@ impl<I: Iterator<Item = Result<Message>>> Order<I> {
     /// messages that are: whatever else is left of the present one comes behind them.
     fn close_group(&mut self) -> usize {
         if let Some(group) = self.group.take() {
+            let is_unrecorded = group.message.metadata.contains_key(UNRECORDED);
+            let content = if is_unrecorded { UNRECORDED_RESULT } else { NO_RESULT };
             let results = group.results.into_iter().map(|(id, result)| {
                 result.unwrap_or_else(|| CallResult {
                     id,
-                    content: NO_RESULT.to_owned(),
-                    is_error: true,
+                    content: content.to_owned(),
+                    is_error: !is_unrecorded,
                     images: Vec::new(),
                     synthetic: true,
                 })

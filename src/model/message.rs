@@ -159,6 +159,10 @@ pub enum Block {
 /// no person wrote it; the value says which kind it is.
 pub const CONTEXT: &str = "context";
 
+/// The key in [`Message::metadata`] that marks a reply whose calls may have no result here, although they had one: the tool's
+/// record does not keep them.
+pub const UNRECORDED: &str = "unrecorded_results";
+
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Message {

@@ -3,11 +3,14 @@
 
 use super::Format;
 use crate::error::Result;
-use std::path::Path;
+use crate::home::Home;
+use std::path::{Path, PathBuf};
 
 /// A tool's database.
 pub trait Database: Sync {
-    /// Where it is, relative to the tool's root.
+    /// The folder that holds it and what lies beside it.
+    fn root(&self, home: &Home) -> PathBuf;
+    /// Where it is, relative to [`Database::root`].
     fn path(&self) -> &'static str;
     /// Looks for what changed since the look that left `cursor`. `None`: nothing was committed since, or there is no
     /// database; to know that costs next to nothing.

@@ -53,6 +53,7 @@ pub fn reader(format: Format, stream: &str, state: Option<&str>) -> Option<Box<d
         Format::CodexRollout => Some(codex::Codex.reader(stream, state)),
         Format::GeminiJsonl | Format::GeminiJson => Some(gemini::Gemini.reader(stream, state)),
         Format::CursorRows => Some(cursor::Cursor.reader(stream, state)),
+        Format::CursorTranscript => Some(cursor::transcript_reader(stream)),
         Format::SfsJsonl => Some(Box::new(sfs::SfsReader)),
         Format::SfsDocument | Format::File => None,
     }
@@ -65,7 +66,7 @@ pub fn conversation(source: &dyn Source) -> Result<Conversation<'_>> {
         Some(Format::ClaudeCodeJsonl) => claude_code::ClaudeCode.conversation(source),
         Some(Format::CodexRollout) => codex::Codex.conversation(source),
         Some(Format::GeminiJsonl | Format::GeminiJson) => gemini::Gemini.conversation(source),
-        Some(Format::CursorRows) => cursor::Cursor.conversation(source),
+        Some(Format::CursorRows | Format::CursorTranscript) => cursor::Cursor.conversation(source),
         Some(Format::SfsJsonl) => sfs::live(source),
         Some(Format::SfsDocument | Format::File) | None => {
             Err(Error::not_found(format!("session {} has no transcript", source.native_id()))
@@ -128,7 +129,7 @@ pub trait Tool: Sync {
     fn read_index(&self, _file: &str, _bytes: &[u8]) -> Vec<(String, Observation)> {
         Vec::new()
     }
-    /// The database whose rows the sessions are, where they are no files.
+    /// The database in which sessions are rows; there may be session files beside it.
     fn database(&self) -> Option<&dyn database::Database> {
         None
     }
@@ -154,6 +155,14 @@ pub trait Tool: Sync {
     /// How many tokens the context of its models holds, where one number is true of those that it uses by itself.
     fn context_tokens(&self) -> Option<u64> {
         None
+    }
+    /// The folders on this machine in which the tool keeps its sessions; none where it was never used.
+    fn homes(&self, home: &Home) -> Vec<PathBuf> {
+        let root = self.root(home);
+        // Beside a database the folder may be there for other reasons.
+        let is_used = self.database().is_none() || self.folders().iter().any(|folder| root.join(folder).is_dir());
+        let database = self.database().map(|database| database.root(home));
+        database.into_iter().chain(Some(root).filter(|_| is_used)).filter(|folder| folder.is_dir()).collect()
     }
     /// What this tool deletes by itself, as its settings say.
     fn retention(&self, home: &Home) -> Retention;
@@ -267,6 +276,8 @@ pub enum Format {
     GeminiJson,
     /// `cursor/rows`: a line for each version of a row of the tool's database.
     CursorRows,
+    /// `cursor/transcript`: what Cursor writes beside its database, which tells more; see [`Format::is_digest`].
+    CursorTranscript,
     /// `sfs/jsonl`: the messages of a .sfs folder.
     SfsJsonl,
     /// `sfs/document`: the manifest or the workspace of a .sfs folder, one JSON object; see [`sfs::observations`].
@@ -276,12 +287,13 @@ pub enum Format {
 }
 
 impl Format {
-    const ALL: [Format; 8] = [
+    const ALL: [Format; 9] = [
         Format::ClaudeCodeJsonl,
         Format::CodexRollout,
         Format::GeminiJsonl,
         Format::GeminiJson,
         Format::CursorRows,
+        Format::CursorTranscript,
         Format::SfsJsonl,
         Format::SfsDocument,
         Format::File,
@@ -300,6 +312,7 @@ impl Format {
             Format::GeminiJsonl => "gemini/jsonl",
             Format::GeminiJson => "gemini/json",
             Format::CursorRows => "cursor/rows",
+            Format::CursorTranscript => "cursor/transcript",
             Format::SfsJsonl => "sfs/jsonl",
             Format::SfsDocument => "sfs/document",
             Format::File => "file",
@@ -320,6 +333,11 @@ impl Format {
     /// True where a later line may hold a newer version of an earlier one: see [`Reading::replaces`].
     pub fn has_versions(self) -> bool {
         self == Format::CursorRows
+    }
+
+    /// True where the tool's database tells more of the session, if it has it: then the file is not archived.
+    pub fn is_digest(self) -> bool {
+        self == Format::CursorTranscript
     }
 
     /// True where pictures may lie beside the messages, in streams of their own.

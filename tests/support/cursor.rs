@@ -14,13 +14,16 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The recorded installation `case`, in `~/.config/Cursor`.
+    /// The recorded installation `case`, in `~/.config/Cursor` and `~/.cursor`.
     pub fn install(home: &Path, case: &str) -> Cursor {
         let text = std::fs::read_to_string(fixture(&format!("cursor/{case}.json"))).unwrap();
         let recorded: Value = serde_json::from_str(&text).unwrap();
         let root = home.join(".config/Cursor");
         for (path, content) in recorded["files"].as_object().unwrap() {
             write(&root.join(path), &bytes(content));
+        }
+        for (path, content) in recorded["dot_cursor"].as_object().into_iter().flatten() {
+            write(&home.join(".cursor").join(path), &bytes(content));
         }
         for (path, database) in recorded["databases"].as_object().unwrap() {
             make(&root.join(path), database);

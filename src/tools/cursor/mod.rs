@@ -1,5 +1,5 @@
 //! Cursor, the editor: captured, not written. Its sessions ("composers") are rows of one database that it shares with
-//! everything else it remembers. Seen in versions from 2024 to 3.22; Cursor publishes no description of it.
+//! everything else it remembers; what is not in it may be in a transcript. Seen in versions from 2024 to 3.22; Cursor publishes no description of it.
 //!
 //! ```text
 //! <root>/User/globalStorage/state.vscdb                 cursorDiskKV: composerData:<composer>, bubbleId:<composer>:<bubble>,
@@ -7,10 +7,14 @@
 //!            /workspaceStorage/<id>/workspace.json      the folder of a window
 //!                                  /state.vscdb         which composers were opened in it; sessions before 2025
 //!                                  /images/             pictures in prompts
+//!
+//! ~/.cursor/projects/<folder>/agent-transcripts/<composer>/<composer>.jsonl          a transcript
+//!                                              /<composer>/subagents/<id>.jsonl     its sub-agents'
+//!          /chats/<hash>/<id>/meta.json                the folder of a session of the CLI
 //! ```
 //!
-//! The root is `~/.config/Cursor` on Linux, `~/Library/Application Support/Cursor` on macOS. Not read: tokens, which lie in
-//! the same database; the transcripts in `~/.cursor`, which have no results, times or ids; the sessions of the CLI.
+//! The database's root is `~/.config/Cursor` on Linux, `~/Library/Application Support/Cursor` on macOS. Not read: tokens,
+//! which lie in the same database; transcripts of the oldest form (`.txt`); the CLI's own databases beside `meta.json`.
 
 mod bubble;
 mod call;
@@ -22,10 +26,11 @@ mod order;
 mod reader;
 mod row;
 mod state_db;
+mod transcript;
 mod workspace;
 
 use super::database::{Database, Depth, Look};
-use super::{Place, Reader, Retention, Source, Tool, Writer, foreign};
+use super::{Format, Place, Reader, Retention, Source, Tool, Writer, foreign};
 use crate::error::Result;
 use crate::home::Home;
 use crate::id::Hash;
@@ -59,6 +64,52 @@ impl Tool for Cursor {
         &[]
     }
 
+    fn root(&self, home: &Home) -> PathBuf {
+        home.user.join(".cursor")
+    }
+
+    fn folders(&self) -> &'static [&'static str] {
+        &[transcript::FOLDER]
+    }
+
+    fn place(&self, relative: &Path, _head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+        transcript::place(relative)
+    }
+
+    fn project(&self, root: &Path, relative: &Path) -> Option<String> {
+        transcript::project(root, relative)
+    }
+
+    fn database(&self) -> Option<&dyn Database> {
+        Some(self)
+    }
+
+    fn reader(&self, stream: &str, _state: Option<&str>) -> Box<dyn Reader> {
+        Box::new(reader::CursorReader::new(stream))
+    }
+
+    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
+        match source.newest("main") {
+            Some(main) if main.format == Format::CursorTranscript => transcript::live(source, main),
+            _ => conversation::live(source),
+        }
+    }
+
+    fn writer(&self) -> Option<&dyn Writer> {
+        None
+    }
+
+    fn retention(&self, _home: &Home) -> Retention {
+        Retention::keeps("keeps its sessions; one that a person deletes in it is gone at once")
+    }
+}
+
+/// A reader for a transcript.
+pub(super) fn transcript_reader(stream: &str) -> Box<dyn Reader> {
+    Box::new(transcript::TranscriptReader::new(stream))
+}
+
+impl Database for Cursor {
     /// Cursor has no variable of its own for what `--user-data-dir` moves; `CURSOR_USER_DATA_DIR` is ours.
     fn root(&self, home: &Home) -> PathBuf {
         if let Some(root) = home.tool_variable("CURSOR_USER_DATA_DIR") {
@@ -71,36 +122,6 @@ impl Tool for Cursor {
         if other.is_dir() && !own.is_dir() { other } else { own }
     }
 
-    fn folders(&self) -> &'static [&'static str] {
-        &["User/globalStorage"]
-    }
-
-    fn place(&self, _relative: &Path, _head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-        Place::Other
-    }
-
-    fn database(&self) -> Option<&dyn Database> {
-        Some(self)
-    }
-
-    fn reader(&self, stream: &str, _state: Option<&str>) -> Box<dyn Reader> {
-        Box::new(reader::CursorReader::new(stream))
-    }
-
-    fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
-        conversation::live(source)
-    }
-
-    fn writer(&self) -> Option<&dyn Writer> {
-        None
-    }
-
-    fn retention(&self, _home: &Home) -> Retention {
-        Retention::keeps("keeps its sessions; one that a person deletes in it is gone at once")
-    }
-}
-
-impl Database for Cursor {
     fn path(&self) -> &'static str {
         FILE
     }

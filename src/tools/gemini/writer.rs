@@ -397,7 +397,7 @@ fn shown_calls<'a>(content: &[Part], results: &'a [CallResult], timestamp: &'a s
         name: name.to_owned(),
         args: args.to_owned(),
         status: match result {
-            result if result.synthetic => "cancelled",
+            result if result.synthetic && result.is_error => "cancelled",
             result if result.is_error => "error",
             _ => "success",
         },

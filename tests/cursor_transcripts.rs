@@ -1,0 +1,157 @@
+//! Cursor's transcripts, which lie beside its database and tell less: they are read of sessions that the database has not.
+
+use crate::support::cursor::{Cursor, put_session};
+use crate::support::home::TestHome;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+const ID: &str = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0011";
+const AGENT: &str = "0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0012";
+
+fn prompt(text: &str) -> Value {
+    json!({"role": "user", "message": {"content": [{"type": "text",
+        "text": format!("<timestamp>Friday, Aug 28, 2026, 11:12 PM (UTC+2)</timestamp>\n<user_query>\n{text}\n</user_query>")}]}})
+}
+
+fn reply(text: &str) -> Value {
+    json!({"role": "assistant", "message": {"content": [{"type": "text", "text": text}]}})
+}
+
+/// Appends to a transcript as Cursor does; below `~/.cursor/projects/home-me-work/agent-transcripts`.
+fn write(home: &TestHome, path: &str, lines: &[Value]) -> PathBuf {
+    let file = home.path().join(".cursor/projects/home-me-work/agent-transcripts").join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut text = fs::read_to_string(&file).unwrap_or_default();
+    text.extend(lines.iter().map(|line| format!("{line}\n")));
+    fs::write(&file, text).unwrap();
+    file
+}
+
+fn main_file() -> String {
+    format!("{ID}/{ID}.jsonl")
+}
+
+fn only_session(home: &TestHome) -> Value {
+    let listed = home.json(&["list", "--all", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
+    listed[0].clone()
+}
+
+/// What the log shows, a line a message.
+fn log(home: &TestHome) -> Vec<String> {
+    let shown = home.json(&["show", ID, "-m", "--json"]);
+    let messages = shown["messages"].as_array().unwrap().iter();
+    messages.map(|message| format!("{} {}", message["role"].as_str().unwrap(), message["content"][0]["text"])).collect()
+}
+
+#[test]
+fn a_session_that_the_database_has_not_is_read_from_its_transcript() {
+    let home = TestHome::new();
+    let call = json!({"role": "assistant", "message": {"content": [{"type": "text", "text": "Shipping."},
+        {"type": "tool_use", "name": "Shell", "input": {"command": "make"}}, {"type": "text", "text": "[REDACTED]"}]}});
+    let file =
+        write(&home, &main_file(), &[prompt("Ship it"), call, json!({"type": "turn_ended", "status": "success"})]);
+    write(&home, &format!("{ID}/subagents/{AGENT}.jsonl"), &[prompt("Look around"), reply("Nothing there")]);
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 2 files of 1 session (637 B).");
+    let session = only_session(&home);
+    assert_eq!((&session["title"], &session["project"]), (&json!("Ship it"), &Value::Null));
+    assert_eq!((&session["turn_count"], &session["tool_call_count"]), (&json!(1), &json!(1)));
+    assert_eq!(session["created_at"], "2026-08-28T21:12:00Z");
+    insta::assert_snapshot!(home.sfs(&["show", ID, "-m"]), @r"
+    user 2026-08-28 21:12:00 main:0.0
+      Ship it
+
+    assistant  main:1.0
+      Shipping.
+      → Shell
+        command: make
+      · (encrypted)
+    ");
+
+    // What is appended is captured, what is not understood is kept and told.
+    write(
+        &home,
+        &main_file(),
+        &[prompt("Once more"), json!({"type": "hologram"}), json!({"role": "user"}), json!([1])],
+    );
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 1 file of 1 session (207 B).");
+    let reasons = home.json(&["show", ID, "--json"])["notes"].clone();
+    let reasons: Vec<&str> = reasons.as_array().unwrap().iter().map(|note| note["reason"].as_str().unwrap()).collect();
+    insta::assert_snapshot!(reasons.join("\n"), @r"
+    a line of an unknown kind: hologram
+    a message without content
+    not a JSON object
+    ");
+
+    // Cursor deleted it: it is put back as it was.
+    let before = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Nothing new.");
+    insta::assert_snapshot!(home.sfs(&["restore", ID]), @"restored ~/.cursor/projects/home-me-work/agent-transcripts/0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0011/0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0011.jsonl");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn the_clis_note_tells_the_project() {
+    let home = TestHome::new();
+    write(&home, &main_file(), &[prompt("Ship it")]);
+    let chat = home.path().join(".cursor/chats/46549d71253aa046ae876b93fe9f1eb4").join(ID);
+    fs::create_dir_all(&chat).unwrap();
+    fs::write(chat.join("meta.json"), r#"{"schemaVersion": 1, "cwd": "/home/me/work", "title": "A chat"}"#).unwrap();
+    home.sfs(&["import"]);
+    assert_eq!(only_session(&home)["project"], "/home/me/work");
+}
+
+#[test]
+fn what_the_database_has_is_not_captured_twice() {
+    let home = TestHome::new();
+    let cursor = Cursor::empty(home.path());
+    put_session(&cursor.open(), ID, &[("b1", "Which one?"), ("b2", "The other.")]);
+    write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+    write(&home, &format!("{ID}.jsonl"), &[prompt("Which one?")]);
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 1 file of 1 session (713 B).");
+    write(&home, &main_file(), &[prompt("And now?")]);
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Nothing new.");
+    assert_eq!(log(&home), [r#"user "Which one?""#, r#"assistant "The other.""#]);
+    let guarded = home.json(&["guard", "--json"]);
+    assert!(!guarded.to_string().contains("\"safe\":false"), "{guarded}");
+}
+
+#[test]
+fn the_database_takes_the_place_of_a_transcript_that_came_first() {
+    let home = TestHome::new();
+    write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+    home.sfs(&["import"]);
+    assert_eq!(only_session(&home)["message_count"], 2);
+    let cursor = Cursor::empty(home.path());
+    let writer = cursor.open();
+    put_session(&writer, ID, &[("b1", "Which one?"), ("b2", "The other."), ("b3", "Why?")]);
+    home.sfs(&["import"]);
+    write(&home, &main_file(), &[prompt("Why?"), reply("Because.")]);
+    put_session(&writer, ID, &[("b1", "Which one?"), ("b2", "The other."), ("b3", "Why?"), ("b4", "Because.")]);
+    for _ in 0..2 {
+        home.sfs(&["import"]);
+        assert_eq!(only_session(&home)["message_count"], 4);
+        assert_eq!(
+            log(&home),
+            [r#"user "Which one?""#, r#"assistant "The other.""#, r#"user "Why?""#, r#"assistant "Because.""#]
+        );
+        assert_eq!(home.json(&["search", "other", "--json"]).as_array().unwrap().len(), 1);
+    }
+    // All of it is derived again from the archive.
+    home.sfs(&["admin", "reindex", "--local"]);
+    assert_eq!(log(&home).len(), 4);
+    assert_eq!(only_session(&home)["message_count"], 4);
+}
+
+#[test]
+fn a_project_with_settings_for_cursor_is_no_home() {
+    let home = TestHome::new();
+    let project = home.path().join("work");
+    fs::create_dir_all(project.join(".cursor/rules")).unwrap();
+    fs::write(project.join(".cursor/rules/style.mdc"), "Be brief.").unwrap();
+    let import = home.sfs(&["import", project.to_str().unwrap()]);
+    assert_eq!(import.code, Some(3), "{import}");
+    assert!(home.sfs(&["init", "--no-service"]).stdout.contains("Cursor       not found on this machine"));
+}
