@@ -146,6 +146,18 @@ fn the_database_takes_the_place_of_a_transcript_that_came_first() {
 }
 
 #[test]
+fn a_transcript_from_elsewhere_is_imported() {
+    let home = TestHome::new();
+    let file = home.path().join(format!("{ID}.jsonl"));
+    fs::write(&file, format!("{}\n{}\n", prompt("Ship it"), reply("Done."))).unwrap();
+    for said in ["Captured 1 file of 1 session (241 B).", "Nothing new."] {
+        assert_eq!(home.sfs(&["import", file.to_str().unwrap()]).to_string().trim(), said);
+    }
+    assert_eq!(log(&home), [r#"user "Ship it""#, r#"assistant "Done.""#]);
+    insta::assert_snapshot!(home.sfs(&["restore", ID]), @"restored ~/.cursor/projects/empty-window/agent-transcripts/0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0011/0d5d7ac1-7c4c-4a52-9f39-3d6c4a1e0011.jsonl");
+}
+
+#[test]
 fn a_project_with_settings_for_cursor_is_no_home() {
     let home = TestHome::new();
     let project = home.path().join("work");

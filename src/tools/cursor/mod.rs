@@ -76,6 +76,11 @@ impl Tool for Cursor {
         transcript::place(relative)
     }
 
+    /// Which project it was in, no line tells: it gets the place of one without.
+    fn place_of_stray(&self, name: &str, head: &[u8]) -> Option<PathBuf> {
+        transcript::place_of_stray(name, head)
+    }
+
     fn project(&self, root: &Path, relative: &Path) -> Option<String> {
         transcript::project(root, relative)
     }

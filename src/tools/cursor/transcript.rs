@@ -24,7 +24,7 @@ use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// The folder below Cursor's in which they are.
 pub(super) const FOLDER: &str = "projects";
@@ -37,6 +37,14 @@ pub(super) fn place(relative: &Path) -> Place {
     let Some((id, agent)) = ids(relative) else { return Place::Other };
     let stream = agent.map_or_else(|| "main".to_owned(), |agent| format!("subagents/{agent}"));
     Place::Session { native_id: id.to_owned(), stream, format: Format::CursorTranscript }
+}
+
+/// Where Cursor keeps the transcript `name` of a window without a folder; `None` where `head` is none of a transcript's.
+pub(super) fn place_of_stray(name: &str, head: &[u8]) -> Option<PathBuf> {
+    let id = name.strip_suffix(".jsonl").filter(|id| is_native_id(id))?;
+    let first = head.split(|byte| *byte == b'\n').next()?;
+    message(Line { stream: "main", number: 0, offset: 0, bytes: first }).ok()??;
+    Some([FOLDER, "empty-window", "agent-transcripts", id, name].iter().collect())
 }
 
 /// The session's id, and the sub-agent's.
