@@ -1,6 +1,6 @@
 //! Cursor's transcripts, which lie beside its database and tell less: they are read of sessions that the database has not.
 
-use crate::support::cursor::{Cursor, put_session};
+use crate::support::cursor::{Cursor, put_bubble, put_composer, put_session};
 use crate::support::home::TestHome;
 use serde_json::{Value, json};
 use std::fs;
@@ -43,6 +43,10 @@ fn log(home: &TestHome) -> Vec<String> {
     let shown = home.json(&["show", ID, "-m", "--json"]);
     let messages = shown["messages"].as_array().unwrap().iter();
     messages.map(|message| format!("{} {}", message["role"].as_str().unwrap(), message["content"][0]["text"])).collect()
+}
+
+fn hits(home: &TestHome, word: &str) -> usize {
+    home.json(&["search", word, "--json"]).as_array().unwrap().len()
 }
 
 #[test]
@@ -104,18 +108,94 @@ fn the_clis_note_tells_the_project() {
 }
 
 #[test]
-fn what_the_database_has_is_not_captured_twice() {
+fn a_patch_is_a_text_and_a_query_ends_with_its_last_mark() {
+    let home = TestHome::new();
+    let patch = json!({"role": "assistant", "message": {"content": [{"type": "text", "text": "Look.\n\n[REDACTED]"},
+        {"type": "tool_use", "name": "ApplyPatch", "input": "*** Begin Patch\n+quokka"}]}});
+    write(&home, &main_file(), &[prompt("Mend </user_query> in pangolin.xml"), patch]);
+    home.sfs(&["import"]);
+    let shown = home.json(&["show", ID, "-m", "--json"]);
+    assert_eq!(shown["messages"][0]["content"][0]["text"], "Mend </user_query> in pangolin.xml");
+    assert_eq!(shown["messages"][1]["content"][0]["text"], "Look.");
+    assert_eq!(shown["messages"][1]["content"][1]["input"], json!({"input": "*** Begin Patch\n+quokka"}));
+    assert_eq!(hits(&home, "quokka"), 1);
+}
+
+#[test]
+fn what_the_database_has_is_not_told_twice() {
     let home = TestHome::new();
     let cursor = Cursor::empty(home.path());
     put_session(&cursor.open(), ID, &[("b1", "Which one?"), ("b2", "The other.")]);
     write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
     write(&home, &format!("{ID}.jsonl"), &[prompt("Which one?")]);
-    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 1 file of 1 session (713 B).");
-    write(&home, &main_file(), &[prompt("And now?")]);
-    insta::assert_snapshot!(home.sfs(&["import"]), @"Nothing new.");
-    assert_eq!(log(&home), [r#"user "Which one?""#, r#"assistant "The other.""#]);
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 3 files of 1 session (1.1 kB).");
+    write(&home, &main_file(), &[prompt("And now, walrus?")]);
+    let guarded = home.json(&["guard", "--json"]);
+    assert!(guarded.to_string().contains("\"safe\":false"), "{guarded}");
+    // It is kept all the same, and nobody sees it.
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 1 file of 1 session (174 B).");
     let guarded = home.json(&["guard", "--json"]);
     assert!(!guarded.to_string().contains("\"safe\":false"), "{guarded}");
+    for _ in 0..2 {
+        assert_eq!(log(&home), [r#"user "Which one?""#, r#"assistant "The other.""#]);
+        assert_eq!((only_session(&home)["message_count"].as_u64(), hits(&home, "walrus")), (Some(2), 0));
+        home.sfs(&["admin", "reindex", "--local"]);
+    }
+    home.sfs(&["export", ID, "--format", "native", "-o", home.path().join("out").to_str().unwrap()]);
+    let kept = home.path().join("out/projects/home-me-work/agent-transcripts").join(main_file());
+    assert!(fs::read_to_string(kept).unwrap().contains("walrus"));
+}
+
+/// After a crash, Cursor names messages of which it has nothing more.
+#[test]
+fn where_the_database_lost_messages_the_transcript_is_resumed() {
+    let home = TestHome::new();
+    let cursor = Cursor::empty(home.path());
+    let writer = cursor.open();
+    put_bubble(&writer, ID, "b1", 1, "Which one?");
+    put_composer(&writer, ID, &["b1", "b2", "b3", "b4"]);
+    let said = [prompt("Which one?"), reply("The other."), prompt("Why, walrus?"), reply("Because.")];
+    write(&home, &main_file(), &said);
+    home.sfs(&["import"]);
+    let resumed = home.sfs(&["resume", ID, "--in", "codex", "--dry-run", "--project", home.path().to_str().unwrap()]);
+    assert!(resumed.to_string().contains("kept          2  user messages"), "{resumed}");
+}
+
+#[test]
+fn rows_that_come_as_a_portable_session_take_the_place_of_a_transcript_too() {
+    let (there, home) = (TestHome::new(), TestHome::new());
+    put_session(&Cursor::empty(there.path()).open(), ID, &[("b1", "Which one?"), ("b2", "The other."), ("b3", "Why?")]);
+    there.sfs(&["import"]);
+    let folder = there.path().join("out");
+    there.sfs(&["export", ID, "-o", folder.to_str().unwrap()]);
+    write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+    home.sfs(&["import"]);
+    assert_eq!(only_session(&home)["message_count"], 2);
+    assert_eq!(home.sfs(&["import", folder.to_str().unwrap()]).code, Some(0));
+    for line in ["Why?", "Why not?"] {
+        write(&home, &main_file(), &[prompt(line)]);
+        home.sfs(&["import"]);
+        assert_eq!((only_session(&home)["message_count"].as_u64(), hits(&home, "other")), (Some(3), 1));
+    }
+}
+
+/// In two folders, with contents that went apart.
+#[test]
+fn all_transcripts_of_a_session_give_way_to_its_rows() {
+    let home = TestHome::new();
+    write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+    let elsewhere = format!("../../empty-window/agent-transcripts/{ID}/{ID}.jsonl");
+    write(&home, &elsewhere, &[prompt("Which one?"), reply("The giraffe.")]);
+    write(&home, &format!("{ID}/subagents/{AGENT}.jsonl"), &[prompt("Look around"), reply("Nothing there")]);
+    home.sfs(&["import"]);
+    assert_eq!((hits(&home, "giraffe"), hits(&home, "other"), hits(&home, "around")), (1, 1, 1));
+    put_session(&Cursor::empty(home.path()).open(), ID, &[("b1", "Which one?"), ("b2", "The other one.")]);
+    home.sfs(&["import"]);
+    write(&home, &elsewhere, &[prompt("More giraffes?")]);
+    home.sfs(&["import"]);
+    assert_eq!((hits(&home, "giraffe"), hits(&home, "giraffes"), hits(&home, "other")), (0, 0, 1));
+    // What the database has not is still told.
+    assert_eq!((only_session(&home)["message_count"].as_u64(), hits(&home, "around")), (Some(2), 1));
 }
 
 #[test]
@@ -137,7 +217,7 @@ fn the_database_takes_the_place_of_a_transcript_that_came_first() {
             log(&home),
             [r#"user "Which one?""#, r#"assistant "The other.""#, r#"user "Why?""#, r#"assistant "Because.""#]
         );
-        assert_eq!(home.json(&["search", "other", "--json"]).as_array().unwrap().len(), 1);
+        assert_eq!(hits(&home, "other"), 1);
     }
     // All of it is derived again from the archive.
     home.sfs(&["admin", "reindex", "--local"]);

@@ -15,10 +15,23 @@ use std::ops::ControlFlow;
 /// Decides anew what is seen of `session`'s streams; true where that changed and its derived rows are no longer right.
 pub(super) fn settle(store: &mut Store, session: i64) -> Result<bool> {
     let mut by_name: BTreeMap<String, Vec<Stream>> = BTreeMap::new();
-    for stream in store.streams(session)? {
+    let mut changed = false;
+    let (digests, streams): (Vec<_>, Vec<_>) = store.streams(session)?.into_iter().partition(is_digest);
+    for digest in digests {
+        if !is_outdone(&digest.own_name, &streams) {
+            by_name.entry(digest.own_name.clone()).or_default().push(digest);
+        } else if digest.shared != UNSETTLED {
+            store.show_stream(
+                digest.id,
+                Some(&digest.name).filter(|_| digest.is_branch()).map(String::as_str),
+                UNSETTLED,
+            )?;
+            changed = true;
+        }
+    }
+    for stream in streams {
         by_name.entry(stream.own_name.clone()).or_default().push(stream);
     }
-    let mut changed = false;
     for streams in by_name.values() {
         let heads = heads(streams);
         if heads.len() > 1 || streams.iter().any(|stream| stream.is_branch() || stream.shared > 0) {
@@ -26,6 +39,19 @@ pub(super) fn settle(store: &mut Store, session: i64) -> Result<bool> {
         }
     }
     Ok(changed)
+}
+
+fn is_digest(stream: &Stream) -> bool {
+    Format::parse(&stream.format).is_some_and(Format::is_digest)
+}
+
+/// True where `streams` have what a digest in a stream called `name` is of: then nothing of the digest is seen.
+pub(super) fn is_outdone(name: &str, streams: &[Stream]) -> bool {
+    let tells_more = |stream: &&Stream| {
+        stream.length > 0
+            && Format::parse(&stream.format).is_some_and(|format| format.has_lines() && !format.is_digest())
+    };
+    streams.iter().filter(tells_more).any(|stream| stream.own_name == tools::base_name(name))
 }
 
 /// The newest generation of each device's stream.

@@ -171,9 +171,10 @@ pub(super) struct AtHand {
     pub(super) waiting: u64,
 }
 
-/// True where the archive has rows of the session at `place`.
-pub(super) fn has(store: &Store, database: &Path, place: &str) -> Result<bool> {
-    Ok(store.native_file(&file_name(database, place))?.is_some_and(|file| file.stream.is_some()))
+/// The stream in which the archive has the session at `place`.
+pub(super) fn stream_at(store: &Store, database: &Path, place: &str) -> Result<Option<Stream>> {
+    let known = store.native_file(&file_name(database, place))?;
+    known.and_then(|file| file.stream).map(|stream| store.stream(stream)).transpose()
 }
 
 /// The name under which the archive knows the session at `place`.
@@ -305,9 +306,6 @@ impl Step<'_> {
         };
         // What came as a .sfs, or from a file that tells less, is not these rows: it stays as an older generation.
         if stream.format != format.as_str() {
-            for file in store.native_files_of(stream.id)? {
-                store.save_native_file(&NativeFile { stream: None, ..file })?;
-            }
             return Ok(Some(target(own_name, stream.generation + 1, None)));
         }
         let others = store.native_files_of(stream.id)?;

@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use crate::model::observation::Observation;
 use crate::store::{ChunkCache, Event, NativeFile, SessionRow, Store, Stream, StreamKey};
-use crate::tools::{FIRST_LINE, Format, Head, Place, Tool, foreign};
+use crate::tools::{self, FIRST_LINE, Format, Head, Place, Tool, foreign};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -32,6 +32,8 @@ pub(super) struct Progress {
     format: Format,
     /// The native file was rewritten: what was derived from older generations is rebuilt at the end.
     rewritten: bool,
+    /// Nothing of it is seen: it is a digest of what the archive has.
+    is_aside: bool,
     done: bool,
 }
 
@@ -39,9 +41,16 @@ impl Progress {
     /// Opens the file at `path`. `None`: there is nothing to capture (unchanged, vanished, not part of a session).
     pub(super) fn open(store: &mut Store, ground: &Ground, path: &Path) -> Result<Option<Progress>> {
         let tool = ground.tool;
-        let Some(mut content) = Content::open(path)? else { return Ok(None) };
+        // A file of another home: it is looked at when that home is imported.
+        let Ok(relative) = path.strip_prefix(&ground.root) else { return Ok(None) };
         let text = path.to_string_lossy().into_owned();
         let known = store.native_file(&text)?;
+        // What is none by its place is not opened: secrets may lie there too.
+        let is_new = known.as_ref().is_none_or(|known| known.stream.is_none());
+        if is_new && tool.place(relative, &mut || None) == Place::Other {
+            return Ok(None);
+        }
+        let Some(mut content) = Content::open(path)? else { return Ok(None) };
         // An emptied file says nothing new, like any other part of what we have (see below), compressed or not.
         if content.size == 0 && known.as_ref().is_some_and(|known| known.stream.is_some()) {
             return Ok(None);
@@ -53,22 +62,18 @@ impl Progress {
         if path.extension().is_some_and(|extension| extension == "zst") && path.with_extension("").exists() {
             return Ok(None);
         }
-        // A file of another home: it is looked at when that home is imported.
-        let Ok(relative) = path.strip_prefix(&ground.root) else { return Ok(None) };
         let owner = if let Some(stream) = known.as_ref().and_then(|known| known.stream) {
             // It was placed when it was new: an appended line does not cost another look at the first one.
             Owner::of_stream(store, stream)?
         } else {
             let Some(placed) = Placed::of(tool, relative, &mut content)? else { return Ok(None) };
-            // What the database has is not told twice: the file is remembered as seen, and that is all.
-            if placed.is_told_by_rows(store, ground)? {
-                store.save_native_file(&NativeFile { stream: None, ..content.describe(tool.id(), text, 0) })?;
-                return Ok(None);
-            }
-            Some(placed.owner(store, tool)?)
+            Some(placed.owner(store, ground)?)
         };
-        let Some(Owner { session, name, format, stream }) = owner else { return Ok(None) };
-        // What was purged does not come back: the same.
+        let Some(owner) = owner else { return Ok(None) };
+        let is_aside = owner.is_outdone(store)?;
+        let owner = if is_aside { owner.beside(store, &text)? } else { owner };
+        let Owner { session, name, format, stream } = owner;
+        // What was purged does not come back: the file is remembered as seen, and that is all.
         if session.purged_at.is_some() {
             store.save_native_file(&NativeFile { stream: None, ..content.describe(tool.id(), text, 0) })?;
             return Ok(None);
@@ -76,7 +81,8 @@ impl Progress {
         if stream.is_none() && store.streams(session.id)?.is_empty() {
             store.audit(Event::Captured, &session.public_id, &json!({"tool": tool.id(), "path": &text}))?;
         }
-        if let Some(project) = tool.project(&ground.root, relative) {
+        let is_unknown = is_new || store.summary(session.id)?.project.is_none();
+        if is_unknown && let Some(project) = tool.project(&ground.root, relative) {
             facts::observe(store, tool.id(), &session.native_id, Observation::Project(project))?;
         }
         let relative = relative.to_string_lossy();
@@ -89,6 +95,7 @@ impl Progress {
         };
         let claimed = match stream {
             Some(stream) => Some(stream),
+            None if is_aside => Some(create_unseen(store, key)?),
             None => claim(store, key, &text, &mut content)?,
         };
         let Some(mut stream) = claimed else {
@@ -116,15 +123,12 @@ impl Progress {
             }
             Change::Rewritten => {
                 let key = StreamKey { name: &stream.own_name.clone(), generation: stream.generation + 1, ..key };
-                stream = store.create_stream(key)?;
-                if !format.is_one_line() {
-                    store.unsettle(&mut stream)?;
-                }
+                stream = if format.is_one_line() { store.create_stream(key)? } else { create_unseen(store, key)? };
             }
         }
         content.skip_to(stream.length)?;
         let file = content.describe(tool.id(), text, stream.id);
-        Ok(Some(Progress { file, content, stream, session, format, rewritten, done: false }))
+        Ok(Some(Progress { file, content, stream, session, format, rewritten, is_aside, done: false }))
     }
 
     /// Archives up to `budget` bytes more; says how many.
@@ -133,6 +137,10 @@ impl Progress {
         // Since the last transaction another process may have purged the session. Appending would notice, nothing else would.
         if bytes.is_empty() && !store.has_stream(&self.stream)? {
             return Err(Error::conflict(format!("{} was purged meanwhile", self.session.public_id)));
+        }
+        // Nor may it have taken in what this is a digest of: the next try puts the file where it belongs now.
+        if !self.is_aside && is_outdone(store, &self.session, &self.stream.own_name, self.format)? {
+            return Err(Error::conflict(format!("{} was captured in full meanwhile", self.session.public_id)));
         }
         let old_length = self.stream.length;
         store.append(&mut self.stream, &bytes)?;
@@ -157,7 +165,7 @@ impl Progress {
     /// or now, ahead of this one.
     fn is_out_of_date(&self, store: &mut Store) -> Result<bool> {
         let is_alone = !self.stream.is_branch() && self.stream.shared == 0;
-        Ok(!is_alone && self.format.has_lines() && branches::settle(store, self.session.id)?)
+        Ok(!is_alone && !self.is_aside && self.format.has_lines() && branches::settle(store, self.session.id)?)
     }
 
     fn save(&mut self, store: &mut Store) -> Result<()> {
@@ -211,25 +219,16 @@ impl Placed {
         Ok(Some(Placed { native_id, stream, format }))
     }
 
-    /// True for a digest of what the archive has, or had, as rows of the tool's database.
-    pub(super) fn is_told_by_rows(&self, store: &Store, ground: &Ground) -> Result<bool> {
-        if !self.format.is_digest() {
-            return Ok(false);
-        }
+    /// A digest belongs where the rows are that it is of; a sub-agent's file does not always tell whose it is.
+    fn owner(self, store: &mut Store, ground: &Ground) -> Result<Owner> {
         let place = self.stream.strip_prefix("subagents/").unwrap_or(&self.native_id);
-        if let Some(database) = &ground.database
-            && database::has(store, database, place)?
+        if let Some(database) = ground.database.as_ref().filter(|_| self.format.is_digest())
+            && let Some(rows) = database::stream_at(store, database, place)?
         {
-            return Ok(true);
+            let name = tools::base_name(&rows.own_name).to_owned();
+            return Ok(Owner { session: store.session(rows.session)?, name, format: self.format, stream: None });
         }
-        // They may have come from another home, or another device.
-        let Some(session) = store.find_native(ground.tool.id(), &self.native_id)? else { return Ok(false) };
-        let stream = store.newest_stream(session.id, &self.stream)?;
-        Ok(stream.and_then(|stream| Format::parse(&stream.format)).is_some_and(Format::has_versions))
-    }
-
-    fn owner(self, store: &mut Store, tool: &dyn Tool) -> Result<Owner> {
-        let session = store.ensure_session(tool.id(), &self.native_id)?;
+        let session = store.ensure_session(ground.tool.id(), &self.native_id)?;
         Ok(Owner { session, name: self.stream, format: self.format, stream: None })
     }
 }
@@ -251,6 +250,30 @@ impl Owner {
         let session = store.session(stream.session)?;
         Ok(Some(Owner { session, name: stream.own_name.clone(), format, stream: Some(stream) }))
     }
+
+    /// True for a digest of what the archive has, from wherever that came.
+    fn is_outdone(&self, store: &Store) -> Result<bool> {
+        is_outdone(store, &self.session, &self.name, self.format)
+    }
+
+    /// The same with a stream of its own for the file at `path`.
+    fn beside(self, store: &Store, path: &str) -> Result<Owner> {
+        let name = copy_name(tools::base_name(&self.name), path);
+        let stream = store.newest_stream(self.session.id, &name)?;
+        Ok(Owner { name, stream, ..self })
+    }
+}
+
+/// True for a digest where the session has another stream of that name, or of which that one is a copy.
+fn is_outdone(store: &Store, session: &SessionRow, name: &str, format: Format) -> Result<bool> {
+    Ok(format.is_digest() && branches::is_outdone(name, &store.streams(session.id)?))
+}
+
+/// A stream of which nothing is seen, for now or for ever.
+fn create_unseen(store: &mut Store, key: StreamKey<'_>) -> Result<Stream> {
+    let mut stream = store.create_stream(key)?;
+    store.unsettle(&mut stream)?;
+    Ok(stream)
 }
 
 /// What became of a file since we last looked.
@@ -272,7 +295,7 @@ fn claim(store: &mut Store, key: StreamKey<'_>, path: &str, content: &mut Conten
     let Some(stream) = store.newest_stream(key.session, key.name)? else { return store.create_stream(key).map(Some) };
     let others = store.native_files_of(stream.id)?;
     if others.iter().any(|other| Path::new(&other.path).exists()) {
-        let name = format!("{}~{}", key.name, &Hash::of(path.as_bytes()).hex()[..8]);
+        let name = copy_name(key.name, path);
         if let Some(stream) = store.newest_stream(key.session, &name)? {
             return Ok(Some(stream));
         }
@@ -293,6 +316,11 @@ fn claim(store: &mut Store, key: StreamKey<'_>, path: &str, content: &mut Conten
         store.forget_native_file(&other.path)?;
     }
     go_on(store, key, stream).map(Some)
+}
+
+/// The name of the stream of a second file, which lies at `path`.
+fn copy_name(name: &str, path: &str) -> String {
+    format!("{name}~{}", &Hash::of(path.as_bytes()).hex()[..8])
 }
 
 fn go_on(store: &mut Store, key: StreamKey<'_>, stream: Stream) -> Result<Stream> {

@@ -5,7 +5,7 @@ use super::file::Placed;
 use super::{Capture, Ground, file, scan};
 use crate::error::{Error, Result};
 use crate::store::{GuardedFile, SessionRow, Store};
-use crate::tools::{Clock, Retention};
+use crate::tools::{self, Clock, Retention};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -86,9 +86,7 @@ fn files(capture: &mut Capture<'_>) -> Result<(Vec<Found>, Unread)> {
         files.extend(Found::of_known(file, changed.contains(&path)));
     }
     for path in changed.difference(&known) {
-        if let Some(placed) = file::whose(&ground, path)
-            && !placed.is_told_by_rows(capture.store, &ground)?
-        {
+        if let Some(placed) = file::whose(&ground, path) {
             files.extend(Found::of_new(placed, path));
         }
     }
@@ -148,7 +146,9 @@ fn judge(
     retention: &Retention,
 ) -> Result<Option<Endangered>> {
     let safe = files.iter().all(|file| file.safe);
-    let Some(main) = files.into_iter().find(|file| file.stream == "main") else { return Ok(None) };
+    // Of several files, the one that the session is named by.
+    let mains = files.into_iter().filter(|file| tools::base_name(&file.stream) == "main");
+    let Some(main) = mains.min_by_key(|file| file.stream.len()) else { return Ok(None) };
     let said = match (retention.clock, &row) {
         (Clock::LastActivity, Some(row)) => store.summary(row.id)?.updated_at,
         _ => None,

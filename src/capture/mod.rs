@@ -91,11 +91,7 @@ impl Capture<'_> {
     pub fn files(&mut self, paths: Vec<PathBuf>, progress: &mut dyn FnMut(&Report)) -> Result<Report> {
         self.catch_up()?;
         let ground = Ground::of(self.tool, self.home);
-        // What the database has need not be taken from a file.
-        let mut report = match self.tool.database() {
-            Some(_) if !paths.is_empty() => self.database(Depth::Newest, progress)?.unwrap_or_default(),
-            _ => Report::default(),
-        };
+        let mut report = Report::default();
         let mut waiting: VecDeque<PathBuf> = paths.into();
         let mut unfinished: Option<file::Progress> = None;
         let mut alone = VecDeque::new();

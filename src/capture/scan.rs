@@ -26,8 +26,13 @@ impl Capture<'_> {
         let mut known = self.store.known_files(self.tool.id())?;
         let root = resolve(&self.tool.root(self.home));
         let folders: Vec<PathBuf> = self.tool.folders().iter().map(|folder| root.join(folder)).collect();
+        let database = self
+            .tool
+            .database()
+            .map(|database| format!("{}#", resolve(&database.root(self.home)).join(database.path()).display()));
         // Files of another home are looked at when that home is imported; and a database's sessions are none.
-        known.retain(|path, _| folders.iter().any(|folder| Path::new(path).starts_with(folder)));
+        let is_row = |path: &str| database.as_ref().is_some_and(|database| path.starts_with(database.as_str()));
+        known.retain(|path, _| !is_row(path) && folders.iter().any(|folder| Path::new(path).starts_with(folder)));
         let mut scan = Scan::default();
         for folder in folders {
             walk(&folder, &mut known, &mut scan);

@@ -49,6 +49,13 @@ struct Work {
     off: bool,
 }
 
+impl Work {
+    /// A tool's database, which tells more than what lies beside it, comes first.
+    fn has_ready_backlog(&self) -> bool {
+        !self.backlog.is_empty() && !self.everything
+    }
+}
+
 /// A running capture into one archive.
 pub(super) struct Engine<'a> {
     home: &'a Home,
@@ -133,7 +140,7 @@ impl<'a> Engine<'a> {
 
     /// When there is something to do without a further event.
     pub(super) fn next(&self) -> Instant {
-        let backlog = self.works.iter().any(|work| !work.backlog.is_empty()).then_some(self.clocks.0);
+        let backlog = self.works.iter().any(Work::has_ready_backlog).then_some(self.clocks.0);
         let pending = self.works.iter().filter_map(|work| work.pending.next()).min();
         let work = backlog.or(pending).map(|at| self.retry.map_or(at, |retry| at.max(retry.at)));
         [work, self.poll_at, self.rest_at, self.autosync.next()]
@@ -309,7 +316,7 @@ impl<'a> Engine<'a> {
                 return self.back_off(tool, &error);
             }
         }
-        if !worked && let Some(tool) = self.works.iter().position(|work| !work.backlog.is_empty()) {
+        if !worked && let Some(tool) = self.works.iter().position(Work::has_ready_backlog) {
             worked = true;
             let batch = take_batch(&mut self.works[tool].backlog);
             if let Err(error) = self.files(tool, batch.clone()) {

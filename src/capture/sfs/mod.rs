@@ -113,7 +113,8 @@ impl Session {
     fn keep_aside(&self, store: &Store, members: &mut [Member]) -> Result<Option<String>> {
         let theirs = members.iter().filter(|member| member.name == "main").max_by_key(|member| member.generation);
         let ours = store.newest_stream(self.row.id, "main")?;
-        let tells_more = |ours: &Stream| ours.length > 0 && ours.format != Format::SfsJsonl.as_str();
+        let is_native = |format: Format| format != Format::SfsJsonl && !format.is_digest();
+        let tells_more = |ours: &Stream| ours.length > 0 && Format::parse(&ours.format).is_none_or(is_native);
         if theirs.is_none_or(|main| main.format != Format::SfsJsonl) || !ours.as_ref().is_some_and(tells_more) {
             return Ok(None);
         }

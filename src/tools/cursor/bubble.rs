@@ -326,7 +326,7 @@ fn thought(text: String, signature: Option<String>) -> Block {
 /// What the person asked, where the client wrapped it.
 pub(super) fn query(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("<user_query>")?;
-    let (query, _) = rest.split_once("</user_query>")?;
+    let (query, _) = rest.rsplit_once("</user_query>")?;
     let query = query.strip_prefix('\n').unwrap_or(query);
     Some(query.strip_suffix('\n').unwrap_or(query))
 }

@@ -18,6 +18,9 @@ use crate::tools::{Line, Reader, Reading, Source, StreamInfo};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
+/// Why a message is left out that the composer names.
+const LOST: &str = "Cursor no longer has their content";
+
 /// Walks the session's conversation.
 pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let stream = source.newest("main").ok_or_else(|| {
@@ -28,12 +31,17 @@ pub(super) fn live(source: &dyn Source) -> Result<Conversation<'_>> {
     let plan = rows.plan(source, stream)?;
     let mut left_out = vec![
         ("messages", "edited or asked again: the conversation goes on without them", plan.unnamed),
-        ("messages", "Cursor no longer has their content", plan.missing),
+        ("messages", LOST, plan.missing),
         ("sub-agent transcripts", "the main conversation has their results only", agents(source)),
     ];
     left_out.retain(|(_, _, count)| *count > 0);
     let walk = Walk { source, stream, pieces: plan.pieces.into_iter(), ready: VecDeque::new() };
     Ok(Conversation { messages: Box::new(walk), left_out })
+}
+
+/// True where Cursor lost what some of the messages said.
+pub(super) fn is_incomplete(conversation: &Conversation<'_>) -> bool {
+    conversation.left_out.iter().any(|(_, why, _)| *why == LOST)
 }
 
 fn agents(source: &dyn Source) -> u64 {

@@ -72,8 +72,8 @@ impl Tool for Cursor {
         &[transcript::FOLDER]
     }
 
-    fn place(&self, relative: &Path, _head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-        transcript::place(relative)
+    fn place(&self, relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
+        transcript::place(relative, first_line)
     }
 
     /// Which project it was in, no line tells: it gets the place of one without.
@@ -94,8 +94,14 @@ impl Tool for Cursor {
     }
 
     fn conversation<'a>(&self, source: &'a dyn Source) -> Result<Conversation<'a>> {
-        match source.newest("main") {
-            Some(main) if main.format == Format::CursorTranscript => transcript::live(source, main),
+        if let Some(main) = source.newest("main").filter(|main| main.format == Format::CursorTranscript) {
+            return transcript::live(source, main);
+        }
+        let rows = conversation::live(source)?;
+        match transcript::beside_main(source).filter(|_| conversation::is_incomplete(&rows)) {
+            Some(digest) if prompts(transcript::live(source, digest)?)? > prompts(rows)? => {
+                transcript::live(source, digest)
+            }
             _ => conversation::live(source),
         }
     }
@@ -107,6 +113,15 @@ impl Tool for Cursor {
     fn retention(&self, _home: &Home) -> Retention {
         Retention::keeps("keeps its sessions; one that a person deletes in it is gone at once")
     }
+}
+
+/// How many times a person speaks in a conversation.
+fn prompts(conversation: Conversation<'_>) -> Result<usize> {
+    let mut prompts = 0;
+    for message in conversation.messages {
+        prompts += usize::from(message?.is_prompt());
+    }
+    Ok(prompts)
 }
 
 /// A reader for a transcript.

@@ -11,10 +11,9 @@ use super::bubble::query;
 use super::call::{object, safe_id};
 use super::reader::finish;
 use crate::error::Result;
-use crate::id::is_native_id;
 use crate::model::conversation::Conversation;
 use crate::model::ledger::SUB_AGENTS;
-use crate::model::message::{Block, Message, Role, UNRECORDED, raw};
+use crate::model::message::{Block, Message, Role, UNRECORDED, raw, wrap_input};
 use crate::model::observation::Observation;
 use crate::tools::lenient::{Raw, elements, fields, owned, string, text_of};
 use crate::tools::{Format, Line, Place, Reader, Reading, Source, StreamInfo, base_name, foreign};
@@ -23,6 +22,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
@@ -33,15 +33,18 @@ const REDACTED: &str = "[REDACTED]";
 
 /// `projects/<folder's name>/agent-transcripts/<id>/<id>.jsonl`, `…/<id>/subagents/<id>.jsonl`, and before, `…/<id>.jsonl`.
 /// The folder's name is not told apart from others: every sign in its path is a `-`.
-pub(super) fn place(relative: &Path) -> Place {
+pub(super) fn place(relative: &Path, first_line: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
     let Some((id, agent)) = ids(relative) else { return Place::Other };
+    if first_line().is_none() {
+        return Place::NotYet;
+    }
     let stream = agent.map_or_else(|| "main".to_owned(), |agent| format!("subagents/{agent}"));
     Place::Session { native_id: id.to_owned(), stream, format: Format::CursorTranscript }
 }
 
 /// Where Cursor keeps the transcript `name` of a window without a folder; `None` where `head` is none of a transcript's.
 pub(super) fn place_of_stray(name: &str, head: &[u8]) -> Option<PathBuf> {
-    let id = name.strip_suffix(".jsonl").filter(|id| is_native_id(id))?;
+    let id = name.strip_suffix(".jsonl").filter(|id| is_id(id))?;
     let first = head.split(|byte| *byte == b'\n').next()?;
     message(Line { stream: "main", number: 0, offset: 0, bytes: first }).ok()??;
     Some([FOLDER, "empty-window", "agent-transcripts", id, name].iter().collect())
@@ -54,13 +57,19 @@ fn ids(relative: &Path) -> Option<(&str, Option<&str>)> {
         .map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
         .collect::<Option<_>>()?;
     let [FOLDER, _, "agent-transcripts", rest @ ..] = parts.as_slice() else { return None };
-    let id_of = |file: &&'_ str| file.strip_suffix(".jsonl").is_some_and(is_native_id);
+    let id_of = |file: &&'_ str| file.strip_suffix(".jsonl").is_some_and(is_id);
     match *rest {
         [file] if id_of(&file) => Some((file.strip_suffix(".jsonl")?, None)),
         [id, file] if id_of(&file) && file.strip_suffix(".jsonl") == Some(id) => Some((id, None)),
-        [id, "subagents", file] if is_native_id(id) && id_of(&file) => Some((id, file.strip_suffix(".jsonl"))),
+        [id, "subagents", file] if is_id(id) && id_of(&file) => Some((id, file.strip_suffix(".jsonl"))),
         _ => None,
     }
+}
+
+/// Letters, digits, `-` and `_`: it may become an argument of a command line, and a part of a path.
+fn is_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain)
 }
 
 /// The project folder, where the command line's client noted it of this session: `chats/<hash>/<id>/meta.json`.
@@ -69,10 +78,11 @@ pub(super) fn project(root: &Path, relative: &Path) -> Option<String> {
     struct Meta {
         cwd: String,
     }
-    let (id, _) = ids(relative)?;
+    let (id, None) = ids(relative)? else { return None };
     let chats = root.join("chats").read_dir().ok()?;
     let mut notes = chats.flatten().filter_map(|chat| foreign::read_small(&chat.path().join(id).join("meta.json")));
-    notes.find_map(|meta| serde_json::from_slice::<Meta>(&meta).ok()).map(|meta| meta.cwd)
+    let meta = notes.find_map(|meta| serde_json::from_slice::<Meta>(&meta).ok())?;
+    Some(meta.cwd).filter(|cwd| Path::new(cwd).is_absolute() && !cwd.contains(char::is_control))
 }
 
 #[derive(Deserialize)]
@@ -175,21 +185,28 @@ fn block(source: &RawValue, call: &str) -> Block {
     let other = || Block::Other(source.to_owned());
     let Some(part) = fields::<Part<'_>>(source) else { return other() };
     match string(part.kind).as_deref() {
-        Some("text") => match owned(part.text) {
-            Some(text) if text == REDACTED => {
-                Block::Thinking { text: String::new(), signature: None, redacted: true, summary: None }
-            }
-            text => Block::Text(text.unwrap_or_default()),
-        },
+        Some("text") => spoken(&string(part.text).unwrap_or_default()),
         Some("tool_use") => match owned(part.name) {
-            Some(name) => {
-                let input = part.input.and_then(object).unwrap_or_else(|| raw(&serde_json::Map::new()));
-                Block::ToolUse { id: safe_id(call), name, input }
-            }
+            Some(name) => Block::ToolUse { id: safe_id(call), name, input: input(part.input) },
             None => other(),
         },
         _ => other(),
     }
+}
+
+/// A text; what the client kept to itself stands behind it, or alone.
+fn spoken(text: &str) -> Block {
+    match text.strip_suffix(REDACTED).map(str::trim_end) {
+        Some("") => Block::Thinking { text: String::new(), signature: None, redacted: true, summary: None },
+        Some(said) => Block::Text(said.to_owned()),
+        None => Block::Text(text.to_owned()),
+    }
+}
+
+/// An input is an object; a patch is a text.
+fn input(input: Raw<'_>) -> Box<RawValue> {
+    let Some(input) = input else { return raw(&serde_json::Map::new()) };
+    object(input).unwrap_or_else(|| wrap_input(&string(Some(input)).unwrap_or(Cow::Borrowed(input.get()))))
 }
 
 /// When a prompt was typed, to the minute: `<timestamp>Friday, Aug 28, 2026, 11:12 PM (UTC+2)</timestamp>`.
@@ -197,6 +214,8 @@ fn moment(block: &Block) -> Option<Timestamp> {
     let Block::Text(text) = block else { return None };
     let (moment, _) = text.strip_prefix("<timestamp>")?.split_once("</timestamp>")?;
     let (local, offset) = moment.strip_suffix(')')?.split_once(" (UTC")?;
+    // Newer systems put a narrow space before AM and PM.
+    let local = local.replace('\u{202f}', " ");
     let local = DateTime::strptime("%A, %b %d, %Y, %I:%M %p", local).ok()?;
     let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "0"));
     let hours: i32 = if hours.is_empty() { 0 } else { hours.parse().ok()? };
@@ -213,6 +232,12 @@ fn unwrap_query(block: &mut Block) {
     {
         *text = query.to_owned();
     }
+}
+
+/// The longest transcript that lies beside the main conversation's rows.
+pub(super) fn beside_main(source: &dyn Source) -> Option<&StreamInfo> {
+    let is_digest = |stream: &&StreamInfo| stream.format.is_digest() && base_name(&stream.name) == "main";
+    source.streams().iter().filter(is_digest).max_by_key(|stream| stream.length)
 }
 
 /// The live conversation: all that the file says, in its order.
@@ -249,6 +274,10 @@ mod tests {
         assert_eq!(at("+2").as_deref(), Some("2026-08-28T21:12:00Z"));
         assert_eq!(at("-9:30").as_deref(), Some("2026-08-29T08:42:00Z"));
         assert_eq!(at("").as_deref(), Some("2026-08-28T23:12:00Z"));
+        assert_eq!(
+            of("<timestamp>Friday, Aug 28, 2026, 9:12\u{202f}AM (UTC)</timestamp>").as_deref(),
+            Some("2026-08-28T09:12:00Z")
+        );
         assert_eq!(at("+999999999"), None);
         assert_eq!(at("+1:99999999999"), None);
         assert_eq!(of("Look: <timestamp>Friday, Aug 28, 2026, 11:12 PM (UTC)</timestamp>"), None);
@@ -256,7 +285,7 @@ mod tests {
 
     #[test]
     fn transcripts_are_told_by_their_place() {
-        let of = |path: &str| match place(Path::new(path)) {
+        let of = |path: &str| match place(Path::new(path), &mut || Some(b"{}".to_vec())) {
             Place::Session { native_id, stream, .. } => format!("{native_id} {stream}"),
             other => format!("{other:?}"),
         };
