@@ -144,6 +144,12 @@ fn what_the_database_has_is_not_told_twice() {
     home.sfs(&["export", ID, "--format", "native", "-o", home.path().join("out").to_str().unwrap()]);
     let kept = home.path().join("out/projects/home-me-work/agent-transcripts").join(main_file());
     assert!(fs::read_to_string(kept).unwrap().contains("walrus"));
+    insta::assert_snapshot!(home.sfs(&["restore", ID]), @"
+    ---- stderr
+    error: Cursor keeps session ses_3vmhijjgrod4psu3 in its database
+    hint: that is only read; sfs resume ses_3vmhijjgrod4psu3 --in claude-code | codex | gemini
+    ---- exit Some(1)
+    ");
 }
 
 /// After a crash, Cursor names messages of which it has nothing more.

@@ -304,7 +304,7 @@ impl Step<'_> {
         let Some(stream) = store.newest_stream(session.id, &own_name)? else {
             return Ok(Some(target(own_name, 0, None)));
         };
-        // What came as a .sfs, or from a file that tells less, is not these rows: it stays as an older generation.
+        // What came as a .sfs, or as a digest, is not these rows: it stays as an older generation.
         if stream.format != format.as_str() {
             return Ok(Some(target(own_name, stream.generation + 1, None)));
         }

@@ -39,7 +39,9 @@ impl NativeCopy {
 /// fork by reference) is put back too. A file that is there is left alone if it has our bytes, completed if it is a
 /// part of them, and a conflict otherwise.
 pub fn restore(store: &Store, home: &Home, session: &SessionRow) -> Result<Vec<NativeCopy>> {
-    if newest(store, session)?.is_empty() {
+    // A transcript beside them is not the session.
+    let is_rows = store.newest_stream(session.id, "main")?.and_then(|main| Format::parse(&main.format));
+    if newest(store, session)?.is_empty() || is_rows.is_some_and(Format::has_versions) {
         return Err(without_files(session));
     }
     let tool = tools::find(&session.tool)?;

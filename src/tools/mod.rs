@@ -335,7 +335,7 @@ impl Format {
         self == Format::CursorRows
     }
 
-    /// True where the tool's database tells more of the session, if it has it: then the file is not archived.
+    /// True for what tells less than any other form of the session: where there is another, it is archived but not seen.
     pub fn is_digest(self) -> bool {
         self == Format::CursorTranscript
     }

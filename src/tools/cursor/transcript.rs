@@ -1,6 +1,6 @@
 //! Transcripts: what Cursor, its command line's client too, writes of a session into `~/.cursor` beside its database. They
-//! tell less than the database: no results of tools, no ids, no times, no models. So they are read of those sessions only
-//! that are no rows of it.
+//! tell less than the database: no results of tools, no ids, no models, times of prompts only. So they are seen of those
+//! sessions only that are no rows of it.
 //!
 //! ```text
 //! {"role":"user"|"assistant","message":{"content":[{"type":"text",…}|{"type":"tool_use","name":…,"input":…}]}}
