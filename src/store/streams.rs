@@ -11,8 +11,8 @@ use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::io::Read;
 use std::ops::{ControlFlow, Range};
+use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
 const CHUNK: (usize, usize, usize) = (16 << 10, 64 << 10, 256 << 10);
@@ -177,13 +177,26 @@ pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> St
 
 /// What [`Store::for_each_line`] calls.
 pub type OnLine<'f> = dyn FnMut(u64, u64, &[u8]) -> Result<ControlFlow<()>> + 'f;
-/// The first `end` bytes of a compressed pack; `None` where only [`decompress`] can tell.
-fn beginning(data: &[u8], raw_length: i64, end: usize) -> Option<Vec<u8>> {
+
+/// The first `end` bytes of a compressed pack, at least; `None` where only [`decompress`] can tell.
+fn beginning(decoder: &mut Option<Decoder<'static>>, data: &[u8], raw_length: i64, end: usize) -> Option<Vec<u8>> {
     if end as i64 >= raw_length || end > FRAME_LIMIT || data.len() as i64 == raw_length {
         return None;
     }
-    let mut raw = vec![0; end];
-    zstd::stream::read::Decoder::with_buffer(data).ok()?.read_exact(&mut raw).ok()?;
+    let decoder = match decoder {
+        Some(decoder) => decoder,
+        none => none.insert(Decoder::new().ok()?),
+    };
+    decoder.reinit().ok()?;
+    let mut raw = Vec::with_capacity(end);
+    let (mut input, mut output) = (InBuffer::around(data), OutBuffer::around(&mut raw));
+    while output.pos() < end {
+        let before = (input.pos(), output.pos());
+        decoder.run(&mut input, &mut output).ok()?;
+        if before == (input.pos(), output.pos()) {
+            return None;
+        }
+    }
     Some(raw)
 }
 
@@ -193,6 +206,8 @@ pub struct ChunkCache {
     packs: VecDeque<(i64, Vec<u8>)>,
     /// A pack is first decompressed only as far as it is asked for.
     is_sparse: bool,
+    /// What that is done with: its memory serves the next pack too.
+    decoder: Option<Decoder<'static>>,
 }
 
 impl ChunkCache {
@@ -642,15 +657,18 @@ impl Store {
         let raw = match &self.packer.open {
             Some(open) if open.id == id && open.dirty => open.raw.clone(),
             _ => {
-                let (length, data): (i64, Vec<u8>) = self
-                    .connection
-                    .prepare_cached("SELECT raw_length, data FROM pack WHERE id = ?1")?
-                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?
+                let mut statement =
+                    self.connection.prepare_cached("SELECT raw_length, data FROM pack WHERE id = ?1")?;
+                let mut rows = statement.query([id])?;
+                let row = rows
+                    .next()?
                     .ok_or_else(|| Error::failed(format!("pack {id} is missing")).hint("sfs admin check"))?;
-                match (cache.is_sparse && cached.is_none()).then(|| beginning(&data, length, end)).flatten() {
+                let (length, data) = (row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
+                let begun =
+                    (cache.is_sparse && cached.is_none()).then(|| beginning(&mut cache.decoder, data, length, end));
+                match begun.flatten() {
                     Some(beginning) => beginning,
-                    None => decompress(&data, length, || format!("pack {id}"))?,
+                    None => decompress(data, length, || format!("pack {id}"))?,
                 }
             }
         };
