@@ -20,6 +20,7 @@ mod settings;
 mod stats;
 mod streams;
 mod sync;
+mod unpack;
 mod watch;
 
 pub use audit::{AuditFilter, AuditRow, Event};

@@ -5,14 +5,14 @@
 //! lie in packs of about 1 MiB, one zstd frame each, so that what repeats between chunks costs next to nothing. The bytes
 //! behind the last cut are the tail: small rows, one an append, folded together now and then.
 
-use super::Store;
+use super::unpack::{self, Begun, Wanted};
+use super::{Span, Store};
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::{ControlFlow, Range};
-use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
 const CHUNK: (usize, usize, usize) = (16 << 10, 64 << 10, 256 << 10);
@@ -25,9 +25,7 @@ const COMPRESS_TAIL: usize = 1 << 10;
 /// So many tail rows are folded into one.
 const TAIL_ROWS: usize = 16;
 /// No pack and no tail row holds more raw bytes: a larger length is damage, and nothing is allocated for it.
-const FRAME_LIMIT: usize = PACK + CHUNK.2;
-/// The head of a zstd frame is no longer.
-const FRAME_HEADER: usize = 18;
+pub(super) const FRAME_LIMIT: usize = PACK + CHUNK.2;
 
 /// The row of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,52 +178,6 @@ pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> St
 /// What [`Store::for_each_line`] calls.
 pub type OnLine<'f> = dyn FnMut(u64, u64, &[u8]) -> Result<ControlFlow<()>> + 'f;
 
-/// One pack that is decompressed as far as is asked for, and from there on when more is. The memory serves one after the
-/// other: touching new memory for each takes about as long as decompressing.
-struct Begun {
-    pack: Option<i64>,
-    data: Vec<u8>,
-    /// So many bytes of `data` are behind the decoder, and so many it wants next.
-    read: usize,
-    next: usize,
-    decoder: Decoder<'static>,
-    /// What was decompressed so far. The decoder looks back into it, so it stays where it is.
-    raw: Vec<u8>,
-}
-
-impl Begun {
-    fn new() -> std::io::Result<Begun> {
-        let mut decoder = Decoder::new()?;
-        decoder.set_parameter(DParameter::StableOutBuffer(true))?;
-        Ok(Begun { pack: None, data: Vec::new(), read: 0, next: 0, decoder, raw: Vec::new() })
-    }
-
-    /// Begins with another pack.
-    fn begin(&mut self, data: &[u8]) -> std::io::Result<()> {
-        self.data.clear();
-        self.data.extend_from_slice(data);
-        self.raw.clear();
-        self.raw.reserve(FRAME_LIMIT);
-        (self.read, self.next) = (0, FRAME_HEADER);
-        self.decoder.reinit()
-    }
-
-    /// Goes on until the first `end` bytes are there.
-    fn extend(&mut self, end: usize) -> std::io::Result<()> {
-        while self.raw.len() < end {
-            let rest = &self.data[self.read..];
-            let mut input = InBuffer::around(&rest[..self.next.min(rest.len())]);
-            if input.src.is_empty() {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let made = self.raw.len();
-            self.next = self.decoder.run(&mut input, &mut OutBuffer::around_pos(&mut self.raw, made))?;
-            self.read += input.pos();
-        }
-        Ok(())
-    }
-}
-
 /// Keeps the packs that were read last: a session's chunks mostly lie in few packs.
 #[derive(Default)]
 pub struct ChunkCache {
@@ -233,6 +185,8 @@ pub struct ChunkCache {
     /// Only the last one is kept, and decompressed only as far as it is asked for.
     is_sparse: bool,
     begun: Option<Begun>,
+    /// What [`Store::read_ahead`] cut out: by the pack and the place in it.
+    cut: HashMap<(i64, usize), Vec<u8>>,
 }
 
 impl ChunkCache {
@@ -638,22 +592,48 @@ impl Store {
             let tail = self.read_tail(stream)?;
             return Ok(tail.get((start - stream.cut) as usize..).unwrap_or_default().to_vec());
         }
-        let (at, pack, in_pack, length): (u64, i64, usize, usize) = self
-            .connection
-            .prepare_cached(
-                "SELECT sc.start, c.pack, c.start, c.length FROM stream_chunk sc JOIN chunk c ON c.id = sc.chunk
-                 WHERE sc.stream = ?1 AND sc.start <= ?2 ORDER BY sc.start DESC LIMIT 1",
-            )?
-            .query_row(params![stream.id, start], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
-        let skip = (start - at) as usize;
-        let missing = || {
-            Error::failed(format!("stream {} ({}) has no chunk for byte {start}", stream.id, stream.name))
-                .hint("sfs admin check")
+        let Some((pack, piece)) = self.piece_at(stream.id, start)? else {
+            return Err(Error::failed(format!("stream {} ({}) has no chunk for byte {start}", stream.id, stream.name))
+                .hint("sfs admin check"));
         };
-        if skip >= length {
-            return Err(missing());
+        self.chunk_bytes(pack, piece.start, piece.len(), cache)
+    }
+
+    /// The rest of the chunk in which byte `start` of a stream lies: its pack, and where in that.
+    fn piece_at(&self, stream: i64, start: u64) -> Result<Option<(i64, Range<usize>)>> {
+        let sql = "SELECT sc.start, c.pack, c.start, c.length FROM stream_chunk sc JOIN chunk c ON c.id = sc.chunk
+                   WHERE sc.stream = ?1 AND sc.start <= ?2 ORDER BY sc.start DESC LIMIT 1";
+        let read = |r: &rusqlite::Row<'_>| Ok((r.get::<_, u64>(0)?, r.get(1)?, r.get(2)?, r.get(3)?));
+        let found = self.connection.prepare_cached(sql)?.query_row(params![stream, start], read).optional()?;
+        Ok(found.and_then(|(at, pack, in_pack, length): (u64, i64, usize, usize)| {
+            let skip = (start - at) as usize;
+            (skip < length).then_some((pack, in_pack + skip..in_pack + length))
+        }))
+    }
+
+    /// Decompresses what is about to be read of lines in several packs, all packs at one time. Only so many lines that all of
+    /// them may be in memory.
+    pub fn read_ahead<'s>(&self, lines: impl Iterator<Item = &'s Span>, cache: &mut ChunkCache) -> Result<()> {
+        cache.cut.clear();
+        let mut pieces: BTreeMap<i64, Vec<Range<usize>>> = BTreeMap::new();
+        for line in lines {
+            let (mut at, end) = (line.start, line.start + line.length);
+            while at < end
+                && let Some((pack, piece)) = self.piece_at(line.stream, at)?
+            {
+                at += piece.len() as u64;
+                pieces.entry(pack).or_default().push(piece);
+            }
         }
-        self.chunk_bytes(pack, in_pack + skip, length - skip, cache)
+        if pieces.len() < 2 {
+            return Ok(());
+        }
+        let packs = pieces.into_iter().map(|(pack, pieces)| {
+            let wanted = |data: &[u8], raw_length| Ok(Wanted { pack, data: data.to_vec(), raw_length, pieces });
+            self.stored_pack(pack, wanted)
+        });
+        cache.cut = unpack::cut(&packs.collect::<Result<Vec<_>>>()?);
+        Ok(())
     }
 
     pub(super) fn chunk_bytes(
@@ -663,6 +643,9 @@ impl Store {
         length: usize,
         cache: &mut ChunkCache,
     ) -> Result<Vec<u8>> {
+        if let Some(bytes) = cache.cut.remove(&(pack, start)).filter(|bytes| bytes.len() == length) {
+            return Ok(bytes);
+        }
         let raw = self.pack(pack, start + length, cache)?;
         raw.get(start..start + length)
             .map(<[u8]>::to_vec)
@@ -700,8 +683,7 @@ impl Store {
         match &self.packer.open {
             Some(open) if open.id == id && open.dirty => begun.raw.clone_from(&open.raw),
             _ => self.stored_pack(id, |data, length| {
-                let is_frame = length <= FRAME_LIMIT as i64 && length != data.len() as i64;
-                if !is_frame || begun.begin(data).and_then(|()| begun.extend(end)).is_err() {
+                if begun.begin(data, length).and_then(|()| begun.extend(end)).is_err() {
                     // It has all of it, or can say what is wrong.
                     begun.raw = decompress(data, length, || format!("pack {id}"))?;
                 }
