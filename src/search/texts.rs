@@ -7,9 +7,6 @@ use crate::store::{ChunkCache, Span, Store, Stream};
 use crate::tools::{self, Format, Line, Reading, Source};
 use std::ops::ControlFlow;
 
-/// The packs of so many messages are decompressed together.
-const AHEAD: usize = 16;
-
 /// What [`Texts::read`] calls with each message and its place in what was asked for.
 pub(super) type OnMessage<'f> = dyn FnMut(usize, &Message) -> Result<()> + 'f;
 
@@ -29,21 +26,12 @@ impl<'a> Texts<'a> {
     /// archive. One that the tool's reader no longer finds, because it has learned since the index was made, is left out.
     pub(super) fn read(&mut self, mut wanted: Vec<(usize, Span)>, each: &mut OnMessage<'_>) -> Result<()> {
         wanted.sort_by_key(|(_, span)| (span.stream, span.start, span.part));
-        let (mut done, mut ahead) = (0, 0);
         for of_stream in wanted.chunk_by(|(_, a), (_, b)| a.stream == b.stream) {
             let stream = self.store.stream(of_stream[0].1.stream)?;
             match Format::parse(&stream.format) {
-                Some(format) if format.lines_stand_alone() => {
-                    if done >= ahead {
-                        let next = wanted[done..].iter().take(AHEAD);
-                        self.store.read_ahead(next.map(|(_, span)| span), &mut self.cache)?;
-                        ahead = done + AHEAD;
-                    }
-                    self.read_lines(format, &stream, of_stream, each)?;
-                }
+                Some(format) if format.lines_stand_alone() => self.read_lines(format, &stream, of_stream, each)?,
                 _ => self.read_through(&stream, of_stream, each)?,
             }
-            done += of_stream.len();
         }
         Ok(())
     }

@@ -5,13 +5,13 @@
 //! lie in packs of about 1 MiB, one zstd frame each, so that what repeats between chunks costs next to nothing. The bytes
 //! behind the last cut are the tail: small rows, one an append, folded together now and then.
 
-use super::unpack::{self, Begun, Wanted};
-use super::{Span, Store};
+use super::Store;
+use super::unpack::Begun;
 use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
@@ -185,8 +185,6 @@ pub struct ChunkCache {
     /// Only the last one is kept, and decompressed only as far as it is asked for.
     is_sparse: bool,
     begun: Option<Begun>,
-    /// What [`Store::read_ahead`] cut out: by the pack and the place in it.
-    cut: HashMap<(i64, usize), Vec<u8>>,
 }
 
 impl ChunkCache {
@@ -592,48 +590,22 @@ impl Store {
             let tail = self.read_tail(stream)?;
             return Ok(tail.get((start - stream.cut) as usize..).unwrap_or_default().to_vec());
         }
-        let Some((pack, piece)) = self.piece_at(stream.id, start)? else {
-            return Err(Error::failed(format!("stream {} ({}) has no chunk for byte {start}", stream.id, stream.name))
-                .hint("sfs admin check"));
+        let (at, pack, in_pack, length): (u64, i64, usize, usize) = self
+            .connection
+            .prepare_cached(
+                "SELECT sc.start, c.pack, c.start, c.length FROM stream_chunk sc JOIN chunk c ON c.id = sc.chunk
+                 WHERE sc.stream = ?1 AND sc.start <= ?2 ORDER BY sc.start DESC LIMIT 1",
+            )?
+            .query_row(params![stream.id, start], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        let skip = (start - at) as usize;
+        let missing = || {
+            Error::failed(format!("stream {} ({}) has no chunk for byte {start}", stream.id, stream.name))
+                .hint("sfs admin check")
         };
-        self.chunk_bytes(pack, piece.start, piece.len(), cache)
-    }
-
-    /// The rest of the chunk in which byte `start` of a stream lies: its pack, and where in that.
-    fn piece_at(&self, stream: i64, start: u64) -> Result<Option<(i64, Range<usize>)>> {
-        let sql = "SELECT sc.start, c.pack, c.start, c.length FROM stream_chunk sc JOIN chunk c ON c.id = sc.chunk
-                   WHERE sc.stream = ?1 AND sc.start <= ?2 ORDER BY sc.start DESC LIMIT 1";
-        let read = |r: &rusqlite::Row<'_>| Ok((r.get::<_, u64>(0)?, r.get(1)?, r.get(2)?, r.get(3)?));
-        let found = self.connection.prepare_cached(sql)?.query_row(params![stream, start], read).optional()?;
-        Ok(found.and_then(|(at, pack, in_pack, length): (u64, i64, usize, usize)| {
-            let skip = (start - at) as usize;
-            (skip < length).then_some((pack, in_pack + skip..in_pack + length))
-        }))
-    }
-
-    /// Decompresses what is about to be read of lines in several packs, all packs at one time. Only so many lines that all of
-    /// them may be in memory.
-    pub fn read_ahead<'s>(&self, lines: impl Iterator<Item = &'s Span>, cache: &mut ChunkCache) -> Result<()> {
-        cache.cut.clear();
-        let mut pieces: BTreeMap<i64, Vec<Range<usize>>> = BTreeMap::new();
-        for line in lines {
-            let (mut at, end) = (line.start, line.start + line.length);
-            while at < end
-                && let Some((pack, piece)) = self.piece_at(line.stream, at)?
-            {
-                at += piece.len() as u64;
-                pieces.entry(pack).or_default().push(piece);
-            }
+        if skip >= length {
+            return Err(missing());
         }
-        if pieces.len() < 2 {
-            return Ok(());
-        }
-        let packs = pieces.into_iter().map(|(pack, pieces)| {
-            let wanted = |data: &[u8], raw_length| Ok(Wanted { pack, data: data.to_vec(), raw_length, pieces });
-            self.stored_pack(pack, wanted)
-        });
-        cache.cut = unpack::cut(&packs.collect::<Result<Vec<_>>>()?);
-        Ok(())
+        self.chunk_bytes(pack, in_pack + skip, length - skip, cache)
     }
 
     pub(super) fn chunk_bytes(
@@ -643,9 +615,6 @@ impl Store {
         length: usize,
         cache: &mut ChunkCache,
     ) -> Result<Vec<u8>> {
-        if let Some(bytes) = cache.cut.remove(&(pack, start)).filter(|bytes| bytes.len() == length) {
-            return Ok(bytes);
-        }
         let raw = self.pack(pack, start + length, cache)?;
         raw.get(start..start + length)
             .map(<[u8]>::to_vec)
