@@ -130,29 +130,32 @@ fn ask_index(store: &Store, query: &Query, options: &Options, answers: &mut Answ
     let now = Timestamp::now().as_millisecond();
     let is_guess = !query.is_words_only() || options.filter.voice.is_some();
     let mut before = i64::MAX;
-    loop {
-        let Some(found) = store.search_index(query, &options.filter, before, BATCH)? else { return Ok(false) };
-        let Some(last) = found.before else { return Ok(true) };
-        before = last;
-        let mut batch = found.candidates;
-        for candidate in &mut batch {
-            candidate.rank = worth(candidate, now);
+    // What the index names is read later: it must not be another message by then.
+    store.read(|| {
+        loop {
+            let Some(found) = store.search_index(query, &options.filter, before, BATCH)? else { return Ok(false) };
+            let Some(last) = found.before else { return Ok(true) };
+            before = last;
+            let mut batch = found.candidates;
+            for candidate in &mut batch {
+                candidate.rank = worth(candidate, now);
+            }
+            // Of a message and its copy, the one in the older session.
+            batch.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.is_child.cmp(&b.is_child)).then(a.id.cmp(&b.id)));
+            answers.add(&mut texts, &batch, is_guess)?;
+            if answers.is_complete() {
+                return Ok(true);
+            }
         }
-        // Of a message and its copy, the one in the older session.
-        batch.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.is_child.cmp(&b.is_child)).then(a.row.id.cmp(&b.row.id)));
-        answers.add(&mut texts, &batch, is_guess)?;
-        if answers.is_complete() {
-            return Ok(true);
-        }
-    }
+    })
 }
 
 /// The index's rank (below 0, lower is better), with what is new up to twice as good.
 fn worth(candidate: &Candidate, now: i64) -> f64 {
     let days = candidate.at.map_or(f64::INFINITY, |at| (now - at).max(0) as f64 / 86_400_000.0);
     let fresh = 1.0 + 1.0 / (1.0 + days / FRESH_DAYS);
-    let harness = if candidate.row.is_meta { HARNESS } else { 1.0 };
-    candidate.rank * fresh * harness * if candidate.row.is_inherited { INHERITED } else { 1.0 }
+    let harness = if candidate.is_meta { HARNESS } else { 1.0 };
+    candidate.rank * fresh * harness * if candidate.is_inherited { INHERITED } else { 1.0 }
 }
 
 /// Collects hits in their order.
@@ -202,19 +205,26 @@ impl<'a> Answers<'a> {
 
     /// One more than asked for tells that there are more.
     fn is_complete(&self) -> bool {
-        self.hits.len() > self.options.limit
+        self.missing() == 0
+    }
+
+    /// How many are wanted that were not found yet.
+    fn missing(&self) -> usize {
+        let wanted = self.options.offset.saturating_add(self.options.limit).saturating_add(1);
+        wanted.saturating_sub(self.skipped + self.hits.len())
     }
 
     /// Takes those of `ordered` that answer (checked if the order is only a guess) and are no copies. They are read in
-    /// slices, each in the order of the archive, the first no larger than what is wanted.
+    /// slices, each in the order of the archive: first as many as are wanted, then several times as many as are still
+    /// missing.
     fn add(&mut self, texts: &mut Texts<'_>, ordered: &[Candidate], is_guess: bool) -> Result<()> {
-        let mut rest = ordered;
-        let mut size = self.options.offset.saturating_add(self.options.limit).saturating_add(1);
+        let (mut rest, mut share) = (ordered, 1);
         while !rest.is_empty() && !self.is_complete() {
-            let (slice, behind) = rest.split_at(size.min(rest.len()));
+            let size = self.missing().saturating_mul(share).min(rest.len());
+            let (slice, behind) = rest.split_at(size);
             let mut answers: Vec<Option<Answer>> = slice.iter().map(|_| None).collect();
             let mut text = String::new();
-            texts.read(slice, &mut |place, message| {
+            texts.read(self.store.spans(slice)?, &mut |place, message| {
                 self.options.text_of(message, &mut text);
                 if !is_guess || self.query.matches(&text) {
                     answers[place] = Some(self.answer(message, &text));
@@ -226,7 +236,7 @@ impl<'a> Answers<'a> {
                     self.take(candidate, answer)?;
                 }
             }
-            (rest, size) = (behind, size.saturating_mul(4));
+            (rest, share) = (behind, share.saturating_mul(4));
         }
         Ok(())
     }
@@ -266,7 +276,7 @@ impl<'a> Answers<'a> {
         }
         let InFamily { row: session, summary, .. } = self.session(candidate.session)?.clone();
         let Answer { message_id, role, timestamp, excerpt, .. } = answer;
-        let is_meta = candidate.row.is_meta;
+        let is_meta = candidate.is_meta;
         self.hits.push(Hit { session, summary, message_id, role, is_meta, timestamp, excerpt });
         Ok(())
     }
@@ -275,7 +285,7 @@ impl<'a> Answers<'a> {
     fn is_said(&mut self, candidate: &Candidate, text: u64) -> Result<bool> {
         let mut hasher = DefaultHasher::new();
         (&self.session(candidate.session)?.ancestor, text).hash(&mut hasher);
-        let (session, is_inherited) = (candidate.session, candidate.row.is_inherited);
+        let (session, is_inherited) = (candidate.session, candidate.is_inherited);
         let first = self.said.entry(hasher.finish()).or_insert(Said { session, is_inherited });
         Ok(first.session != session && (first.is_inherited || is_inherited))
     }

@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{Answers, Options};
 use crate::error::Result;
 use crate::model::query::Query;
-use crate::store::{Candidate, ChunkCache, SearchFilter, Store, Stream};
+use crate::store::{Candidate, ChunkCache, SearchFilter, Span, Store, Stream};
 use crate::tools::Format;
 
 /// So many sessions are the first block; each further one is several times as large.
@@ -40,7 +40,7 @@ pub(super) fn scan(
     while !rest.is_empty() && !answers.is_complete() && scan.bytes < budget {
         let (block, behind) = rest.split_at(size.min(rest.len()));
         let mut found = scan.block(block, query, options, budget, progress)?;
-        found.sort_by_key(|c| std::cmp::Reverse((c.at, !c.row.is_inherited, c.row.id)));
+        found.sort_by_key(|c| std::cmp::Reverse((c.at, !c.is_inherited, c.id)));
         answers.add(&mut scan.texts, &found, false)?;
         (rest, size) = (behind, size * 8);
     }
@@ -90,10 +90,11 @@ impl Scan<'_> {
         }
         let mut found = Vec::new();
         let mut text = String::new();
-        self.texts.read(&passed, &mut |place, message| {
+        let spans = passed.iter().map(|(_, span)| *span).enumerate().collect();
+        self.texts.read(spans, &mut |place, message| {
             options.text_of(message, &mut text);
             if query.matches(&text) {
-                found.push(passed[place].clone());
+                found.push(passed[place].0.clone());
             }
             Ok(())
         })?;
@@ -106,10 +107,10 @@ impl Scan<'_> {
         stream: &Stream,
         budget: u64,
         messages: &mut Messages<'_>,
-        passed: &mut Vec<Candidate>,
+        passed: &mut Vec<(Candidate, Span)>,
     ) -> Result<()> {
         let Some(sieve) = &self.sieve else {
-            let begins = |candidate: &&Candidate| candidate.row.span.start < budget.saturating_sub(self.bytes);
+            let begins = |(_, span): &&(Candidate, Span)| span.start < budget.saturating_sub(self.bytes);
             passed.extend(messages.of(stream.id)?.iter().filter(begins).cloned());
             self.bytes += stream.length;
             return Ok(());
@@ -141,28 +142,28 @@ struct Messages<'a> {
     store: &'a Store,
     filter: &'a SearchFilter,
     session: i64,
-    all: Option<Vec<Candidate>>,
+    all: Option<Vec<(Candidate, Span)>>,
 }
 
 impl Messages<'_> {
     /// Those of one stream, in the order of its bytes.
-    fn of(&mut self, stream: i64) -> Result<&[Candidate]> {
+    fn of(&mut self, stream: i64) -> Result<&[(Candidate, Span)]> {
         if self.all.is_none() {
             self.all = Some(self.store.messages_to_scan(self.session, self.filter)?);
         }
         let all = self.all.as_deref().unwrap_or_default();
-        let from = all.partition_point(|c| c.row.span.stream < stream);
-        let length = all[from..].partition_point(|c| c.row.span.stream == stream);
+        let from = all.partition_point(|(_, span)| span.stream < stream);
+        let length = all[from..].partition_point(|(_, span)| span.stream == stream);
         Ok(&all[from..from + length])
     }
 }
 
 /// Adds the messages whose line has byte `at`; says from which byte on to look further.
-fn pass(messages: &[Candidate], at: u64, passed: &mut Vec<Candidate>) -> u64 {
-    let behind = messages.partition_point(|c| c.row.span.start <= at);
-    let line = messages[..behind].last().map(|c| c.row.span).filter(|line| at < line.start + line.length);
-    let Some(line) = line else { return messages.get(behind).map_or(u64::MAX, |c| c.row.span.start) };
-    let first = messages[..behind].partition_point(|c| c.row.span.start < line.start);
+fn pass(messages: &[(Candidate, Span)], at: u64, passed: &mut Vec<(Candidate, Span)>) -> u64 {
+    let behind = messages.partition_point(|(_, span)| span.start <= at);
+    let line = messages[..behind].last().map(|(_, span)| span).filter(|line| at < line.start + line.length);
+    let Some(line) = line else { return messages.get(behind).map_or(u64::MAX, |(_, span)| span.start) };
+    let first = messages[..behind].partition_point(|(_, span)| span.start < line.start);
     passed.extend_from_slice(&messages[first..behind]);
     line.start + line.length
 }

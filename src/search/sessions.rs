@@ -129,7 +129,7 @@ pub fn excerpts(
         }
     }
     let mut text = String::new();
-    Texts::new(store).read(&wanted, &mut |place, message| {
+    Texts::new(store).read(store.spans(&wanted)?, &mut |place, message| {
         text.clear();
         message.content.iter().for_each(|block| block.search_text(&mut text));
         shown.insert(wanted[place].session, (message.id.clone(), Excerpt::of(&text, query, columns)));

@@ -57,8 +57,8 @@ pub struct ReaderRow {
 }
 
 const SIDECHAIN: i64 = 1;
-const META: i64 = 2;
-const INHERITED: i64 = 4;
+pub(super) const META: i64 = 2;
+pub(super) const INHERITED: i64 = 4;
 
 fn role_number(role: Role) -> i64 {
     match role {

@@ -20,6 +20,7 @@ mod settings;
 mod stats;
 mod streams;
 mod sync;
+mod unpack;
 mod watch;
 
 pub use audit::{AuditFilter, AuditRow, Event};
@@ -188,6 +189,15 @@ impl Store {
             }
         }
         outcome
+    }
+
+    /// Runs `work` on one state of the archive, whatever others write meanwhile. Not for what takes long: until it ends, the
+    /// log of what is written can't be used again from its start.
+    pub fn read<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let value = work()?;
+        transaction.commit()?;
+        Ok(value)
     }
 
     /// Stores a row that may be there already. Not `INSERT OR REPLACE` nor an upsert: for those `SQLite` opens a savepoint

@@ -1,14 +1,17 @@
 //! What the full-text index and the message table say to a search: where an answer may stand. The index stores no text,
 //! so the messages themselves are read from the streams, by [`crate::search`].
 
-use super::derived::message_from;
+use super::derived::{INHERITED, META, message_from};
 use super::sessions::Conditions;
-use super::{Filter, MessageRow, Store};
+use super::{Filter, MessageRow, Span, Store};
 use crate::error::Result;
 use crate::model::query::{Query, Term};
 use crate::model::voice::Voice;
 use crate::model::words;
-use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+use rusqlite::{CachedStatement, OptionalExtension, Row, params, params_from_iter};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Where to search.
 #[derive(Clone, Debug, Default)]
@@ -25,15 +28,19 @@ pub struct SearchFilter {
     pub voice: Option<Voice>,
 }
 
-/// A message that may be an answer.
+/// A message that may be an answer: what is to be known of it before it is read.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// Its row.
+    pub id: i64,
     /// The session's row.
     pub session: i64,
-    /// Where it stands.
-    pub row: MessageRow,
     /// When it was said, or else its session was last active, in milliseconds.
     pub at: Option<i64>,
+    /// Written by the harness.
+    pub is_meta: bool,
+    /// Written into the tool by us.
+    pub is_inherited: bool,
     /// Its session came out of another one, and may repeat that one's messages.
     pub is_child: bool,
     /// How well it answers: the lower the better. 0 where the index was not asked.
@@ -51,30 +58,65 @@ pub struct Batch {
     pub before: Option<i64>,
 }
 
-const COLUMNS: &str = "g.id, g.stream, g.start, g.length, g.line, g.part, g.role, g.flags, g.session,
-    coalesce(g.at, m.updated_at), s.parent IS NOT NULL OR m.forked_from IS NOT NULL";
+/// What a search has to know of a session.
+#[derive(Clone, Copy)]
+struct Searched {
+    updated_at: Option<i64>,
+    is_child: bool,
+}
 
-fn candidate_from(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
-    Ok(Candidate {
-        row: message_from(row)?,
-        session: row.get(8)?,
-        at: row.get(9)?,
-        is_child: row.get(10)?,
-        rank: row.get(11)?,
-    })
+/// The sessions in which a search found something; each is asked for once. Many messages are of few sessions.
+struct Sessions<'a> {
+    filter: &'a SearchFilter,
+    statement: CachedStatement<'a>,
+    values: Vec<Value>,
+    /// `None` where the filter keeps it out.
+    known: HashMap<i64, Option<Searched>>,
+}
+
+impl<'a> Sessions<'a> {
+    fn of(store: &'a Store, filter: &'a SearchFilter) -> Result<Sessions<'a>> {
+        let sessions = Filter { since: None, until: None, min_messages: 0, deleted: false, ..filter.sessions.clone() };
+        let mut conditions = Conditions::of(&sessions);
+        conditions.number("s.id = ?", filter.session);
+        let sql = format!(
+            "SELECT m.updated_at, s.parent IS NOT NULL OR m.forked_from IS NOT NULL
+               FROM session s LEFT JOIN summary m ON m.session = s.id WHERE {} AND s.id = ?",
+            conditions.sql()
+        );
+        let statement = store.connection.prepare_cached(&sql)?;
+        Ok(Sessions { filter, statement, values: conditions.values, known: HashMap::new() })
+    }
+
+    /// The message `id` of `session`, said `at`; `None` where the filter keeps it out. The voice is not looked at.
+    fn candidate(
+        &mut self,
+        id: i64,
+        session: i64,
+        at: Option<i64>,
+        flags: i64,
+        rank: f64,
+    ) -> Result<Option<Candidate>> {
+        let known = match self.known.entry(session) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let row = Value::from(session);
+                let values = params_from_iter(self.values.iter().chain([&row]));
+                let read = |row: &Row<'_>| Ok(Searched { updated_at: row.get(0)?, is_child: row.get(1)? });
+                *place.insert(self.statement.query_row(values, read).optional()?)
+            }
+        };
+        let Some(Searched { updated_at, is_child }) = known else { return Ok(None) };
+        let at = at.or(updated_at);
+        let moment = at.unwrap_or(0);
+        let is_in_time = self.filter.since.is_none_or(|since| moment >= since)
+            && self.filter.until.is_none_or(|until| moment < until);
+        let (is_meta, is_inherited) = (flags & META != 0, flags & INHERITED != 0);
+        Ok(is_in_time.then_some(Candidate { id, session, at, is_meta, is_inherited, is_child, rank }))
+    }
 }
 
 impl SearchFilter {
-    /// `g` is the message, `s` the session, `m` its summary.
-    fn conditions(&self) -> Conditions {
-        let sessions = Filter { since: None, until: None, min_messages: 0, deleted: false, ..self.sessions.clone() };
-        let mut conditions = Conditions::of(&sessions);
-        conditions.number("g.session = ?", self.session);
-        conditions.number("coalesce(g.at, m.updated_at, 0) >= ?", self.since);
-        conditions.number("coalesce(g.at, m.updated_at, 0) < ?", self.until);
-        conditions
-    }
-
     /// The roles of messages in which the voice is heard.
     fn roles(&self) -> &'static str {
         match self.voice {
@@ -99,8 +141,6 @@ impl Store {
         most: usize,
     ) -> Result<Option<Batch>> {
         let Some(expression) = expression(query) else { return Ok(None) };
-        let mut conditions = filter.conditions();
-        conditions.values.extend([expression.into(), before.into()]);
         // A session's messages lie close together.
         let rows = filter.session.map_or(String::new(), |session| {
             format!(
@@ -108,29 +148,42 @@ impl Store {
                     AND (SELECT max(id) FROM message WHERE session = {session})"
             )
         });
+        // Few columns and no further table: there may be thousands, of which a dozen is read.
         let sql = format!(
-            "SELECT {COLUMNS}, t.rank, {} AND {} FROM (
+            "SELECT t.id, g.session, g.at, g.flags, t.rank, {} FROM (
                  SELECT rowid AS id, bm25(message_text) AS rank FROM message_text
                  WHERE message_text MATCH ? AND rowid < ?{rows} ORDER BY rowid DESC LIMIT {most}) t
                CROSS JOIN message g ON g.id = t.id
-               CROSS JOIN session s ON s.id = g.session
-               LEFT JOIN summary m ON m.session = g.session
              ORDER BY t.id DESC",
-            conditions.sql(),
             filter.roles()
         );
+        let mut sessions = Sessions::of(self, filter)?;
         let mut statement = self.connection.prepare(&sql)?;
-        let mut rows = statement.query(params_from_iter(&conditions.values))?;
+        let mut rows = statement.query(params![expression, before])?;
         let mut batch = Batch::default();
         while let Some(row) = rows.next()? {
-            let candidate = candidate_from(row)?;
+            let id = row.get(0)?;
             batch.looked_at += 1;
-            batch.before = Some(candidate.row.id);
-            if row.get::<_, Option<bool>>(12)? == Some(true) {
-                batch.candidates.push(candidate);
+            batch.before = Some(id);
+            if row.get(5)? {
+                let found = sessions.candidate(id, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)?;
+                batch.candidates.extend(found);
             }
         }
         Ok(Some(batch))
+    }
+
+    /// Where candidates stand: each one's place in `candidates` and its span. One that is no longer there is left out.
+    pub fn spans(&self, candidates: &[Candidate]) -> Result<Vec<(usize, Span)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, stream, start, length, line, part, role, flags FROM message WHERE id = ?1 AND session = ?2",
+        )?;
+        let mut spans = Vec::with_capacity(candidates.len());
+        for (place, candidate) in candidates.iter().enumerate() {
+            let row = statement.query_row([candidate.id, candidate.session], message_from).optional()?;
+            spans.extend(row.map(|row| (place, row.span)));
+        }
+        Ok(spans)
     }
 
     /// The sessions to scan, the most recently active first.
@@ -150,20 +203,24 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The messages of a session that are to be searched, in the order of its streams' rows and of their bytes.
-    pub fn messages_to_scan(&self, session: i64, filter: &SearchFilter) -> Result<Vec<Candidate>> {
-        let filter = SearchFilter { session: Some(session), ..filter.clone() };
-        let conditions = filter.conditions();
+    /// The messages of a session that are to be searched and where they stand, in the order of its streams' rows and of
+    /// their bytes.
+    pub fn messages_to_scan(&self, session: i64, filter: &SearchFilter) -> Result<Vec<(Candidate, Span)>> {
         let sql = format!(
-            "SELECT {COLUMNS}, 0.0 FROM message g CROSS JOIN session s ON s.id = g.session
-               LEFT JOIN summary m ON m.session = g.session
-             WHERE {} AND {} ORDER BY g.stream, g.start, g.part",
-            conditions.sql(),
+            "SELECT g.id, g.stream, g.start, g.length, g.line, g.part, g.role, g.flags, g.at FROM message g
+             WHERE g.session = ? AND {} ORDER BY g.stream, g.start, g.part",
             filter.roles()
         );
+        let mut sessions = Sessions::of(self, filter)?;
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(&conditions.values), candidate_from)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let mut rows = statement.query([session])?;
+        let mut messages = Vec::new();
+        while let Some(row) = rows.next()? {
+            let MessageRow { id, span, .. } = message_from(row)?;
+            let found = sessions.candidate(id, session, row.get(8)?, row.get(7)?, 0.0)?;
+            messages.extend(found.map(|found| (found, span)));
+        }
+        Ok(messages)
     }
 }
 

@@ -6,12 +6,12 @@
 //! behind the last cut are the tail: small rows, one an append, folded together now and then.
 
 use super::Store;
-use crate::error::{Error, Result};
+use super::unpack::Begun;
+use crate::error::{Context, Error, Result};
 use crate::id::Hash;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::io::Read;
 use std::ops::{ControlFlow, Range};
 
 /// Chunk sizes in bytes: never shorter (but for a stream's end), on average, never longer.
@@ -25,7 +25,7 @@ const COMPRESS_TAIL: usize = 1 << 10;
 /// So many tail rows are folded into one.
 const TAIL_ROWS: usize = 16;
 /// No pack and no tail row holds more raw bytes: a larger length is damage, and nothing is allocated for it.
-const FRAME_LIMIT: usize = PACK + CHUNK.2;
+pub(super) const FRAME_LIMIT: usize = PACK + CHUNK.2;
 
 /// The row of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,27 +177,18 @@ pub(super) fn decompress(data: &[u8], raw_length: i64, what: impl FnOnce() -> St
 
 /// What [`Store::for_each_line`] calls.
 pub type OnLine<'f> = dyn FnMut(u64, u64, &[u8]) -> Result<ControlFlow<()>> + 'f;
-/// The first `end` bytes of a compressed pack; `None` where only [`decompress`] can tell.
-fn beginning(data: &[u8], raw_length: i64, end: usize) -> Option<Vec<u8>> {
-    if end as i64 >= raw_length || end > FRAME_LIMIT || data.len() as i64 == raw_length {
-        return None;
-    }
-    let mut raw = vec![0; end];
-    zstd::stream::read::Decoder::with_buffer(data).ok()?.read_exact(&mut raw).ok()?;
-    Some(raw)
-}
 
 /// Keeps the packs that were read last: a session's chunks mostly lie in few packs.
 #[derive(Default)]
 pub struct ChunkCache {
     packs: VecDeque<(i64, Vec<u8>)>,
-    /// A pack is first decompressed only as far as it is asked for.
+    /// Only the last one is kept, and decompressed only as far as it is asked for.
     is_sparse: bool,
+    begun: Option<Begun>,
 }
 
 impl ChunkCache {
-    /// For reading here a line and there a line: half of the work, on average. A pack of which more is asked for is
-    /// decompressed again, then as a whole.
+    /// For reading here a line and there a line, in the order of the archive: half of the work, on average.
     pub fn sparse() -> ChunkCache {
         ChunkCache { is_sparse: true, ..ChunkCache::default() }
     }
@@ -632,33 +623,53 @@ impl Store {
 
     /// A pack's raw bytes, at least those before `end`.
     fn pack<'c>(&self, id: i64, end: usize, cache: &'c mut ChunkCache) -> Result<&'c [u8]> {
-        let cached = cache.packs.iter().position(|(cached, _)| *cached == id);
-        if let Some(place) = cached {
-            if !cache.is_sparse || cache.packs[place].1.len() >= end {
-                return Ok(&cache.packs[place].1);
-            }
-            cache.packs.remove(place);
+        if cache.is_sparse {
+            return self.beginning_of_pack(id, end, &mut cache.begun);
+        }
+        if let Some(place) = cache.packs.iter().position(|(cached, _)| *cached == id) {
+            return Ok(&cache.packs[place].1);
         }
         let raw = match &self.packer.open {
             Some(open) if open.id == id && open.dirty => open.raw.clone(),
-            _ => {
-                let (length, data): (i64, Vec<u8>) = self
-                    .connection
-                    .prepare_cached("SELECT raw_length, data FROM pack WHERE id = ?1")?
-                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?
-                    .ok_or_else(|| Error::failed(format!("pack {id} is missing")).hint("sfs admin check"))?;
-                match (cache.is_sparse && cached.is_none()).then(|| beginning(&data, length, end)).flatten() {
-                    Some(beginning) => beginning,
-                    None => decompress(&data, length, || format!("pack {id}"))?,
-                }
-            }
+            _ => self.stored_pack(id, |data, length| decompress(data, length, || format!("pack {id}")))?,
         };
         if cache.packs.len() >= CACHED_PACKS {
             cache.packs.pop_back();
         }
         cache.packs.push_front((id, raw));
         Ok(&cache.packs[0].1)
+    }
+
+    fn beginning_of_pack<'c>(&self, id: i64, end: usize, begun: &'c mut Option<Begun>) -> Result<&'c [u8]> {
+        let begun = match begun {
+            Some(begun) => begun,
+            none => none.insert(Begun::new().context(|| "packs can't be decompressed")?),
+        };
+        if begun.pack == Some(id) && begun.extend(end).is_ok() {
+            return Ok(&begun.raw);
+        }
+        begun.pack = None;
+        match &self.packer.open {
+            Some(open) if open.id == id && open.dirty => begun.raw.clone_from(&open.raw),
+            _ => self.stored_pack(id, |data, length| {
+                if begun.begin(data, length).and_then(|()| begun.extend(end)).is_err() {
+                    // It has all of it, or can say what is wrong.
+                    begun.raw = decompress(data, length, || format!("pack {id}"))?;
+                }
+                Ok(())
+            })?,
+        }
+        begun.pack = Some(id);
+        Ok(&begun.raw)
+    }
+
+    /// Gives `read` a pack as it is stored, and its raw length.
+    fn stored_pack<T>(&self, id: i64, read: impl FnOnce(&[u8], i64) -> Result<T>) -> Result<T> {
+        let mut statement = self.connection.prepare_cached("SELECT data, raw_length FROM pack WHERE id = ?1")?;
+        let mut rows = statement.query([id])?;
+        let missing = || Error::failed(format!("pack {id} is missing")).hint("sfs admin check");
+        let row = rows.next()?.ok_or_else(missing)?;
+        read(row.get_ref(0)?.as_blob().unwrap_or_default(), row.get(1)?)
     }
 
     /// Calls `each` with number (from 0), place and bytes of every line in `range`, which begins at a line's start; an
