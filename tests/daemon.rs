@@ -206,6 +206,20 @@ fn a_row_is_captured_and_replaced() {
     assert_eq!((watcher.state, watcher.last_error), (daemon::State::Watching, None));
 }
 
+/// Each folder of the way is made when the one above it has been seen.
+#[test]
+fn a_database_whose_folders_come_one_by_one_is_watched() {
+    let machine = Machine::empty();
+    let _daemon = machine.daemon();
+    let mut folder = machine.home.user.clone();
+    for part in [".config", "Cursor", "User", "globalStorage"] {
+        folder.push(part);
+        fs::create_dir(&folder).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    eventually("it is watched", || machine.watcher("cursor").state == daemon::State::Watching);
+}
+
 #[test]
 fn transcripts_beside_cursors_database_are_followed() {
     let machine = Machine::empty();

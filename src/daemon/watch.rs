@@ -2,8 +2,8 @@
 //! with the archive, and where they may have missed something, a folder or everything is compared.
 //!
 //! Watched are, of each tool, its folders with sessions (with everything below), of a database's folder what is directly in
-//! it, and its roots (for index files and for folders that appear later); where there is no root yet, the nearest folder
-//! above it that exists.
+//! it, and its roots (for index files and for folders that appear later); where a root or a folder is not there yet, the
+//! nearest folder above it that is.
 
 use super::pending::Item;
 use super::status::State;
@@ -98,8 +98,11 @@ impl Watch {
         let mut wanted = BTreeMap::new();
         for territory in &self.territories {
             let database = territory.database.as_ref();
-            for root in database.map(|database| &database.root).into_iter().chain([&territory.root]) {
-                if let Some((place, identity)) = root.ancestors().find_map(|p| Some((p, identity(p)?))) {
+            let roots = database.map(|database| &database.root).into_iter().chain([&territory.root]);
+            // A folder that is not there may come one level at a time.
+            let awaited = territory.all().map(|folder| &folder.logical).filter(|folder| !folder.is_dir());
+            for place in roots.chain(awaited) {
+                if let Some((place, identity)) = place.ancestors().find_map(|p| Some((p, identity(p)?))) {
                     wanted.entry(place.to_owned()).or_insert((RecursiveMode::NonRecursive, identity));
                 }
             }

@@ -36,7 +36,7 @@ use texts::Texts;
 const UNASKED: u64 = 1 << 30;
 /// So many messages of the index are ranked together, the most recently captured ones first. A word that stands in more
 /// messages than that says little, and ranking all of them would take its time.
-const BATCH: usize = 2_000;
+const BATCH: usize = 1_000;
 /// What a message weighs that the harness wrote: instructions stand in every session.
 const HARNESS: f64 = 0.5;
 /// What a message weighs that was written into the tool by us: a little less than the original, which is told first.
