@@ -75,7 +75,9 @@ impl Search {
         let text = self.query.join(" ");
         let case = if self.case { Case::Kept } else { Case::Ignored };
         let query = if self.literal { Query::literal(&text, case)? } else { Query::parse(&text, case)? };
-        let store = context.open()?;
+        let mut store = context.open()?;
+        // What is read is read once: memory that is touched anew would cost more than it saves.
+        store.keep_small(512)?;
         let options = self.options(context, &store)?;
         let progress = &mut |bytes| context.ui.progress(Some(&format!("looked through {}", ui::bytes(bytes))));
         let search = if self.literal { search::by_scan } else { search::by_words };

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// Files of a scan, and about how many bytes of them, that are captured before signals and fresh events are looked at
 /// again.
 const BATCH: (usize, u64) = (64, 4 << 20);
+/// KiB of the archive's pages that are kept. Capture is no slower with it than with more.
+const PAGES: i64 = 2048;
 /// After so long without work, memory is given back.
 const REST_AFTER: Duration = Duration::from_secs(2);
 /// Everything is compared so often, in case an event was missed.
@@ -97,7 +99,7 @@ impl<'a> Engine<'a> {
         since: jiff::Timestamp,
     ) -> Result<Engine<'a>> {
         let mut store = Store::open(home)?;
-        store.keep_small()?;
+        store.keep_small(PAGES)?;
         let log = Log::open(home, Level::configured(&store))?;
         let now = Instant::now();
         let work = |tool: &&'static dyn Tool| Work {

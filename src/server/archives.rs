@@ -20,6 +20,8 @@ const AWAKE: usize = 8;
 const PATIENT: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(5);
+/// KiB of pages that each open archive keeps.
+const PAGES: i64 = 2048;
 
 /// Below the server's folder, one folder an account.
 pub struct Archives {
@@ -119,7 +121,7 @@ impl Archives {
     fn open_store(&self, account: Uuid) -> Result<Store> {
         let mut store = Store::open(&self.home(account))?;
         store.make_durable()?;
-        store.keep_small()?;
+        store.keep_small(PAGES)?;
         Ok(store)
     }
 }

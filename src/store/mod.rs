@@ -209,9 +209,9 @@ impl Store {
         Ok(())
     }
 
-    /// For a process that lives long: a page cache of 2 MiB. Capture is no slower with it.
-    pub fn keep_small(&mut self) -> Result<()> {
-        Ok(self.connection.pragma_update(None, "cache_size", -2048)?)
+    /// Keeps no more than `kibibytes` of pages in memory.
+    pub fn keep_small(&mut self, kibibytes: i64) -> Result<()> {
+        Ok(self.connection.pragma_update(None, "cache_size", -kibibytes)?)
     }
 
     /// Gives memory back, and costs next to nothing: for one of many archives that are open. An error would only mean that
