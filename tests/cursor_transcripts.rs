@@ -1,7 +1,8 @@
 //! Cursor's transcripts, which lie beside its database and tell less: they are read of sessions that the database has not.
 
 use crate::support::cursor::{Cursor, put_bubble, put_composer, put_session};
-use crate::support::home::TestHome;
+use crate::support::home::{TestHome, copy_tree};
+use crate::support::server::SyncServer;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -128,7 +129,7 @@ fn what_the_database_has_is_not_told_twice() {
     put_session(&cursor.open(), ID, &[("b1", "Which one?"), ("b2", "The other.")]);
     write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
     write(&home, &format!("{ID}.jsonl"), &[prompt("Which one?")]);
-    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 3 files of 1 session (1.1 kB).");
+    insta::assert_snapshot!(home.sfs(&["import"]), @"Captured 2 files of 1 session (962 B).");
     write(&home, &main_file(), &[prompt("And now, walrus?")]);
     let guarded = home.json(&["guard", "--json"]);
     assert!(guarded.to_string().contains("\"safe\":false"), "{guarded}");
@@ -182,6 +183,78 @@ fn rows_that_come_as_a_portable_session_take_the_place_of_a_transcript_too() {
         write(&home, &main_file(), &[prompt(line)]);
         home.sfs(&["import"]);
         assert_eq!((only_session(&home)["message_count"].as_u64(), hits(&home, "other")), (Some(3), 1));
+    }
+}
+
+/// A backup has the same file, and an old home another state of it.
+#[test]
+fn copies_of_a_transcript_beside_rows_are_not_captured_again() {
+    let home = TestHome::new();
+    put_session(&Cursor::empty(home.path()).open(), ID, &[("b1", "Which one?"), ("b2", "The other.")]);
+    write(&home, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+    home.sfs(&["import"]);
+    let backup = home.path().join("backup");
+    copy_tree(&home.path().join(".cursor"), &backup.join(".cursor"));
+    insta::assert_snapshot!(home.sfs(&["import", backup.to_str().unwrap()]), @"Nothing new.");
+    write(&home, &main_file(), &[prompt("And now?")]);
+    home.sfs(&["import"]);
+    let other = backup.join(".cursor/projects/home-me-work/agent-transcripts").join(main_file());
+    fs::write(&other, format!("{}\n", prompt("Something else?"))).unwrap();
+    home.sfs(&["import", backup.to_str().unwrap()]);
+    let export = home.sfs(&["export", ID, "--format", "native", "-o", home.path().join("out").to_str().unwrap()]);
+    assert_eq!(export.code, Some(0), "{export}");
+    let kept = home.path().join("out/projects/home-me-work/agent-transcripts").join(main_file());
+    assert!(fs::read_to_string(kept).unwrap().contains("And now?"));
+    let project = home.path().to_str().unwrap();
+    let resumed = home.sfs(&["resume", ID, "--in", "codex", "--dry-run", "--project", project]).to_string();
+    assert!(!resumed.contains("diverged"), "{resumed}");
+}
+
+/// Whichever of the two comes first, on every device.
+#[test]
+fn rows_of_one_device_and_a_transcript_of_another_are_one_session() {
+    for rows_first in [true, false] {
+        let server = SyncServer::start();
+        let (with_rows, with_transcript, third) = (TestHome::new(), TestHome::new(), TestHome::new());
+        server.sign_up(&with_rows);
+        server.log_in(&with_transcript, &with_rows);
+        server.log_in(&third, &with_rows);
+        let cursor = Cursor::empty(with_rows.path());
+        put_session(&cursor.open(), ID, &[("b1", "Which one?"), ("b2", "The other."), ("b3", "Why?")]);
+        let agent = format!("{ID}/subagents/{AGENT}.jsonl");
+        write(&with_transcript, &agent, &[prompt("Look around"), reply("Nothing there")]);
+        write(&with_transcript, &main_file(), &[prompt("Which one?"), reply("The other.")]);
+        let order = if rows_first { [&with_rows, &with_transcript] } else { [&with_transcript, &with_rows] };
+        for home in order.into_iter().chain([&third]).chain(order) {
+            for args in [&["import"][..], &["pull"], &["push"]] {
+                assert_eq!(home.sfs(args).code, Some(0), "{args:?}");
+            }
+        }
+        write(&with_transcript, &main_file(), &[prompt("More?")]);
+        for home in [&with_transcript, &with_rows, &third, &with_transcript] {
+            home.sfs(&["import"]);
+            home.sfs(&["push"]);
+            home.sfs(&["pull"]);
+        }
+        for home in [&with_rows, &with_transcript, &third] {
+            for _ in 0..2 {
+                let said = [r#"user "Which one?""#, r#"assistant "The other.""#, r#"user "Why?""#];
+                let mut log = log(home);
+                log.retain(|line| !line.contains("around") && !line.contains("Nothing"));
+                assert_eq!(log, said, "{rows_first}");
+                let counts = (only_session(home)["message_count"].as_u64(), hits(home, "other"), hits(home, "around"));
+                assert_eq!(counts, (Some(3), 1, 1), "{rows_first}");
+                home.sfs(&["admin", "reindex", "--local"]);
+            }
+            let out = home.path().join("out");
+            for format in ["sfs", "markdown"] {
+                let export = home.sfs(&["export", ID, "--format", format, "-o", out.to_str().unwrap()]);
+                assert_eq!(export.code, Some(0), "{export}");
+            }
+            let mut files = out.read_dir().unwrap().map(|file| file.unwrap().path());
+            let page = files.find(|path| path.extension().is_some_and(|extension| extension == "md")).unwrap();
+            assert!(fs::read_to_string(page).unwrap().contains("Why?"));
+        }
     }
 }
 

@@ -18,15 +18,10 @@ pub(super) fn settle(store: &mut Store, session: i64) -> Result<bool> {
     let mut changed = false;
     let (digests, streams): (Vec<_>, Vec<_>) = store.streams(session)?.into_iter().partition(is_digest);
     for digest in digests {
-        if !is_outdone(&digest.own_name, &streams) {
+        if is_outdone(&digest.own_name, &streams) {
+            changed |= put_aside(store, &digest, &streams)?;
+        } else {
             by_name.entry(digest.own_name.clone()).or_default().push(digest);
-        } else if digest.shared != UNSETTLED {
-            store.show_stream(
-                digest.id,
-                Some(&digest.name).filter(|_| digest.is_branch()).map(String::as_str),
-                UNSETTLED,
-            )?;
-            changed = true;
         }
     }
     for stream in streams {
@@ -39,6 +34,18 @@ pub(super) fn settle(store: &mut Store, session: i64) -> Result<bool> {
         }
     }
     Ok(changed)
+}
+
+/// Nothing is seen of a digest, and where another device has a stream of that name, the name is that one's.
+fn put_aside(store: &mut Store, digest: &Stream, streams: &[Stream]) -> Result<bool> {
+    let is_others = |stream: &Stream| stream.own_name == digest.own_name && stream.origin != digest.origin;
+    let has_other_name = digest.is_branch() || streams.iter().any(is_others);
+    let shown = has_other_name.then(|| store.branch_name(&digest.own_name, digest.origin)).transpose()?;
+    if digest.shared == UNSETTLED && digest.name == *shown.as_ref().unwrap_or(&digest.own_name) {
+        return Ok(false);
+    }
+    store.show_stream(digest.id, shown.as_deref(), UNSETTLED)?;
+    Ok(true)
 }
 
 fn is_digest(stream: &Stream) -> bool {

@@ -95,7 +95,7 @@ impl Progress {
         };
         let claimed = match stream {
             Some(stream) => Some(stream),
-            None if is_aside => Some(create_unseen(store, key)?),
+            None if is_aside => claim_aside(store, key, &mut content)?,
             None => claim(store, key, &text, &mut content)?,
         };
         let Some(mut stream) = claimed else {
@@ -316,6 +316,18 @@ fn claim(store: &mut Store, key: StreamKey<'_>, path: &str, content: &mut Conten
         store.forget_native_file(&other.path)?;
     }
     go_on(store, key, stream).map(Some)
+}
+
+/// The same for a digest of what is told in full: `None` where another file of the session has all that it says.
+fn claim_aside(store: &mut Store, key: StreamKey<'_>, content: &mut Content) -> Result<Option<Stream>> {
+    let base = tools::base_name(key.name).to_owned();
+    let is_like_it = |stream: &Stream| stream.format == key.format && tools::base_name(&stream.own_name) == base;
+    for stream in store.streams(key.session)?.iter().filter(|stream| is_like_it(stream)) {
+        if content.is_part_of(store, stream)? {
+            return Ok(None);
+        }
+    }
+    create_unseen(store, key).map(Some)
 }
 
 /// The name of the stream of a second file, which lies at `path`.

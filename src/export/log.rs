@@ -124,7 +124,7 @@ fn newest_versions(
     session.for_each_line(stream, 0, &mut |line| {
         reading.clear();
         reader.line(line, &mut reading);
-        for message in reading.messages.drain(..) {
+        for message in reading.messages.drain(..).filter(|_| line.offset >= stream.shared) {
             let place = (message.id.clone(), line.offset, line.bytes.len() as u64);
             if let Some(at) = positions.get(&message.id) {
                 order[*at] = place;

@@ -9,6 +9,7 @@ use crate::id::Hash;
 use crate::store::{ChunkCache, SessionRow, Store, Stream};
 use crate::tools::{self, FIRST_LINE, Format, Head, Source, Tool, foreign};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -104,16 +105,21 @@ pub fn export_native(
 }
 
 /// The newest generation of each stream that has a native file. A copy that went its own way (`main~…`) is left out where it
-/// lay at the same place below the tool's folder, in another home: one place holds one file. So does the session as another
-/// device has it.
+/// lay at the same place below the tool's folder, in another home: one place holds one file, of copies alone the longest. So
+/// does the session as another device has it.
 pub(super) fn newest(store: &Store, session: &SessionRow) -> Result<Vec<Stream>> {
     let mut streams = store.streams(session.id)?;
     streams.retain(|stream| is_in_place(store, session, stream) && !stream.is_branch());
     streams.reverse();
     streams.dedup_by(|older, newer| older.name == newer.name);
     streams.reverse();
-    let taken: Vec<_> = streams.iter().filter(|s| is_first(s)).map(|s| s.native_path.clone()).collect();
-    streams.retain(|stream| is_first(stream) || !taken.contains(&stream.native_path));
+    let rank = |stream: &Stream| (is_first(stream), stream.length, stream.id);
+    let mut best = BTreeMap::new();
+    for stream in &streams {
+        let known = best.entry(stream.native_path.clone()).or_insert_with(|| rank(stream));
+        *known = rank(stream).max(*known);
+    }
+    streams.retain(|stream| is_first(stream) || best.get(&stream.native_path) == Some(&rank(stream)));
     Ok(streams)
 }
 

@@ -349,9 +349,13 @@ impl Job<'_> {
         let source = self.selection.open(store, session)?;
         let about = source.about(&store.summary(session.id)?);
         let Selected { mut conversation, trimmed, notes } = self.selection.conversation(&source)?;
-        let names = source.streams().iter().map(|stream| stream.name.as_str());
-        let copies: std::collections::BTreeSet<&str> =
-            names.filter(|name| *name != "main" && tools::base_name(name) == "main").collect();
+        // A digest of what is told in full went no way of its own.
+        let told =
+            source.streams().iter().filter(|stream| stream.shared <= stream.length || !stream.format.is_digest());
+        let copies: std::collections::BTreeSet<&str> = told
+            .map(|stream| stream.name.as_str())
+            .filter(|name| *name != "main" && tools::base_name(name) == "main")
+            .collect();
         let why = "another file or device of this session went its own way: `sfs show ID` names it, --branch takes it";
         conversation.left_out.push(("diverged copies", why, (copies.len() + source.aside()) as u64));
         let tokens = Cell::new(0);

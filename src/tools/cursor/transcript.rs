@@ -234,10 +234,11 @@ fn unwrap_query(block: &mut Block) {
     }
 }
 
-/// The longest transcript that lies beside the main conversation's rows.
+/// The transcript that lies beside the main conversation's rows: the longest of those that are as their files are now, if any.
 pub(super) fn beside_main(source: &dyn Source) -> Option<&StreamInfo> {
     let is_digest = |stream: &&StreamInfo| stream.format.is_digest() && base_name(&stream.name) == "main";
-    source.streams().iter().filter(is_digest).max_by_key(|stream| stream.length)
+    let is_newest = |stream: &StreamInfo| source.newest(&stream.name).is_some_and(|newest| newest == stream);
+    source.streams().iter().filter(is_digest).max_by_key(|stream| (is_newest(stream), stream.length))
 }
 
 /// The live conversation: all that the file says, in its order.
