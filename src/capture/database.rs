@@ -178,7 +178,7 @@ pub(super) fn stream_at(store: &Store, database: &Path, place: &str) -> Result<O
 }
 
 /// The name under which the archive knows the session at `place`.
-fn file_name(database: &Path, place: &str) -> String {
+pub(super) fn file_name(database: &Path, place: &str) -> String {
     format!("{}#{place}", database.display())
 }
 

@@ -1,7 +1,7 @@
 //! Finds files that look different from what we last saw: a walk that compares size, modification time and inode. It
 //! reads no file and writes nothing.
 
-use super::Capture;
+use super::{Capture, Ground, database};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -24,14 +24,11 @@ impl Capture<'_> {
     /// Compares everything below the tool's folders with what we know.
     pub fn scan(&mut self) -> Result<Scan> {
         let mut known = self.store.known_files(self.tool.id())?;
-        let root = resolve(&self.tool.root(self.home));
+        let Ground { root, database, .. } = Ground::of(self.tool, self.home);
         let folders: Vec<PathBuf> = self.tool.folders().iter().map(|folder| root.join(folder)).collect();
-        let database = self
-            .tool
-            .database()
-            .map(|database| format!("{}#", resolve(&database.root(self.home)).join(database.path()).display()));
+        let rows = database.map(|database| database::file_name(&database, ""));
         // Files of another home are looked at when that home is imported; and a database's sessions are none.
-        let is_row = |path: &str| database.as_ref().is_some_and(|database| path.starts_with(database.as_str()));
+        let is_row = |path: &str| rows.as_ref().is_some_and(|rows| path.starts_with(rows.as_str()));
         known.retain(|path, _| !is_row(path) && folders.iter().any(|folder| Path::new(path).starts_with(folder)));
         let mut scan = Scan::default();
         for folder in folders {

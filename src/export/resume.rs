@@ -350,8 +350,7 @@ impl Job<'_> {
         let about = source.about(&store.summary(session.id)?);
         let Selected { mut conversation, trimmed, notes } = self.selection.conversation(&source)?;
         // A digest of what is told in full went no way of its own.
-        let told =
-            source.streams().iter().filter(|stream| stream.shared <= stream.length || !stream.format.is_digest());
+        let told = source.streams().iter().filter(|stream| !stream.is_unseen_digest());
         let copies: std::collections::BTreeSet<&str> = told
             .map(|stream| stream.name.as_str())
             .filter(|name| *name != "main" && tools::base_name(name) == "main")

@@ -88,7 +88,7 @@ impl<'a> ArchivedSession<'a> {
                     self.streams.push(stream);
                 }
                 // A digest of what is told in full went no way of its own.
-                None if is_unseen_digest(&stream) => {}
+                None if info(&stream).is_some_and(|info| info.is_unseen_digest()) => {}
                 None if tools::base_name(&stream.name) == "main" => drop(self.aside.insert(stream.name)),
                 None => {}
             }
@@ -211,10 +211,6 @@ impl<'a> ArchivedSession<'a> {
 /// The title that is shown: a person's, else the tool's, else the first prompt's.
 pub fn title(row: &SessionRow, summary: &Summary) -> Option<String> {
     row.title.clone().or_else(|| summary.tool_title.clone()).or_else(|| summary.prompt_title.clone())
-}
-
-fn is_unseen_digest(stream: &Stream) -> bool {
-    stream.shared > stream.length && Format::parse(&stream.format).is_some_and(Format::is_digest)
 }
 
 fn info(stream: &Stream) -> Option<StreamInfo> {

@@ -26,7 +26,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// Every tool, in the order in which they are shown.
@@ -437,6 +437,11 @@ pub fn branch(name: &str) -> Option<(&str, &str)> {
     name.rsplit_once('@').filter(|(_, device)| is_device(device))
 }
 
+/// The parts of a path that only goes down and is text throughout.
+fn plain_parts(path: &Path) -> Option<Vec<&str>> {
+    path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect()
+}
+
 /// True where the tool itself would take the file at `path`, below its root, for this very stream of the session. Anything else
 /// must never be put into the tool's folder: sessions come from other people, and settings and programs lie there too.
 /// `beginning` reads so much of the stream.
@@ -447,7 +452,7 @@ pub fn is_place_of(
     beginning: &mut dyn FnMut(Head) -> Option<Vec<u8>>,
 ) -> bool {
     let relative = Path::new(path);
-    let goes_down = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let goes_down = relative.components().all(|part| matches!(part, Component::Normal(_)));
     let in_folders = path.split('/').next().is_some_and(|first| tool.folders().contains(&first));
     let is_stream = |placed: &str| placed == stream || placed == base_name(stream);
     // The id may end up as an argument of the tool's command line.
@@ -479,6 +484,13 @@ impl Versions {
     #[must_use]
     pub fn older(self) -> Self {
         Versions { is_older: true, ..self }
+    }
+}
+
+impl StreamInfo {
+    /// True for a digest of what is told in full.
+    pub fn is_unseen_digest(&self) -> bool {
+        self.shared > self.length && self.format.is_digest()
     }
 }
 

@@ -23,12 +23,12 @@ mod writer;
 
 pub(super) use self::conversation::live_lines;
 use self::reader::ClaudeReader;
-use super::{Clock, Format, Mover, Place, Reader, Retention, Source, Tool, Writer};
+use super::{Clock, Format, Mover, Place, Reader, Retention, Source, Tool, Writer, plain_parts};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
 use serde::Deserialize;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::names::folder_of;
@@ -133,11 +133,6 @@ impl Tool for ClaudeCode {
     fn context_tokens(&self) -> Option<u64> {
         Some(200_000)
     }
-}
-
-/// The parts of a path that only goes down and is text throughout.
-fn plain_parts(path: &Path) -> Option<Vec<&str>> {
-    path.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect()
 }
 
 /// A file in a project's folder: a session, or a sub-agent of 2.0, whose session stands in its lines.

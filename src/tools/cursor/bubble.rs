@@ -290,12 +290,7 @@ impl<'a> Bubble<'a> {
         let is_redacted = owned(thinking.redacted).is_some();
         match owned(thinking.text).filter(|text| !text.trim().is_empty()) {
             Some(text) => Some(thought(text, owned(thinking.signature))),
-            None => is_redacted.then_some(Block::Thinking {
-                text: String::new(),
-                signature: None,
-                redacted: true,
-                summary: None,
-            }),
+            None => is_redacted.then(redacted),
         }
     }
 
@@ -321,6 +316,11 @@ impl<'a> Bubble<'a> {
 
 fn thought(text: String, signature: Option<String>) -> Block {
     Block::Thinking { text, signature, redacted: false, summary: None }
+}
+
+/// What the model thought and the client kept to itself.
+pub(super) fn redacted() -> Block {
+    Block::Thinking { text: String::new(), signature: None, redacted: true, summary: None }
 }
 
 /// What the person asked, where the client wrapped it.

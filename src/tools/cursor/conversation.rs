@@ -44,7 +44,8 @@ pub(super) fn is_incomplete(conversation: &Conversation<'_>) -> bool {
     conversation.left_out.iter().any(|(_, why, _)| *why == LOST)
 }
 
-fn agents(source: &dyn Source) -> u64 {
+/// How many sub-agents' transcripts there are.
+pub(super) fn agents(source: &dyn Source) -> u64 {
     let is_agent = |stream: &&StreamInfo| stream.generation == 0 && stream.name.starts_with("subagents/");
     source.streams().iter().filter(is_agent).count() as u64
 }

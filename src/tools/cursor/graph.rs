@@ -215,7 +215,7 @@ fn block(part: &Part<'_>) -> Option<Block> {
 }
 
 /// Leaves of each text what the person asked; false where no text has that, so that all is the client's own.
-fn take_queries(content: &mut [Block]) -> bool {
+pub(super) fn take_queries(content: &mut [Block]) -> bool {
     let mut any = false;
     for block in content {
         match block {

@@ -1,5 +1,6 @@
 //! Cursor, the editor: captured, not written. Its sessions ("composers") are rows of one database that it shares with
-//! everything else it remembers; what is not in it may be in a transcript. Seen in versions from 2024 to 3.22; Cursor publishes no description of it.
+//! everything else it remembers; what is not in it may be in a transcript. Seen in versions from 2024 to 3.22; Cursor
+//! publishes no description of it.
 //!
 //! ```text
 //! <root>/User/globalStorage/state.vscdb                 cursorDiskKV: composerData:<composer>, bubbleId:<composer>:<bubble>,
@@ -98,11 +99,12 @@ impl Tool for Cursor {
             return transcript::live(source, main);
         }
         let rows = conversation::live(source)?;
-        match transcript::beside_main(source).filter(|_| conversation::is_incomplete(&rows)) {
-            Some(digest) if prompts(transcript::live(source, digest)?)? > prompts(rows)? => {
-                transcript::live(source, digest)
-            }
-            _ => conversation::live(source),
+        let digest = transcript::beside_main(source).filter(|_| conversation::is_incomplete(&rows));
+        let Some(digest) = digest else { return Ok(rows) };
+        if prompts(transcript::live(source, digest)?)? > prompts(rows)? {
+            transcript::live(source, digest)
+        } else {
+            conversation::live(source)
         }
     }
 

@@ -7,8 +7,10 @@
 //! {"type":"turn_ended","status":"success"|"error"|"aborted"}            since July 2026
 //! ```
 
-use super::bubble::query;
+use super::bubble::redacted;
 use super::call::{object, safe_id};
+use super::conversation::agents;
+use super::graph::take_queries;
 use super::reader::finish;
 use crate::error::Result;
 use crate::model::conversation::Conversation;
@@ -16,7 +18,7 @@ use crate::model::ledger::SUB_AGENTS;
 use crate::model::message::{Block, Message, Role, UNRECORDED, raw, wrap_input};
 use crate::model::observation::Observation;
 use crate::tools::lenient::{Raw, elements, fields, owned, string, text_of};
-use crate::tools::{Format, Line, Place, Reader, Reading, Source, StreamInfo, base_name, foreign};
+use crate::tools::{Format, Line, Place, Reader, Reading, Source, StreamInfo, base_name, foreign, plain_parts};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -24,7 +26,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The folder below Cursor's in which they are.
 pub(super) const FOLDER: &str = "projects";
@@ -52,10 +54,7 @@ pub(super) fn place_of_stray(name: &str, head: &[u8]) -> Option<PathBuf> {
 
 /// The session's id, and the sub-agent's.
 fn ids(relative: &Path) -> Option<(&str, Option<&str>)> {
-    let parts: Vec<&str> = relative
-        .components()
-        .map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
-        .collect::<Option<_>>()?;
+    let parts = plain_parts(relative)?;
     let [FOLDER, _, "agent-transcripts", rest @ ..] = parts.as_slice() else { return None };
     let id_of = |file: &&'_ str| file.strip_suffix(".jsonl").is_some_and(is_id);
     match *rest {
@@ -173,7 +172,8 @@ fn message(line: Line<'_>) -> Result<Option<Message>, String> {
     match role {
         Role::User => {
             message.timestamp = message.content.iter().find_map(moment);
-            message.content.iter_mut().for_each(unwrap_query);
+            // The client puts the time and its own notes around what the person typed.
+            take_queries(&mut message.content);
         }
         _ => drop(message.metadata.insert(UNRECORDED.to_owned(), true.into())),
     }
@@ -197,7 +197,7 @@ fn block(source: &RawValue, call: &str) -> Block {
 /// A text; what the client kept to itself stands behind it, or alone.
 fn spoken(text: &str) -> Block {
     match text.strip_suffix(REDACTED).map(str::trim_end) {
-        Some("") => Block::Thinking { text: String::new(), signature: None, redacted: true, summary: None },
+        Some("") => redacted(),
         Some(said) => Block::Text(said.to_owned()),
         None => Block::Text(text.to_owned()),
     }
@@ -225,15 +225,6 @@ fn moment(block: &Block) -> Option<Timestamp> {
     Offset::from_seconds(seconds).ok()?.to_timestamp(local).ok()
 }
 
-/// Leaves of a prompt what the person typed: the client puts the time and its own notes around it.
-fn unwrap_query(block: &mut Block) {
-    if let Block::Text(text) = block
-        && let Some(query) = query(text)
-    {
-        *text = query.to_owned();
-    }
-}
-
 /// The transcript that lies beside the main conversation's rows: the longest of those that are as their files are now, if any.
 pub(super) fn beside_main(source: &dyn Source) -> Option<&StreamInfo> {
     let is_digest = |stream: &&StreamInfo| stream.format.is_digest() && base_name(&stream.name) == "main";
@@ -250,8 +241,7 @@ pub(super) fn live<'a>(source: &'a dyn Source, main: &'a StreamInfo) -> Result<C
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let agents = source.streams().iter().filter(|stream| stream.name.starts_with("subagents/")).count() as u64;
-    let mut left_out = vec![(SUB_AGENTS, "the main conversation has their calls only", agents)];
+    let mut left_out = vec![(SUB_AGENTS, "the main conversation has their calls only", agents(source))];
     left_out.retain(|(_, _, count)| *count > 0);
     let said = places.into_iter().filter_map(move |(number, offset, length)| {
         let read = source.bytes(main, offset, length).map(|bytes| {

@@ -26,11 +26,11 @@ mod speech;
 mod writer;
 
 use self::reader::GeminiReader;
-use super::{Format, Head, Mover, Place, Reader, Retention, Source, Tool, Writer};
+use super::{Format, Head, Mover, Place, Reader, Retention, Source, Tool, Writer, plain_parts};
 use crate::error::Result;
 use crate::home::Home;
 use crate::model::conversation::Conversation;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The tool.
 pub struct Gemini;
@@ -78,7 +78,7 @@ impl Tool for Gemini {
     }
 
     fn place(&self, relative: &Path, head: &mut dyn FnMut() -> Option<Vec<u8>>) -> Place {
-        let Some(parts) = plain_parts(relative) else { return Place::Other };
+        let Some(parts) = seen_parts(relative) else { return Place::Other };
         match parts.as_slice() {
             ["tmp", _, "chats", file] => match session_format(file) {
                 Some(format) => place_session(format, head),
@@ -117,7 +117,7 @@ impl Tool for Gemini {
     }
 
     fn project(&self, root: &Path, relative: &Path) -> Option<String> {
-        let parts = plain_parts(relative)?;
+        let parts = seen_parts(relative)?;
         let ["tmp", folder, ..] = parts.as_slice() else { return None };
         project::path_of(root, folder)
     }
@@ -152,11 +152,9 @@ impl Tool for Gemini {
     }
 }
 
-/// The parts of a path that only goes down and is text throughout. What is hidden is temporary or a marker.
-fn plain_parts(path: &Path) -> Option<Vec<&str>> {
-    let name = |part| if let Component::Normal(name) = part { name } else { std::ffi::OsStr::new("") };
-    let parts: Option<Vec<&str>> = path.components().map(|part| name(part).to_str()).collect();
-    parts.filter(|parts| parts.iter().all(|part| !part.is_empty() && !part.starts_with('.')))
+/// The path's parts. What is hidden is temporary or a marker.
+fn seen_parts(path: &Path) -> Option<Vec<&str>> {
+    plain_parts(path).filter(|parts| parts.iter().all(|part| !part.starts_with('.')))
 }
 
 fn session_format(file: &str) -> Option<Format> {
